@@ -1,0 +1,1 @@
+"""Room catalog: see ARCHITECTURE.md."""

@@ -1,0 +1,1 @@
+"""Room execute: see ARCHITECTURE.md."""

@@ -1,0 +1,1 @@
+"""Room schemas: see ARCHITECTURE.md."""

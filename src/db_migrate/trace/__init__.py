@@ -1,0 +1,1 @@
+"""Room trace: see ARCHITECTURE.md."""

@@ -1,0 +1,163 @@
+"""What running a revision on scratch did, as values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from db_migrate.catalog.change import Change
+from db_migrate.catalog.objects import Catalog
+
+
+class LockMode(StrEnum):
+    """PostgreSQL's table-level lock modes, weakest first (documentation: "13.3.1. Table-Level Locks")."""
+
+    ACCESS_SHARE = "ACCESS SHARE"
+    ROW_SHARE = "ROW SHARE"
+    ROW_EXCLUSIVE = "ROW EXCLUSIVE"
+    SHARE_UPDATE_EXCLUSIVE = "SHARE UPDATE EXCLUSIVE"
+    SHARE = "SHARE"
+    SHARE_ROW_EXCLUSIVE = "SHARE ROW EXCLUSIVE"
+    EXCLUSIVE = "EXCLUSIVE"
+    ACCESS_EXCLUSIVE = "ACCESS EXCLUSIVE"
+
+    @property
+    def blocks(self) -> tuple[str, ...]:
+        """What ordinary work waits behind a holder: ``reads`` (SELECT), ``writes`` (INSERT, UPDATE, DELETE)."""
+        if self is LockMode.ACCESS_EXCLUSIVE:
+            return ("reads", "writes")
+        if self in (LockMode.SHARE, LockMode.SHARE_ROW_EXCLUSIVE, LockMode.EXCLUSIVE):
+            return ("writes",)
+        return ()
+
+    @property
+    def strength(self) -> int:
+        """The place of the mode in PostgreSQL's order, 1 to 8."""
+        return list(LockMode).index(self) + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """A lock held on a relation after a statement."""
+
+    relation: str
+    mode: LockMode
+
+    @property
+    def blocks(self) -> tuple[str, ...]:
+        """See :attr:`LockMode.blocks`."""
+        return self.mode.blocks
+
+
+@dataclass(frozen=True, slots=True)
+class Rewrite:
+    """A table or index whose storage was written anew, with PostgreSQL's reason."""
+
+    relation: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class IndexBuild:
+    """An index that was built, which reads all of its table."""
+
+    index: str
+    relation: str
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """What one statement did.
+
+    ``locks`` are those that the statement took or strengthened; ``held`` all that its transaction holds after it.
+    ``created`` names relations that this statement made.
+    """
+
+    locks: tuple[Lock, ...] = ()
+    held: tuple[Lock, ...] = ()
+    rewrites: tuple[Rewrite, ...] = ()
+    scans: tuple[str, ...] = ()
+    index_builds: tuple[IndexBuild, ...] = ()
+    dropped: tuple[str, ...] = ()
+    created: tuple[str, ...] = ()
+    changes: tuple[Change, ...] = ()
+    writes: tuple[str, ...] = ()
+    truncated: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StatementError:
+    """How a statement failed on scratch."""
+
+    sqlstate: str
+    message: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TracedStatement:
+    """One statement as it was sent, where it came from, and what it did.
+
+    ``transaction`` numbers the transactions of the whole trace from 1; a statement in autocommit mode has one of
+    its own. ``line`` is the line of the revision file, 0 where unknown. ``seconds`` is the time on scratch.
+    ``ddl`` is False for SELECT, DML and SET, told apart by PostgreSQL's grammar.
+    """
+
+    sql: str
+    parameters: tuple[str, ...]
+    file: str
+    line: int
+    transaction: int
+    autocommit: bool
+    effects: Effects
+    seconds: float
+    ddl: bool = True
+    error: StatementError | None = None
+
+
+class Direction(StrEnum):
+    """Which function of a revision ran."""
+
+    UPGRADE = "upgrade"
+    DOWNGRADE = "downgrade"
+
+
+@dataclass(frozen=True, slots=True)
+class RevisionError:
+    """How a revision failed on scratch: PostgreSQL's or Python's error, with the place in the user's code."""
+
+    type: str
+    message: str
+    sqlstate: str = ""
+    file: str = ""
+    line: int = 0
+
+
+@dataclass(frozen=True)
+class TracedRevision:
+    """One revision run in one direction, from one catalog to another."""
+
+    revision: str
+    down_revision: tuple[str, ...]
+    message: str
+    file: str
+    direction: Direction
+    statements: tuple[TracedStatement, ...]
+    before: Catalog
+    after: Catalog
+    error: RevisionError | None = None
+    allow: Mapping[str, str] = field(default_factory=dict)
+    external_transaction: bool = False
+
+
+@dataclass(frozen=True)
+class Trace:
+    """All that was run, in order. ``server_version`` is that of the scratch server which proved it."""
+
+    revisions: tuple[TracedRevision, ...]
+    server_version: int
+    before: Catalog
+    after: Catalog
+    warnings: tuple[str, ...] = ()
