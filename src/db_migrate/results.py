@@ -1,0 +1,306 @@
+"""What each verb returns: frozen, typed values that print as JSON without help from the code that made them.
+
+The shapes are a published contract (``docs/schemas/``) and only grow. A field named with a trailing underscore
+because the plain word is Python's (``from_``, ``class_``) is printed without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from db_migrate.catalog.change import Change
+from db_migrate.catalog.objects import Value
+from db_migrate.errors import ErrorReport
+from db_migrate.rules.finding import Finding
+from db_migrate.trace.effects import IndexBuild, Rewrite
+
+
+@dataclass(frozen=True, slots=True)
+class TargetSummary:
+    """The target that a command was about; never with a password."""
+
+    name: str
+    database: str
+    server_version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What every verb's result has: the target, or None, and warnings in plain sentences."""
+
+    target: TargetSummary | None = None
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PendingRevision:
+    revision: str
+    message: str
+    file: str
+
+
+@dataclass(frozen=True, slots=True)
+class DriftCounts:
+    """How many changes of class drift each comparison has; None where it was not asked for or not possible."""
+
+    history_models: int | None
+    history_live: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """One run of the journal. Times are ISO 8601 in UTC; ``seconds`` is None while it runs."""
+
+    run: str
+    verb: str
+    state: str
+    from_: tuple[str, ...]
+    to: tuple[str, ...]
+    started_at: str
+    seconds: float | None
+    who: str
+    plan: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status(Result):
+    current: tuple[str, ...]
+    heads: tuple[str, ...]
+    pending: tuple[PendingRevision, ...]
+    unknown: tuple[str, ...]
+    drift: DriftCounts
+    last_run: RunSummary | None
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryRevision:
+    revision: str
+    down_revision: tuple[str, ...]
+    branch_labels: tuple[str, ...]
+    depends_on: tuple[str, ...]
+    message: str
+    file: str
+    is_head: bool
+    changes: tuple[Change, ...] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History(Result):
+    revisions: tuple[HistoryRevision, ...]
+    runs: tuple[RunSummary, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaEntry:
+    """One object of ``schema``; ``columns`` are filled for relations, in physical order."""
+
+    kind: str
+    object: str
+    attributes: Mapping[str, Value]
+    columns: tuple[SchemaEntry, ...] = ()
+    definition: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schema(Result):
+    side: str
+    objects: tuple[SchemaEntry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    change: Change
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two sides compared; the sides are named as on the command line: models, history, history@REV, live."""
+
+    from_: str
+    to: str
+    changes: tuple[Change, ...]
+    acknowledged: tuple[Acknowledged, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drift(Result):
+    comparisons: tuple[Comparison, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LockEffect:
+    relation: str
+    mode: str
+    blocks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StatementEffects:
+    """What the statement did on scratch. ``dropped`` are qualified names."""
+
+    locks: tuple[LockEffect, ...]
+    rewrites: tuple[Rewrite, ...]
+    scans: tuple[str, ...]
+    index_builds: tuple[IndexBuild, ...]
+    dropped: tuple[str, ...]
+    changes: tuple[Change, ...]
+    writes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What the statement will meet on the target: rows and bytes of what it works over, seconds; None = unknown."""
+
+    rows: int | None
+    bytes: int | None
+    seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStatement:
+    """One statement of the plan. ``ddl`` ones must be sent exactly as they are; others may vary with the data."""
+
+    sql: str
+    parameters: tuple[str, ...]
+    line: int
+    transaction: int
+    autocommit: bool
+    ddl: bool
+    effects: StatementEffects
+    estimate: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class DowngradeProof:
+    """Whether the downgrade gives back exactly what was there; the first differences or the error if not."""
+
+    proved: bool
+    differences: tuple[Change, ...]
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRevision:
+    """``checksum`` is the SHA-256 of the revision file that was traced."""
+
+    revision: str
+    down_revision: tuple[str, ...]
+    message: str
+    file: str
+    checksum: str
+    direction: str
+    statements: tuple[PlannedStatement, ...]
+    downgrade: DowngradeProof | None
+    fingerprint: str
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprints:
+    from_: str
+    to: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeptObject:
+    """What a destructive step would have destroyed and where it is kept: strategy move, copy or park."""
+
+    object: str
+    strategy: str
+    rows: int | None
+    bytes: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan(Result):
+    """The reviewed thing. ``hash`` covers every field but itself, the warnings and the time."""
+
+    fingerprint: Fingerprints
+    hash: str
+    current: tuple[str, ...]
+    destination: tuple[str, ...]
+    direction: str
+    proved_on: str
+    revisions: tuple[PlannedRevision, ...]
+    findings: tuple[Finding, ...]
+    kept: tuple[KeptObject, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """One statement that was executed. ``statement`` is its index within the revision; times in seconds."""
+
+    revision: str
+    statement: int
+    sql: str
+    seconds: float
+    lock_wait_seconds: float
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    object: str
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that verify found, with the command that ends it."""
+
+    code: str
+    object: str
+    message: str
+    command: str
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyOutcome:
+    ok: bool
+    problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResult(Result):
+    """What apply, rollback and repair return. ``error`` is set when the run did not reach its destination."""
+
+    run: str
+    state: str
+    from_: tuple[str, ...]
+    to: tuple[str, ...]
+    steps: tuple[StepResult, ...]
+    kept: tuple[KeptObject, ...]
+    restored: tuple[Restored, ...]
+    verify: VerifyOutcome | None
+    plan: Plan | None = None
+    error: ErrorReport | None = None
+    exit_code: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verify(Result):
+    problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stamp(Result):
+    from_: tuple[str, ...]
+    to: tuple[str, ...]
+    differences: tuple[Change, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestRun(Result):
+    """Which tests ran and why; ``reason`` maps each selected path to the tables that chose it."""
+
+    __test__ = False  # not a pytest class, whatever its name
+
+    tables: tuple[str, ...]
+    selected: tuple[str, ...]
+    reason: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    passed: int = 0
+    failed: int = 0
+    command: str = ""
+    exit_code: int = 0
