@@ -1,0 +1,61 @@
+# `make demo` and `make test` work in a fresh clone, as root and as an ordinary user: all they need is a Python >= 3.11
+# with its venv module. Everything else is installed, by hash, into .venv.
+
+PYTHON ?= $(shell for each in python3.13 python3.12 python3.11 python3; do \
+	$$each -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$each && break; done)
+VENV ?= .venv
+BIN = $(VENV)/bin
+STAMP = $(VENV)/.installed
+PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
+WORKERS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-long test-matrix check bench docs requirements format clean
+
+help:  ## what can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+demo: $(STAMP)  ## the whole workflow on examples/mesh, on a PostgreSQL that comes with it
+	$(BIN)/db-migrate demo
+
+test: $(STAMP)  ## every test but the long ones
+	$(BIN)/python -m pytest -n $(WORKERS) -q
+
+test-long: $(STAMP)  ## every test, with many more examples
+	DB_MIGRATE_TEST_LONG=1 $(BIN)/python -m pytest -n $(WORKERS) -q
+
+test-matrix:  ## the tests on each Python found, and on the oldest SQLAlchemy and Alembic
+	bash requirements/matrix.sh
+
+check: $(STAMP)  ## lint, types, import arrows, spelling, import budget
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict src
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/codespell
+	$(BIN)/python -m pytest -q tests/house
+
+bench: $(STAMP)  ## reproducible comparisons with what people use today
+	$(BIN)/python -m bench
+
+docs: $(STAMP)  ## the generated pages: JSON schemas and the command reference
+	$(BIN)/python -m docs.generate
+
+format: $(STAMP)  ## write the code as `make check` wants it
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+requirements:  ## pin and hash anew what is installed
+	PYTHON="$(PYTHON)" bash requirements/compile.sh
+
+clean:  ## remove what was made here
+	rm -rf $(VENV) .venv-* .demo build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "no Python >= 3.11 with the venv module was found; install one (Debian: python3-venv)" >&2; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+
+$(STAMP): $(BIN)/python requirements/runtime.txt requirements/dev.txt pyproject.toml
+	$(PIP) install --require-hashes --only-binary :all: -r requirements/dev.txt
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
