@@ -1,0 +1,114 @@
+"""Our own connections: psycopg 3, with timeouts, a name, and errors that say which server and why."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from db_migrate.errors import Failed
+from db_migrate.postgres.conninfo import ConnInfo
+from db_migrate.postgres.redact import redact
+
+if TYPE_CHECKING:
+    import psycopg
+
+_CLIENT_CHECK_MS = 10_000
+_IDLE_IN_TRANSACTION_MS = 600_000
+
+
+def connect(
+    conninfo: ConnInfo,
+    *,
+    application_name: str = "db-migrate",
+    autocommit: bool = True,
+    lock_timeout_ms: int | None = None,
+    statement_timeout_ms: int | None = None,
+    connect_timeout: int = 10,
+    settings: Mapping[str, str] | None = None,
+) -> psycopg.Connection[tuple[object, ...]]:
+    """A connection to ``conninfo``; ``connect_timeout`` in seconds, None keeps the server's own timeouts.
+
+    The server notices within 10 s that we are gone (14+), and ends a transaction that we leave idle for 10 minutes.
+    ``settings`` are further configuration parameters for the session. Raises ``Failed`` with ``connect.database``,
+    ``connect.authentication``, ``connect.too-many`` or ``connect.failed``.
+    """
+    import psycopg
+    from psycopg.conninfo import make_conninfo
+
+    parameters: dict[str, str] = {"connect_timeout": str(connect_timeout), **conninfo.as_libpq()}
+    parameters["application_name"] = application_name
+    try:
+        connection = psycopg.Connection.connect(make_conninfo("", **parameters), autocommit=True)
+    except psycopg.OperationalError as error:
+        raise _explain(error, conninfo) from None
+    wanted = {"idle_in_transaction_session_timeout": str(_IDLE_IN_TRANSACTION_MS)}
+    if connection.info.server_version >= 140000:
+        wanted["client_connection_check_interval"] = str(_CLIENT_CHECK_MS)
+    if lock_timeout_ms is not None:
+        wanted["lock_timeout"] = str(lock_timeout_ms)
+    if statement_timeout_ms is not None:
+        wanted["statement_timeout"] = str(statement_timeout_ms)
+    try:
+        _configure(connection, {**wanted, **(settings or {})})
+        connection.autocommit = autocommit
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _configure(connection: psycopg.Connection[tuple[object, ...]], settings: Mapping[str, str]) -> None:
+    from psycopg import sql
+
+    call = sql.SQL("pg_catalog.set_config({}, {}, false)")
+    calls = [call.format(sql.Literal(name), sql.Literal(value)) for name, value in settings.items()]
+    connection.execute(sql.SQL("SELECT {}").format(sql.SQL(", ").join(calls)))
+
+
+@contextlib.contextmanager
+def read_only(
+    conninfo: ConnInfo, *, statement_timeout_ms: int = 60_000, lock_timeout_ms: int = 5_000
+) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
+    """A connection in one REPEATABLE READ READ ONLY transaction with ``search_path`` set to ``pg_catalog``.
+
+    So every query sees one state, and ``pg_get_*`` functions qualify each name. Errors are as in ``connect``.
+    """
+    with contextlib.closing(
+        connect(
+            conninfo,
+            statement_timeout_ms=statement_timeout_ms,
+            lock_timeout_ms=lock_timeout_ms,
+            settings={"search_path": "pg_catalog"},
+        )
+    ) as connection:
+        connection.execute("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        yield connection
+
+
+def server_version(connection: psycopg.Connection[tuple[object, ...]]) -> int:
+    """The server's version as ``server_version_num`` has it, for example 150018."""
+    return connection.info.server_version
+
+
+def _explain(error: psycopg.OperationalError, conninfo: ConnInfo) -> Failed:
+    """The reason as one of ours. libpq gives no SQLSTATE for a refused connection, only the server's message."""
+    text = redact(str(error)).strip()
+    where = conninfo.redacted()
+    if "does not exist" in text and "database" in text:
+        return Failed("connect.database", f"the database {conninfo.dbname!r} does not exist", why=text, where=where)
+    if "authentication failed" in text or "no password supplied" in text or "pg_hba.conf" in text:
+        return Failed(
+            "connect.authentication",
+            f"the server does not let {conninfo.user!r} in",
+            why=text,
+            where=where,
+            next=["db-migrate config"],
+        )
+    if 'role "' in text and "does not exist" in text:
+        return Failed("connect.authentication", f"the role {conninfo.user!r} does not exist", why=text, where=where)
+    if "too many clients" in text or "remaining connection slots" in text:
+        return Failed("connect.too-many", "the server has no free connection", why=text, where=where)
+    return Failed(
+        "connect.failed", "the server cannot be reached", why=text, where=where, next=["db-migrate config --sources"]
+    )

@@ -1,0 +1,218 @@
+"""Servers and databases for every room's tests: all real, shared where they can be, gone afterwards."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import itertools
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from db_migrate.postgres import binaries, identity
+from db_migrate.postgres.binaries import Binaries
+from db_migrate.postgres.conninfo import ConnInfo
+from db_migrate.postgres.scratch import scratch_database
+from db_migrate.postgres.server import Server, scratch_server
+from db_migrate.postgres.session import connect
+
+TARGET_PASSWORD = "p@ss/w%rd 'quoted'"
+"""Every character that breaks naive handling of URLs, connection strings and SQL."""
+
+_NEEDS_15 = {"server15", "database15", "target15_server", "target15_database"}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the markers that this file gives to tests."""
+    config.addinivalue_line("markers", "pg15: needs the programs of PostgreSQL 15 on this machine")
+
+
+def pytest_report_header() -> str:
+    """Say which servers the tests can use."""
+    found = binaries.find(15)
+    fifteen = found.source if found else "NOT FOUND: tests marked pg15 are deselected (apt-get install postgresql-15)"
+    return f"PostgreSQL {binaries.embedded().major}: embedded; 15: {fifteen}"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect, visibly, what needs PostgreSQL 15 where there is none."""
+    needing = [item for item in items if _NEEDS_15 & set(getattr(item, "fixturenames", ()))]
+    for item in needing:
+        item.add_marker("pg15")
+    if binaries.find(15) is None:
+        deselected = [item for item in items if item.get_closest_marker("pg15")]
+        items[:] = [item for item in items if item not in deselected]
+        config.hook.pytest_deselected(items=deselected)
+
+
+@dataclass(slots=True)
+class TargetServer:
+    """An ordinary server as a target: TCP with passwords, a Unix socket without, no jail, nobody else's."""
+
+    binaries: Binaries
+    socket_dir: Path
+    port: int
+    password: str = field(repr=False)
+    names: Iterator[int] = field(default_factory=lambda: itertools.count(1), repr=False)
+
+    @property
+    def major(self) -> int:
+        """The major version."""
+        return self.binaries.major
+
+    def conninfo(self, dbname: str = "postgres", user: str = "postgres") -> ConnInfo:
+        """An address by TCP, with a password."""
+        return ConnInfo("127.0.0.1", self.port, user, self.password, dbname)
+
+    def new_database(self, owner: str | None = None) -> ConnInfo:
+        """A new empty database, as the superuser by TCP; it lives as long as the server."""
+        name = f"target_{next(self.names)}"
+        with contextlib.closing(connect(self.conninfo())) as connection:
+            ownership = f" OWNER {owner}" if owner else ""
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE template0{ownership} STRATEGY file_copy".encode())
+        return self.conninfo(name)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """The embedded scratch server, shared by all test processes."""
+    with scratch_server() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def server15() -> Iterator[Server]:
+    """A scratch server of PostgreSQL 15, shared by all test processes."""
+    with scratch_server(15) as running:
+        yield running
+
+
+@pytest.fixture
+def database(server: Server) -> Iterator[ConnInfo]:
+    """An empty database on the embedded scratch server."""
+    with scratch_database(server, purpose="a test") as conninfo:
+        yield conninfo
+
+
+@pytest.fixture
+def database15(server15: Server) -> Iterator[ConnInfo]:
+    """An empty database on a scratch server of PostgreSQL 15."""
+    with scratch_database(server15, purpose="a test") as conninfo:
+        yield conninfo
+
+
+@pytest.fixture(scope="session")
+def target_server() -> Iterator[TargetServer]:
+    """An ordinary server of the embedded version."""
+    with plain_server(binaries.embedded()) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def target15_server() -> Iterator[TargetServer]:
+    """An ordinary server of PostgreSQL 15."""
+    found = binaries.find(15)
+    assert found is not None, "tests that need PostgreSQL 15 are deselected where there is none"
+    with plain_server(found) as running:
+        yield running
+
+
+@pytest.fixture
+def target_database(target_server: TargetServer) -> ConnInfo:
+    """An empty database on an ordinary server of the embedded version."""
+    return target_server.new_database()
+
+
+@pytest.fixture
+def target15_database(target15_server: TargetServer) -> ConnInfo:
+    """An empty database on an ordinary server of PostgreSQL 15."""
+    return target15_server.new_database()
+
+
+@contextlib.contextmanager
+def plain_server(found: Binaries) -> Iterator[TargetServer]:
+    """Run an ordinary server in a temporary folder, under whichever user the machine allows."""
+    who = identity.choose()
+    folder = Path(tempfile.mkdtemp(prefix="dbm-target-", dir="/tmp"))
+    try:
+        data = _make_data_directory(found, folder, who)
+        port = _free_port()
+        with _running(found, data, folder, port, who):
+            yield TargetServer(found, folder, port, TARGET_PASSWORD)
+    finally:
+        shutil.rmtree(folder)
+
+
+def _make_data_directory(found: Binaries, folder: Path, who: identity.Identity) -> Path:
+    data, password = folder / "data", folder / "password"
+    data.mkdir(mode=0o700)
+    password.write_text(TARGET_PASSWORD)
+    if who is identity.Identity.OTHER_USER:
+        for path in (folder, data, password):
+            os.chown(path, identity.unprivileged().pw_uid, identity.unprivileged().pw_gid)
+    options = ["-D", str(data), "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions"]
+    authentication = ["--auth-host=scram-sha-256", "--auth-local=trust", f"--pwfile={password}"]
+    subprocess.run(
+        [found.program("initdb"), *options, *authentication],
+        check=True,
+        stdout=subprocess.DEVNULL,
+        preexec_fn=functools.partial(identity.become, who),
+    )
+    return data
+
+
+@contextlib.contextmanager
+def _running(found: Binaries, data: Path, folder: Path, port: int, who: identity.Identity) -> Iterator[None]:
+    settings = {
+        "listen_addresses": "127.0.0.1",
+        "unix_socket_directories": str(folder),
+        "fsync": "off",
+        "max_connections": "100",
+        "autovacuum": "off",
+        "timezone": "UTC",
+        "wal_level": "logical",
+    }
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [
+                found.program("postgres"),
+                "-D",
+                data,
+                f"-p{port}",
+                *(f"-c{key}={value}" for key, value in settings.items()),
+            ],
+            stdout=log,
+            stderr=log,
+            preexec_fn=functools.partial(identity.become, who),
+        )
+    try:
+        _wait_until_ready(process, data, folder / "log")
+        yield
+    finally:
+        process.send_signal(2)
+        process.wait(30)
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], data: Path, log: Path) -> None:
+    for _ in range(3000):
+        assert process.poll() is None, log.read_text()
+        with contextlib.suppress(FileNotFoundError):
+            lines = (data / "postmaster.pid").read_text().splitlines()
+            if len(lines) >= 8 and lines[7].strip() == "ready":
+                return
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(0.01)
+    raise AssertionError(log.read_text())
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
