@@ -99,7 +99,7 @@ def own_sequence(column: SchemaObject, catalog: Catalog) -> SchemaObject | None:
 def _one_sided(from_: Catalog, to: Catalog) -> Iterator[Change]:
     dropped = {o.key: o for o in from_ if o.key not in to.objects}
     created = {o.key: o for o in to if o.key not in from_.objects}
-    for old, new in _pairs(dropped.values(), created.values(), from_, to):
+    for old, new in _pairs(tuple(dropped.values()), tuple(created.values()), from_, to):
         del dropped[old.key], created[new.key]
         yield Change(
             new.kind,

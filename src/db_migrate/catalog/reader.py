@@ -108,12 +108,17 @@ def read_catalog(
     excluded = frozenset(exclude_schemas)
     objects: list[SchemaObject] = []
     for name in names:
-        rows = msgspec.json.decode(run(query(name, major)), type=list[dict[str, Any]])
-        objects.extend(_object(row) for row in rows)
+        objects.extend(read_part(run, major, name))
     uncovered = msgspec.json.decode(run(query("not_covered", major)), type=list[NotCovered])
     if excluded:
         objects = [o for o in objects if schema_of(o) not in excluded]
     return Catalog.of(objects, server_version, uncovered)
+
+
+def read_part(run: RunText, major: int, name: str) -> tuple[SchemaObject, ...]:
+    """The objects that one named catalog query (one of ``QUERIES``) returns."""
+    rows = msgspec.json.decode(run(query(name, major)), type=list[dict[str, Any]])
+    return tuple(_object(row) for row in rows)
 
 
 def schema_of(item: SchemaObject) -> str:
