@@ -1,0 +1,23 @@
+"""Settings: what may be set, where it is read from, and where each value came from. See docs/settings.md."""
+
+from db_migrate.config.loading import load
+from db_migrate.config.values import (
+    Acknowledgement,
+    DriftSettings,
+    RevisionIds,
+    RuleLevel,
+    Runner,
+    Settings,
+    TargetSettings,
+)
+
+__all__ = [
+    "Acknowledgement",
+    "DriftSettings",
+    "RevisionIds",
+    "RuleLevel",
+    "Runner",
+    "Settings",
+    "TargetSettings",
+    "load",
+]

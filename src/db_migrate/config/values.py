@@ -1,0 +1,124 @@
+"""The settings as values. All durations are seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from types import MappingProxyType
+
+EMBEDDED = "embedded"
+"""The value of ``scratch``, and the scheme of a target's URL, that mean a PostgreSQL which db-migrate runs itself."""
+
+DEFAULT_TARGET = "default"
+"""The name of the target when none is chosen."""
+
+
+class Runner(StrEnum):
+    """Who executes a proved plan on the target."""
+
+    DB_MIGRATE = "db-migrate"
+    ALEMBIC = "alembic"
+
+
+class RuleLevel(StrEnum):
+    """What a rule's findings count as, when a project wants it otherwise."""
+
+    OFF = "off"
+    NOTE = "note"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class RevisionIds(StrEnum):
+    """How new revisions are named: Alembic's random digits, or numbered on from the last."""
+
+    ALEMBIC = "alembic"
+    NUMBERED = "numbered"
+
+
+@dataclass(frozen=True, slots=True)
+class TargetSettings:
+    """One live database that commands may be about.
+
+    ``release`` is the git ref of the application that runs against it, ``replica`` the URL of a standby to read facts
+    from. ``budgets`` overrides ``lock_timeout``, ``lock_budget``, ``statement_timeout`` and ``block_budget`` here.
+    """
+
+    name: str
+    url: str | None = field(default=None, repr=False)
+    url_env: str | None = None
+    production: bool = False
+    release: str | None = None
+    replica: str | None = field(default=None, repr=False)
+    budgets: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+
+    def resolve(self, environ: Mapping[str, str]) -> str | None:
+        """The URL: what the variable ``url_env`` holds when it is set and not empty, else ``url``, else None."""
+        named = environ.get(self.url_env, "") if self.url_env else ""
+        return named or self.url
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledgement:
+    """Drift that is intended. ``kind``, ``object`` and ``attribute`` are shell patterns; ``*`` matches all."""
+
+    reason: str
+    kind: str = "*"
+    object: str = "*"
+    attribute: str = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class DriftSettings:
+    """What ``drift`` leaves out, and why."""
+
+    acknowledge: tuple[Acknowledgement, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that can be set, in the order in which ``db-migrate config`` prints it.
+
+    ``root`` is the folder of the settings file, or the current folder: ``.db-migrate/`` is made there. ``file`` is the
+    settings file that was read. ``sources`` says for every key where its value came from.
+    """
+
+    root: Path
+    file: Path | None = None
+    config: Path | None = None
+    name: str = "alembic"
+    x: tuple[str, ...] = ()
+    around: str | None = None
+    alembic_config: str | None = None
+    test_command: str = "python -m pytest {tests} --no-cov -q -x"
+    target: str = DEFAULT_TARGET
+    url: str | None = field(default=None, repr=False)
+    targets: Mapping[str, TargetSettings] = field(default_factory=lambda: MappingProxyType({}))
+    scratch: str = field(default=EMBEDDED, repr=False)
+    scratch_major: int | None = None
+    runner: Runner = Runner.DB_MIGRATE
+    lock_timeout: float = 0.05
+    lock_budget: float = 600.0
+    lock_threshold: float = 60.0
+    statement_timeout: float | None = None
+    block_budget: float = 1.0
+    rules: Mapping[str, RuleLevel] = field(default_factory=lambda: MappingProxyType({}))
+    allow: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    drift: DriftSettings = DriftSettings()
+    exclude_schemas: tuple[str, ...] = ()
+    strict: bool = False
+    cache_dir: Path | None = None
+    journal: bool = True
+    revision_ids: RevisionIds = RevisionIds.ALEMBIC
+    sources: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def chosen(self) -> TargetSettings:
+        """The target that this command is about; one without a URL when the settings do not name it."""
+        return self.targets.get(self.target) or TargetSettings(self.target)
+
+    def target_url(self, environ: Mapping[str, str]) -> str | None:
+        """The target's URL: ``--url`` or ``DB_MIGRATE_URL``, else the target's own, else None (env.py says)."""
+        return self.url or self.chosen.resolve(environ)
