@@ -1,0 +1,9 @@
+-- Every relation that users made: its name, kind, storage, and for an index its table.
+SELECT coalesce(json_agg(json_build_array(
+           c.oid::bigint, quote_ident(n.nspname) || '.' || quote_ident(c.relname), c.relkind, pg_relation_filenode(c.oid)::bigint,
+           i.indrelid::bigint, coalesce(i.indisvalid, true), c.relispartition)), '[]')::text
+  FROM pg_class c
+  JOIN pg_namespace n ON n.oid = c.relnamespace
+  LEFT JOIN pg_index i ON i.indexrelid = c.oid
+ WHERE c.oid >= 16384 AND c.relkind IN ('r', 'p', 'f', 'i', 'I', 'v', 'm', 'S')
+   AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast', 'db_migrate_scratch')
