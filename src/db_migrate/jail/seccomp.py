@@ -19,7 +19,19 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-__all__ = ["Action", "Comparison", "Rule", "Test", "allow", "build", "deny", "install", "notify", "supported"]
+__all__ = [
+    "Action",
+    "Comparison",
+    "Rule",
+    "Test",
+    "allow",
+    "build",
+    "deny",
+    "install",
+    "notify",
+    "supported",
+    "syscall_name",
+]
 
 _X32_BIT = 0x40000000
 _SYSCALL_SECCOMP = {"x86_64": 317, "aarch64": 277}
@@ -116,6 +128,12 @@ class Rule:
     syscall: str
     action: Action
     tests: tuple[Test, ...] = ()
+
+
+def syscall_name(number: int, *, machine: str | None = None) -> str | None:
+    """What the call ``number`` is named in rules; None when rules do not know it."""
+    numbers = _SYSCALLS.get(machine or platform.machine(), {})
+    return next((name for name, known in numbers.items() if known == number), None)
 
 
 def _instruction(code: int, k: int, jump_true: int = 0, jump_false: int = 0) -> bytes:

@@ -1,0 +1,109 @@
+"""``python -m db_migrate.project.child READ WRITE CONTROL``: three inherited file descriptors and nothing else."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+from db_migrate.project import events, jobs
+from db_migrate.project.channel import Channel
+from db_migrate.project.child import drivers, lock
+from db_migrate.project.child.link import Link, leave
+
+
+class Worker:
+    """Carries out one job after the other, in one process, with the user's modules loaded once."""
+
+    def __init__(self, start: jobs.Start, link: Link) -> None:
+        from db_migrate.project.child.alembic_project import AlembicProject
+        from db_migrate.project.child.capture import Capture
+        from db_migrate.project.child.running import Contexts
+
+        self._link = link
+        self._project = AlembicProject(start)
+        self._capture = Capture(link)
+        self._contexts = Contexts(self._capture, link)
+        self._capture.install()
+        self._contexts.install()
+
+    def work(self, job: jobs.Job) -> None:
+        """Do ``job`` and tell its result, or what it raised."""
+        from db_migrate.project.child import failures
+
+        self._prepare(job)
+        try:
+            result = self._do(job)
+        except BaseException as error:
+            self._link.tell(failures.describe(error))
+        else:
+            self._link.tell(events.Done(result=result))
+        sys.stdout.flush()
+        sys.stderr.flush()
+
+    def _prepare(self, job: jobs.Job) -> None:
+        from db_migrate.project.child.capture import Running
+
+        self._link.reset()
+        self._contexts.opened.clear()
+        self._capture.running = Running()
+        drivers.redirect.database = getattr(job, "database", None)
+        drivers.redirect.learning = False
+        drivers.redirect.targets.clear()
+        drivers.redirect.enough = self._enough
+
+    def _enough(self) -> None:
+        self._link.tell(events.Done(result=tuple(drivers.redirect.targets)))
+        leave()
+
+    def _do(self, job: jobs.Job) -> Any:
+        from db_migrate.project.child import learning, modelling, running
+
+        match job:
+            case jobs.Describe():
+                return self._project.describe()
+            case jobs.Learn():
+                return learning.learn(self._project, job, self._capture, self._contexts)
+            case jobs.Steps():
+                return running.steps(self._project, job)
+            case jobs.Models():
+                return modelling.models(self._project, job, self._capture)
+            case jobs.Migrate():
+                return self._migrate(job)
+            case jobs.Stamp():
+                work = running.stamp_steps(job)
+                return self._project.run_env(work, command="stamp", purge=job.purge, destination_rev=job.revisions)
+        raise ValueError(f"no such job: {type(job).__name__}")
+
+    def _migrate(self, job: jobs.Migrate) -> list[str]:
+        from db_migrate.project.child.running import Run
+
+        run = Run(job, self._capture, self._contexts, self._link)
+        self._project.run_env(run.work, command=job.direction, destination_rev=job.target)
+        return run.done
+
+
+def main() -> None:
+    """Lock the door, then take jobs until the parent has gone."""
+    read, write, control = (int(argument) for argument in sys.argv[1:4])
+    for descriptor in (read, write, control):
+        os.set_inheritable(descriptor, False)
+    link = Link(Channel(read, write))
+    start = link.next_job()
+    if not isinstance(start, jobs.Start):
+        leave()
+    lock.die_with(start.parent)
+    with socket.socket(fileno=control) as sock:
+        lock.lock(start.jail, start.allowed, sock, link.tell)
+    sys.path.append(str(Path.cwd()))
+    drivers.tell_attempt = link.tell
+    drivers.watch()
+    worker = Worker(start, link)
+    while True:
+        worker.work(link.next_job())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+"""The job that asks env.py where it would connect."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from db_migrate.project import events, jobs
+from db_migrate.project.child import drivers
+from db_migrate.project.child.alembic_project import AlembicProject
+from db_migrate.project.child.capture import Capture
+from db_migrate.project.child.drivers import NotConnecting
+from db_migrate.project.child.running import Contexts
+
+if TYPE_CHECKING:
+    from alembic.runtime.migration import MigrationContext
+
+
+def nothing(_heads: Any, _context: MigrationContext) -> tuple[()]:
+    """Alembic's migration function for a job that migrates nothing."""
+    return ()
+
+
+def learn(project: AlembicProject, job: jobs.Learn, capture: Capture, contexts: Contexts) -> tuple[events.Target, ...]:
+    """Every connection that env.py asks for, in order.
+
+    Without a database to go to, the first that is refused usually ends env.py. What env.py raises after it has asked
+    says nothing: it was only not given what it wanted.
+    """
+    drivers.redirect.learning = job.database is None
+    try:
+        project.run_env(nothing, command="current", dont_mutate=True)
+    except NotConnecting:
+        return _targets(capture, contexts)
+    except BaseException:
+        if not drivers.redirect.targets:
+            raise
+    return _targets(capture, contexts)
+
+
+def _targets(capture: Capture, contexts: Contexts) -> tuple[events.Target, ...]:
+    given = {capture.number_of(context.connection) for context in contexts.opened} - {None}
+    return tuple(
+        msgspec.structs.replace(target, configured=target.connection in given) for target in drivers.redirect.targets
+    )

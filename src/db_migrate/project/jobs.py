@@ -1,0 +1,210 @@
+"""What the parent asks of the child process, and what it gets for an answer.
+
+Jobs and replies travel as JSON over a pipe of the two processes' own, never over standard input or the command line.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+
+
+def _tag(name: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+
+class Message(msgspec.Struct, frozen=True, tag_field="job", tag=_tag, kw_only=True, omit_defaults=True):
+    """One message from the parent to the child."""
+
+
+class Start(Message, frozen=True):
+    """The first message: what project this is and how to lock the door.
+
+    ``jail`` is the strongest jail to try; ``allowed`` are the addresses that a Python-only guard has to know.
+    """
+
+    jail: str
+    allowed: tuple[str, ...]
+    parent: int
+    ini: str | None
+    pyproject: str | None
+    name: str
+    x: tuple[str, ...]
+    script_location: str | None
+    around: str | None
+    alembic_config: str | None
+
+
+class Describe(Message, frozen=True):
+    """Which folders does the project's own ``Config`` name?"""
+
+
+class Learn(Message, frozen=True):
+    """Run env.py and tell what it would connect to; with ``database`` it does connect, but there."""
+
+    database: dict[str, str] | None = None
+
+
+class Steps(Message, frozen=True):
+    """Alembic's own ordered steps from ``current`` to ``target``."""
+
+    direction: str
+    target: str
+    current: tuple[str, ...]
+
+
+class Migrate(Message, frozen=True):
+    """Run the steps to ``target`` on ``database`` (None: on what env.py connects to), at most ``steps`` of them."""
+
+    direction: str
+    target: str
+    database: dict[str, str] | None
+    steps: int | None = None
+
+
+class Stamp(Message, frozen=True):
+    """Set the version table to ``revisions`` as ``alembic stamp`` does; ``purge`` empties it first."""
+
+    revisions: tuple[str, ...]
+    database: dict[str, str] | None
+    purge: bool = False
+
+
+class Candidate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An object that env.py's ``include_name`` and ``include_object`` are to be asked about.
+
+    ``type`` as in Alembic: schema, table, column, index, unique_constraint, foreign_key_constraint. ``parent`` is the
+    table of what belongs to one; ``columns`` are the table's (for an index or constraint: its own).
+    """
+
+    type: str
+    schema: str | None
+    name: str | None
+    parent: str | None = None
+    columns: tuple[str, ...] = ()
+
+
+class Models(Message, frozen=True):
+    """What env.py's ``target_metadata`` holds; with ``create`` also made real in ``database``."""
+
+    database: dict[str, str]
+    create: bool
+    candidates: tuple[Candidate, ...] = ()
+
+
+Job = Start | Describe | Learn | Steps | Migrate | Stamp | Models
+
+
+class Reply(msgspec.Struct, frozen=True, tag_field="reply", tag=_tag, kw_only=True, omit_defaults=True):
+    """The parent's answer to a waiting event."""
+
+
+class Go(Reply, frozen=True):
+    """Carry on."""
+
+
+class Stop(Reply, frozen=True):
+    """Carry on, but begin no further step."""
+
+
+class Abort(Reply, frozen=True):
+    """Do not carry on: raise in user code, and refuse every later statement."""
+
+    reason: str
+
+
+class Query(Reply, frozen=True):
+    """Run ``sql`` on the same connection and tell the rows; the event goes on waiting."""
+
+    sql: str
+
+
+AnyReply = Go | Stop | Abort | Query
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The rows of a ``Query`` as text, or the error that it met."""
+
+    rows: list[list[str | None]] = []
+    error: str | None = None
+    sqlstate: str | None = None
+
+
+class Described(msgspec.Struct, frozen=True, kw_only=True):
+    """The folders of the project as its own ``Config`` has them."""
+
+    script_location: str
+    version_locations: tuple[str, ...]
+    recursive: bool
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """One step of Alembic's plan: running one revision in one direction."""
+
+    revision: str
+    down_revisions: tuple[str, ...]
+    is_upgrade: bool
+    from_heads: tuple[str, ...]
+    to_heads: tuple[str, ...]
+    message: str
+    file: str
+
+
+class Relationship(msgspec.Struct, frozen=True, kw_only=True):
+    """What the ORM believes about one foreign key: ``name`` is ``Class.attribute``.
+
+    Tables are schema-qualified. ``columns`` are the child table's. ``cascade`` as SQLAlchemy lists it.
+    """
+
+    name: str
+    parent_table: str
+    child_table: str
+    columns: tuple[str, ...]
+    direction: str
+    passive_deletes: str
+    cascade: tuple[str, ...]
+    viewonly: bool
+
+
+class MappedTable(msgspec.Struct, frozen=True, kw_only=True):
+    """The class that maps ``table``, and the module it is written in."""
+
+    table: str
+    name: str
+    module: str
+    file: str | None
+
+
+class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What env.py's models declare. All tables, sequences and enums are ``schema.name``.
+
+    ``has_metadata`` is False when env.py gives Alembic no ``target_metadata`` at all. ``created_schemas`` did not
+    exist and were created first. ``ddl`` are the statements that creating the models sent, in order.
+    """
+
+    has_metadata: bool
+    tables: tuple[str, ...] = ()
+    schemas: tuple[str, ...] = ()
+    sequences: tuple[str, ...] = ()
+    enums: tuple[str, ...] = ()
+    version_tables: tuple[str, ...] = ()
+    include_schemas: bool = False
+    created_schemas: tuple[str, ...] = ()
+    ddl: tuple[str, ...] = ()
+    included: tuple[bool, ...] = ()
+    relationships: tuple[Relationship, ...] = ()
+    mapped: tuple[MappedTable, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+class StepsAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to ``Steps``."""
+
+    steps: tuple[Step, ...]
+
+
+def convert(value: Any, kind: type[Any]) -> Any:
+    """``value``, as JSON brought it, as one of the classes above."""
+    return msgspec.convert(value, kind)
