@@ -5,6 +5,7 @@ from typing import Any
 
 from alembic import context
 from sqlalchemy import create_engine, pool
+
 from src.database import Base
 from src.settings import database_url
 

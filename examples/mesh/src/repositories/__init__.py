@@ -1,0 +1,1 @@
+"""Queries and small transactions, free of HTTP; each module uses the models of one part only."""
