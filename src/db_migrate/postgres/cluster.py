@@ -23,7 +23,7 @@ from pathlib import Path
 from db_migrate.errors import Failed
 from db_migrate.jail import namespaces, seccomp
 from db_migrate.postgres.identity import Identity, become, unprivileged
-from db_migrate.postgres.instance import SUPERUSER, Instance, private_directory
+from db_migrate.postgres.instance import Instance, private_directory
 
 _START_SECONDS = 60.0
 _PR_SET_PDEATHSIG = 1
@@ -169,7 +169,7 @@ def initialize(instance: Instance, identity: Identity, bindir: Path) -> None:
 
 
 def _initdb_options(instance: Instance) -> list[str]:
-    options = ["-E", "UTF8", "-A", "trust", "-U", SUPERUSER, "--lc-messages=C", "--no-instructions"]
+    options = ["-E", "UTF8", "-A", "trust", "-U", instance.superuser, "--lc-messages=C", "--no-instructions"]
     if not instance.durable:
         options.append("--no-sync")
     if not instance.durable and instance.version >= 180000:

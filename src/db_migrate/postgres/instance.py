@@ -30,8 +30,9 @@ from typing import IO
 from db_migrate.errors import ConfigurationError, Failed
 from db_migrate.postgres.binaries import Binaries
 
-SUPERUSER = "db_migrate"
-FORMAT = 1
+_SCRATCH_SUPERUSER = "db_migrate_scratch"
+_DURABLE_SUPERUSER = "db_migrate"
+FORMAT = 2
 """Part of a scratch folder's name: raise it when the layout or the way data directories are made changes."""
 
 _SOCKET_PATH_LIMIT = 100  # sockaddr_un holds 108 bytes on Linux and 104 on macOS
@@ -55,6 +56,11 @@ class Instance:
     def data(self) -> Path:
         """The data directory."""
         return self.directory / "data"
+
+    @property
+    def superuser(self) -> str:
+        """The role that owns the server; on scratch not one that a target is likely to have."""
+        return _DURABLE_SUPERUSER if self.durable else _SCRATCH_SUPERUSER
 
     @property
     def users(self) -> Path:

@@ -9,22 +9,21 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import itertools
-import os
-import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from db_migrate.errors import Failed
 from db_migrate.postgres.conninfo import ConnInfo
-from db_migrate.postgres.server import Server
+from db_migrate.postgres.ownership import is_alive, is_mark, own_mark
+from db_migrate.postgres.roles import forget_unclaimed_roles
 from db_migrate.postgres.session import connect
 
 if TYPE_CHECKING:
     import psycopg
 
-_SCRATCH_NAME = re.compile(r"dbm_(\d+)_(\d+)_\d+")
+    from db_migrate.postgres.server import Server
+
 _TEMPLATE_PREFIX = "dbt_"
 _TEMPLATES_KEPT = 32
 _TEMPLATE_BYTES_KEPT = 1 << 30
@@ -41,7 +40,7 @@ def scratch_database(
     into its comment. Databases of processes that were killed are dropped first. Raises ``Failed``
     (``scratch.template``) when the template is not there, or in use.
     """
-    name = f"dbm_{os.getpid()}_{_started(os.getpid())}_{next(_counter)}"
+    name = f"{own_mark()}_{next(_counter)}"
     with contextlib.closing(connect(server.conninfo())) as connection:
         _sweep(server, connection)
         _create(connection, name, template=template, owner=owner, purpose=purpose)
@@ -50,12 +49,15 @@ def scratch_database(
     finally:
         with contextlib.closing(connect(server.conninfo())) as connection:
             _drop(server, connection, name)
+            forget_unclaimed_roles(connection)
 
 
 def sweep(server: Server) -> list[str]:
-    """Drop scratch databases whose process is gone; returns their names."""
+    """Drop scratch databases whose process is gone, with the roles it left; returns the databases' names."""
     with contextlib.closing(connect(server.conninfo())) as connection:
-        return _sweep(server, connection)
+        dropped = _sweep(server, connection)
+        forget_unclaimed_roles(connection)
+    return dropped
 
 
 def template(server: Server, key: str) -> str | None:
@@ -116,30 +118,10 @@ def _create(
 
 def _sweep(server: Server, connection: psycopg.Connection[tuple[object, ...]]) -> list[str]:
     rows = connection.execute("SELECT datname FROM pg_database WHERE datname LIKE 'dbm\\_%'").fetchall()
-    dead = [str(name) for (name,) in rows if _is_left_over(str(name))]
+    dead = [str(name) for (name,) in rows if is_mark(str(name)) and not is_alive(str(name))]
     for name in dead:
         _drop(server, connection, name)
     return dead
-
-
-def _is_left_over(name: str) -> bool:
-    match = _SCRATCH_NAME.fullmatch(name)
-    return match is not None and _started(int(match[1])) != match[2]
-
-
-def _started(pid: int) -> str:
-    """When process ``pid`` began, in digits of whatever clock the system offers; empty when there is none.
-
-    With it, a number that the system gave to a later process is not taken for the earlier one.
-    """
-    if Path("/proc/self/stat").exists():
-        try:
-            status = Path(f"/proc/{pid}/stat").read_text()
-        except (FileNotFoundError, ProcessLookupError):
-            return ""
-        return status.rpartition(")")[2].split()[19]
-    shown = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
-    return str(int(hashlib.sha256(shown.strip().encode()).hexdigest()[:10], 16)) if shown.strip() else ""
 
 
 def _drop(server: Server, connection: psycopg.Connection[tuple[object, ...]], name: str) -> None:

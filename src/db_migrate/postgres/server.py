@@ -23,14 +23,14 @@ from db_migrate.postgres import binaries as programs
 from db_migrate.postgres.binaries import Binaries
 from db_migrate.postgres.conninfo import DEFAULT_PORT, ConnInfo
 from db_migrate.postgres.instance import (
-    SUPERUSER,
     Instance,
-    State,
+    private_directory,
     read_state,
     scratch_instance,
     starting,
     wait_for_lock,
 )
+from db_migrate.postgres.scratch import sweep
 
 _STOPPING_SECONDS = 60.0
 
@@ -70,8 +70,8 @@ class Server:
         return self.instance.log
 
     def conninfo(self, dbname: str = "postgres", user: str | None = None) -> ConnInfo:
-        """The address of one of its databases, as the superuser ``db_migrate`` or as ``user``."""
-        return ConnInfo(host=str(self.socket_dir), port=self.port, user=user or SUPERUSER, dbname=dbname)
+        """The address of one of its databases, as its superuser or as ``user``."""
+        return ConnInfo(host=str(self.socket_dir), port=self.port, user=user or self.instance.superuser, dbname=dbname)
 
 
 @contextlib.contextmanager
@@ -99,8 +99,7 @@ def running(instance: Instance, found: Binaries) -> Iterator[Server]:
     """The server of ``instance``, which runs at least until the context ends."""
     _enter(instance)
     try:
-        state = _ensure_started(instance)
-        yield Server(instance, found, state.jail, state.warnings)
+        yield _ensure_started(instance, found)
     finally:
         _leave(instance)
 
@@ -138,13 +137,18 @@ def _enter(instance: Instance) -> None:
 
 def _lock_as_user(instance: Instance) -> IO[str]:
     """Become a user; waits for a supervisor that is just stopping the server."""
-    users = instance.users.open("a")
-    try:
-        wait_for_lock(users, fcntl.LOCK_SH, _STOPPING_SECONDS)
-    except Failed:
+    while True:
+        private_directory(instance.directory)
+        users = instance.users.open("a")
+        try:
+            wait_for_lock(users, fcntl.LOCK_SH, _STOPPING_SECONDS)
+            # An abandoned folder may have been removed between opening and locking.
+            if instance.users.exists() and os.path.samestat(instance.users.stat(), os.fstat(users.fileno())):
+                return users
+        except BaseException:
+            users.close()
+            raise
         users.close()
-        raise
-    return users
 
 
 def _leave(instance: Instance) -> None:
@@ -158,15 +162,20 @@ def _leave(instance: Instance) -> None:
             del _memberships[instance.directory]
 
 
-def _ensure_started(instance: Instance) -> State:
+def _ensure_started(instance: Instance, found: Binaries) -> Server:
     with starting(instance):
         state = read_state(instance)
-        if state is None:
+        started = state is None
+        if started:
             _start_supervisor(instance)
             state = read_state(instance)
-    if state is None:
-        raise Failed("server.start", "the embedded server ended at once", where=str(instance.log))
-    return state
+        if state is None:
+            raise Failed("server.start", "the embedded server ended at once", where=str(instance.log))
+        server = Server(instance, found, state.jail, state.warnings)
+        if started and not instance.durable:
+            # While nobody else has the server: what processes that were killed left behind.
+            sweep(server)
+        return server
 
 
 def _start_supervisor(instance: Instance) -> None:

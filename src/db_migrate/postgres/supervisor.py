@@ -23,9 +23,10 @@ from types import FrameType
 
 from db_migrate.errors import DbMigrateError
 from db_migrate.postgres import cluster, identity
-from db_migrate.postgres.instance import Instance, State, wait_for_lock, write_state
+from db_migrate.postgres.instance import Instance, State, try_lock, wait_for_lock, write_state
 
 _PREDECESSOR_SECONDS = 30.0
+_ABANDONED_SECONDS = 7 * 24 * 3600.0
 _STANDINS = Path(__file__).parent / "extensions"
 
 
@@ -70,6 +71,7 @@ def _start(instance: Instance) -> subprocess.Popen[bytes]:
     _end_orphans(instance)
     if not instance.durable:
         _remove_what_cannot_be_used(instance)
+        _remove_abandoned(instance)
         _copy_standins(instance)
     made = _initialize_if_missing(instance, who, bindir)
     _mark_running(instance)
@@ -108,6 +110,17 @@ def _remove_what_cannot_be_used(instance: Instance) -> None:
     crashed = running.exists() and running.read_text() != _boot_identifier()
     if instance.data.exists() and (crashed or not (instance.data / "PG_VERSION").exists()):
         shutil.rmtree(instance.data)
+
+
+def _remove_abandoned(instance: Instance) -> None:
+    """Scratch folders of other versions and installations that nobody has used for a week: they may take memory."""
+    for folder in instance.directory.parent.glob("scratch-*"):
+        log = folder / "postgres.log"
+        if folder == instance.directory or not log.exists() or time.time() - log.stat().st_mtime < _ABANDONED_SECONDS:
+            continue
+        with (folder / "users").open("a") as users, (folder / "start").open("a") as start:
+            if try_lock(users, fcntl.LOCK_EX) and try_lock(start, fcntl.LOCK_EX):
+                shutil.rmtree(folder)
 
 
 def _mark_running(instance: Instance) -> None:

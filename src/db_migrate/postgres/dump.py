@@ -1,0 +1,178 @@
+"""A schema as SQL text: taken from a server with pg_dump, put into a scratch database in one transaction.
+
+pg_dump takes ACCESS SHARE on every table it describes, so it waits for a lock no longer than it is told. It gets the
+password through its environment, which other users cannot see; a command line they can.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from db_migrate.errors import ConfigurationError, DbMigrateError, Failed, LockBudgetExceeded
+from db_migrate.postgres.binaries import Binaries
+from db_migrate.postgres.conninfo import ConnInfo
+from db_migrate.postgres.redact import redact, redact_sql
+from db_migrate.postgres.session import connect, server_version
+from db_migrate.postgres.tls import tunnel
+
+_NOT_A_STATEMENT = re.compile(r"^\\(?:un)?restrict .*\n?", re.MULTILINE)
+_NO_TLS = "SSL support is not compiled in"
+_MISSING_EXTENSION = re.compile(r'extension "(?P<name>[^"]+)" is not available')
+
+
+def dump_schema(
+    conninfo: ConnInfo,
+    binaries: Binaries,
+    *,
+    exclude_tables: Sequence[tuple[str, str]] = (),
+    exclude_schemas: Sequence[str] = (),
+    lock_wait_timeout_ms: int = 5000,
+) -> str:
+    """The schema of the database as SQL, with owners and privileges, without subscriptions and tablespaces.
+
+    ``exclude_tables`` are pairs of schema and name. Passwords of user mappings and in connection strings come out as
+    ``***``. Raises ``ConfigurationError`` (``dump.version``) when the server is newer than ``binaries``,
+    ``LockBudgetExceeded`` (``dump.lock``) when a table stays locked, ``Failed`` (``dump.privilege``, ``dump.failed``,
+    and what ``session.connect`` raises).
+    """
+    with contextlib.closing(connect(conninfo)) as connection:
+        version, encrypted = server_version(connection), bool(connection.pgconn.ssl_in_use)
+    _check_version(version, binaries, conninfo)
+    options = [
+        "--schema-only",
+        "--no-subscriptions",
+        "--no-tablespaces",
+        "--encoding=UTF8",
+        "--no-password",
+        f"--lock-wait-timeout={lock_wait_timeout_ms}",
+        *(f"--exclude-schema={_pattern(schema)}" for schema in exclude_schemas),
+        *(f"--exclude-table={_pattern(schema)}.{_pattern(table)}" for schema, table in exclude_tables),
+    ]
+    # Encrypted as our own connection is: left to itself, a pg_dump without TLS would quietly go without.
+    address = conninfo.replace(options={**conninfo.options, "sslmode": _at_least_required(conninfo)})
+    done = _run(address if encrypted else conninfo, binaries, options)
+    if encrypted and _NO_TLS in done.stderr:
+        with tunnel(address) as inside:
+            done = _run(inside, binaries, options)
+    if done.returncode != 0:
+        raise _explain(done.stderr, conninfo)
+    return redact_sql(_NOT_A_STATEMENT.sub("", done.stdout))
+
+
+def load(conninfo: ConnInfo, sql: str) -> None:
+    """Run a dumped schema in ``conninfo``, whose role has to be a superuser: all of it, or nothing.
+
+    Raises ``Failed``: ``dump.extension`` when the server lacks an extension, else ``dump.load`` with the statement.
+    """
+    from psycopg import errors
+
+    # A session of its own: a dump changes search_path and other settings for the session.
+    with contextlib.closing(connect(conninfo, settings={"client_min_messages": "warning"})) as connection:
+        try:
+            connection.execute(_plain(sql))
+        except errors.Error as error:
+            statement = _statement_at(sql, error.diag.statement_position)
+            raise _explain_load(str(error), statement, conninfo) from error
+
+
+def _plain(sql: str) -> bytes:
+    """For psycopg, text without parameters goes as one simple query: one round trip, one transaction."""
+    return sql.encode()
+
+
+def _check_version(version: int, binaries: Binaries, conninfo: ConnInfo) -> None:
+    if version // 10000 > binaries.major:
+        raise ConfigurationError(
+            "dump.version",
+            f"the server is PostgreSQL {version // 10000}, newer than the programs at hand ({binaries.major})",
+            why="pg_dump reads older servers, not newer ones",
+            where=f"{conninfo.redacted()}, {binaries.source}",
+        )
+
+
+def _at_least_required(conninfo: ConnInfo) -> str:
+    given = conninfo.options.get("sslmode", "prefer")
+    return given if given in ("require", "verify-ca", "verify-full") else "require"
+
+
+def _pattern(name: str) -> str:
+    """A name that pg_dump takes for exactly that, not for a pattern."""
+    escaped = name.replace('"', '""')
+    return f'"{escaped}"'
+
+
+def _run(conninfo: ConnInfo, binaries: Binaries, options: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    parameters = conninfo.as_libpq()
+    password = parameters.pop("password", None)
+    parameters.pop("sslpassword", None)
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("PG")}
+    environment |= {"LC_ALL": "C", "PGAPPNAME": "db-migrate", "PGCONNECT_TIMEOUT": "10"}
+    if password is not None:
+        environment["PGPASSWORD"] = password
+    public = ConnInfo(host=parameters.pop("host"), port=int(parameters.pop("port")), options=parameters)
+    return subprocess.run(
+        [binaries.program("pg_dump"), *options, f"--dbname={public.dsn()}"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        env=environment,
+        cwd=Path.home().anchor,
+        check=False,
+    )
+
+
+def _explain(stderr: str, conninfo: ConnInfo) -> DbMigrateError:
+    why = redact(stderr).strip()
+    where = conninfo.redacted()
+    if "lock timeout" in why or "canceling statement due to lock timeout" in why:
+        return LockBudgetExceeded(
+            "dump.lock",
+            "a table stayed locked while its schema was to be read",
+            why=why,
+            where=where,
+            state="nothing was changed",
+            next=["db-migrate doctor"],
+        )
+    if "permission denied" in why:
+        return Failed(
+            "dump.privilege",
+            f"{conninfo.user!r} may not read the whole schema",
+            why=why,
+            where=where,
+            state="nothing was changed",
+        )
+    return Failed("dump.failed", "pg_dump could not read the schema", why=why, where=where, state="nothing was changed")
+
+
+def _explain_load(message: str, statement: str, conninfo: ConnInfo) -> Failed:
+    why = redact(message).strip()
+    missing = _MISSING_EXTENSION.search(why)
+    if missing:
+        return Failed(
+            "dump.extension",
+            f"the scratch server has no extension {missing['name']!r}",
+            why=why,
+            where=redact(statement),
+            next=['set scratch = "postgresql://..." to a server that has it'],
+        )
+    return Failed(
+        "dump.load",
+        "the schema could not be copied to scratch",
+        why=why,
+        where=redact(statement) or conninfo.redacted(),
+    )
+
+
+def _statement_at(sql: str, position: str | None) -> str:
+    """The lines around a position that the server counts in characters from 1."""
+    if position is None:
+        return ""
+    start = int(position) - 1
+    begin, end = sql.rfind("\n\n", 0, start), sql.find("\n\n", start)
+    return sql[max(begin, 0) : end if end != -1 else len(sql)].strip()[:2000]
