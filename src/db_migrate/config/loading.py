@@ -249,10 +249,15 @@ def _table(value: object, where: str, known: Mapping[str, Parser[Any]], problems
     return parsed
 
 
+def variables() -> Mapping[str, str]:
+    """The environment variables that are read, each with its key."""
+    return {f"{ENVIRONMENT_PREFIX}{key.upper()}": key for key in (*_PATHS, *_PLAIN)}
+
+
 def _from_environment(
     environ: Mapping[str, str], values: dict[str, Any], sources: dict[str, str], problems: _Problems, here: Path
 ) -> None:
-    known = {f"{ENVIRONMENT_PREFIX}{key.upper()}": key for key in (*_PLAIN, *_PATHS)}
+    known = variables()
     for variable, key in known.items():
         if environ.get(variable):
             values[key] = problems.parse(variable, _parser(key, here), environ[variable])

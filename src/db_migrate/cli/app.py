@@ -1,0 +1,172 @@
+"""The command ``db-migrate``: its verbs, imported when they are used, and the exit code of whatever happens."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from itertools import pairwise
+from types import MappingProxyType
+
+import click
+
+from db_migrate.cli.options import Call, common_options
+from db_migrate.errors import DbMigrateError, ErrorReport
+
+PROGRAM = "db-migrate"
+COMPLETE = "_DB_MIGRATE_COMPLETE"
+
+VERBS: Mapping[str, str] = MappingProxyType(
+    {
+        "status": "Where the target stands: revisions, pending, drift, the last run.",
+        "history": "The revision graph, or the runs in the journal.",
+        "schema": "Tables and columns, and all else, of one side.",
+        "drift": "What differs between models, history and live.",
+        "plan": "What the pending revisions would do to this target.",
+        "apply": "Execute a proved plan, then verify.",
+        "verify": "Whether the target is what it should be.",
+        "test": "Run the tests that the pending or last migration touches.",
+        "rollback": "Go back, proved like apply, with the data put back.",
+        "stamp": "Set the revision, if the schema is that revision's.",
+        "demo": "The whole workflow on an example project.",
+        "config": "The settings in force, and where each came from.",
+        "help": "Verbs and topics: exit-codes, environment, formats.",
+    }
+)
+
+
+class LazyGroup(click.Group):
+    """A group whose verbs are modules of this package, imported when one is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The verbs in the order in which they are used."""
+        del ctx
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The verb's command, or None if there is no such verb."""
+        del ctx
+        if cmd_name not in VERBS:
+            return None
+        command: click.Command = import_module(f"db_migrate.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the verbs without importing them."""
+        del ctx
+        with formatter.section("Verbs"):
+            formatter.write_dl(list(VERBS.items()))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the verb; for one that does not exist, name the nearest that do."""
+        if args[0] not in VERBS and not args[0].startswith("-") and not ctx.resilient_parsing:
+            from difflib import get_close_matches
+
+            near = get_close_matches(args[0], VERBS, n=2)
+            hint = f" Did you mean {' or '.join(near)}?" if near else f" Verbs: {', '.join(VERBS)}."
+            raise click.UsageError(f"There is no verb {args[0]!r}.{hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+def _print_version(ctx: click.Context, _option: click.Parameter, wanted: bool) -> None:
+    if wanted and not ctx.resilient_parsing:
+        from db_migrate import __version__
+
+        click.echo(f"{PROGRAM} {__version__}")
+        ctx.exit()
+
+
+cli = LazyGroup(
+    name=PROGRAM,
+    help="Alembic migrations on PostgreSQL: what you reviewed is what happens, nothing is lost, and you can always go "
+    "back.",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    no_args_is_help=True,
+    subcommand_metavar="VERB [ARGS]...",
+    params=[
+        *common_options(),
+        click.Option(
+            ["--version"],
+            is_flag=True,
+            expose_value=False,
+            is_eager=True,
+            callback=_print_version,
+            help="Print the version.",
+        ),
+    ],
+)
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; see ``db-migrate help exit-codes``.
+
+    ``args`` are those after the program's name, ``sys.argv[1:]`` by default.
+    """
+    words = list(sys.argv[1:] if args is None else args)
+    if instruction := os.environ.get(COMPLETE):
+        from click.shell_completion import shell_complete
+
+        return shell_complete(cli, {}, PROGRAM, COMPLETE, instruction)
+    call = Call()
+    try:
+        with cli.make_context(PROGRAM, words, obj=call) as context:
+            code = cli.invoke(context)
+            return int(code or 0)
+    except click.exceptions.Exit as ending:
+        return ending.exit_code
+    except click.exceptions.NoArgsIsHelpError as ending:
+        click.echo(ending.format_message(), err=True)
+        return 2
+    except click.ClickException as error:
+        return _failed(_usage(error), 2, call, words)
+    except DbMigrateError as error:
+        return _failed(error.report(), error.exit_code, call, words, error)
+    except (KeyboardInterrupt, click.Abort) as error:
+        return _failed(_interrupted(), 130, call, words, error)
+    except Exception as error:  # the last line of defence: whatever it is, it is reported as ours
+        return _failed(_unexpected(error), 70, call, words, error)
+
+
+def _failed(
+    report: ErrorReport, code: int, call: Call, words: Sequence[str], error: BaseException | None = None
+) -> int:
+    """Print an error in the format that was asked for, as far as the command line was understood."""
+    from db_migrate.cli.output import print_error
+
+    if not call.given:
+        call.given.update(_guessed(words))
+    if not call.verb:
+        call.verb = next((each for each in words if each in VERBS), "")
+    print_error(report, call, error)
+    return code
+
+
+def _guessed(words: Sequence[str]) -> dict[str, object]:
+    """The options that decide how an error looks, when the command line could not be parsed."""
+    before = list(words[: words.index("--")] if "--" in words else words)
+    json = "--json" in before or "--format=json" in before or ("--format", "json") in pairwise(before)
+    return {"json": json, "debug": "--debug" in before}
+
+
+def _usage(error: click.ClickException) -> ErrorReport:
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context else PROGRAM
+    return ErrorReport("usage", error.format_message(), "", "", "nothing was read or changed", (f"{path} --help",))
+
+
+def _interrupted() -> ErrorReport:
+    return ErrorReport("interrupted", "interrupted", "", "", "", (f"{PROGRAM} status",))
+
+
+def _unexpected(error: Exception) -> ErrorReport:
+    return ErrorReport(
+        "internal",
+        f"unexpected {type(error).__name__}: {error}",
+        "this is a mistake in db-migrate, not in your project",
+        "",
+        "not known; look before you go on",
+        (f"{PROGRAM} status", "the same command with --debug, and report what it prints"),
+    )

@@ -1,0 +1,72 @@
+"""``db-migrate apply``: execute a proved plan, then verify."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from db_migrate.cli.options import Verb
+from db_migrate.cli.run import carry_out, confirmed
+
+if TYPE_CHECKING:
+    from db_migrate import Workspace
+    from db_migrate.results import Plan, RunResult
+
+
+@click.command(cls=Verb)
+@click.argument("what", default="heads", metavar="[REV|+N|PLAN.json]")
+@click.option("--allow", metavar="RULE:OBJECT", multiple=True, help="The intent for one finding; repeatable.")
+@click.option("--confirm", metavar="NAME", help="The database's name, where data is lost or it is in production.")
+@click.option("--lock-budget", metavar="DURATION", help="How long to try for locks in all, such as 10m.")
+@click.option("--yes", is_flag=True, help="Ask nothing; what destroys still needs --confirm.")
+@click.pass_context
+def command(
+    context: click.Context,
+    what: str,
+    allow: tuple[str, ...],
+    confirm: str | None,
+    lock_budget: str | None,
+    yes: bool,
+) -> int:
+    """Prove the pending revisions, or take a plan that was proved, execute it, then verify.
+
+    Exit code 1: it is applied, and verify found something.
+    """
+    from db_migrate.report.text.run import run_text
+
+    plan = _plan_in(what)
+
+    def work(workspace: Workspace) -> RunResult:
+        return confirmed(
+            lambda name: workspace.apply(plan or what, allow=allow, confirm=name), confirm, ask=not yes, context=context
+        )
+
+    settings = {"lock_budget": lock_budget} if lock_budget else None
+    return carry_out(context, work, run_text, run_exit_code, settings=settings)
+
+
+def run_exit_code(run: RunResult) -> int:
+    """The run's own exit code, or 1 when it went well and verify found something."""
+    return run.exit_code or (1 if run.verify and not run.verify.ok else 0)
+
+
+def _plan_in(what: str) -> Plan | None:
+    """The plan in the file of that name; None for a revision."""
+    if not what.endswith(".json"):
+        return None
+    from db_migrate.errors import UsageError
+    from db_migrate.report.json import read_plan
+
+    try:
+        text = Path(what).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(
+            "plan.unreadable",
+            f"{what} cannot be read",
+            why=str(error),
+            state="nothing was changed",
+            next=(f"db-migrate plan --out {what}",),
+        ) from error
+    return read_plan(text, what)

@@ -1,0 +1,84 @@
+"""``db-migrate help``: verbs and topics."""
+
+from __future__ import annotations
+
+import click
+
+from db_migrate.cli.options import Verb
+
+EXIT_CODES = """\
+Exit codes
+
+    0  all is well
+    1  the answer is not the one hoped for: findings, drift, pending revisions, tests that fail
+    2  usage or configuration: a flag, an argument, an answer, the settings, alembic.ini, env.py or the models
+    3  refused: an intent is missing, the plan is stale, it is another environment, or it was declined
+    4  failed, and nothing is half-done: the target is at a whole revision, which is named
+    5  failed inside a revision of which something is committed; `db-migrate status` says where it stands
+    6  the lock could not be had within the budget; nothing is half-done, and it is safe to run again
+   70  a mistake in db-migrate itself
+  130  interrupted; nothing is half-done
+
+With 0 and 1 standard output carries the result. With any other code the error is on standard error; with --json it is
+the `error` of the one document on standard output: code, message, why, where, state, next.
+"""
+
+FORMATS = """\
+Formats
+
+  --format text       for people (the default)
+  --format json       one document, the same as --json; JSON Schemas are in docs/schemas/
+  --format markdown   plan, drift: for a pull request, with a Mermaid diagram of the tables that change
+  --format sql        plan: a script for psql; drift: what would end it; schema: what would make it
+  --format mermaid    schema: an entity-relationship diagram
+
+Every JSON document has schema_version, verb, ok (true exactly when the exit code is 0), target, warnings and the verb's
+own fields. Fields only get added.
+"""
+
+_ENVIRONMENT = """\
+Environment
+
+Settings come from flags, then these variables, then db-migrate.toml or [tool.db-migrate] in pyproject.toml (the nearest
+from the current folder upward, or the one named by --settings or DB_MIGRATE_SETTINGS), then defaults.
+
+{variables}
+
+  DB_MIGRATE_SETTINGS           the settings file to read
+  NO_COLOR, FORCE_COLOR, TERM   whether text is coloured; --color wins
+  _DB_MIGRATE_COMPLETE          shell completion: eval "$(_DB_MIGRATE_COMPLETE=bash_source db-migrate)"
+
+The target's URL is --url or DB_MIGRATE_URL, else the target's `url_env` or `url` in the settings, else what env.py
+connects to. embedded://NAME is a database on a PostgreSQL that db-migrate runs itself, kept in .db-migrate/.
+"""
+
+
+def _environment() -> str:
+    from db_migrate.config.loading import variables
+
+    return _ENVIRONMENT.format(variables="\n".join(f"  {variable:29} {key}" for variable, key in variables().items()))
+
+
+_TOPICS = {"exit-codes": lambda: EXIT_CODES, "environment": _environment, "formats": lambda: FORMATS}
+
+
+@click.command(cls=Verb)
+@click.argument("topic", required=False, metavar="[VERB|TOPIC]")
+@click.pass_context
+def command(context: click.Context, topic: str | None) -> int:
+    """Help about a verb, or about a topic: exit-codes, environment, formats."""
+    parent = context.find_root()
+    group = parent.command
+    assert isinstance(group, click.Group)
+    if topic is None:
+        click.echo(parent.get_help())
+    elif topic in _TOPICS:
+        click.echo(_TOPICS[topic](), nl=False)
+    else:
+        verb = group.get_command(parent, topic)
+        if verb is None:
+            known = (*_TOPICS, *group.list_commands(parent))
+            raise click.UsageError(f"There is no verb or topic {topic!r}; there are {', '.join(known)}.", context)
+        with click.Context(verb, info_name=topic, parent=parent) as inner:
+            click.echo(verb.get_help(inner))
+    return 0

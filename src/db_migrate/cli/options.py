@@ -1,0 +1,112 @@
+"""The options that every verb has, accepted before the verb and after it, and what was given of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+FORMATS = ("text", "json", "markdown", "sql", "mermaid")
+STEPS = {"ignore_unknown_options": True}
+_STEPS = re.compile(r"-\d+")
+_SETTINGS = ("config", "name", "x", "target", "url")
+
+
+@dataclass(slots=True)
+class Call:
+    """What is known of this call while it is parsed; what goes wrong is reported in its terms."""
+
+    verb: str = ""
+    given: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def format(self) -> str:
+        """The format of what is printed."""
+        return "json" if self.given.get("json") else str(self.given.get("format", "text"))
+
+    @property
+    def color(self) -> str:
+        """``auto``, ``never`` or ``always``."""
+        return str(self.given.get("color", "auto"))
+
+    def flag(self, key: str) -> bool:
+        """Whether ``--quiet``, ``--verbose`` or ``--debug`` was given."""
+        return bool(self.given.get(key))
+
+    @property
+    def settings_file(self) -> Path | None:
+        """``--settings``."""
+        return self.given.get("settings")
+
+    @property
+    def settings(self) -> Mapping[str, object]:
+        """The settings that were given as flags, by key."""
+        return {key: self.given[key] for key in _SETTINGS if key in self.given}
+
+
+def _remember(context: click.Context, option: click.Parameter, value: Any) -> None:
+    """Note an option that was really given; the one after the verb wins, and ``-x`` adds up."""
+    key = str(option.name)
+    if context.get_parameter_source(key) in (ParameterSource.DEFAULT, None) or context.resilient_parsing:
+        return
+    given = context.ensure_object(Call).given
+    given[key] = (*given.get("x", ()), *value) if key == "x" else value
+
+
+def steps_or_revision(context: click.Context, _argument: click.Parameter, value: str) -> str:
+    """``-1`` is an argument, not an option; what else begins with a dash is an option that does not exist.
+
+    For verbs with ``context_settings=STEPS``, where click passes unknown options on as arguments.
+    """
+    if value.startswith("-") and not _STEPS.fullmatch(value):
+        raise click.NoSuchOption(value.split("=")[0], ctx=context)
+    return value
+
+
+def common_options(formats: tuple[str, ...] = FORMATS) -> list[click.Option]:
+    """New option objects; ``formats`` are those that the verb prints."""
+
+    def option(*names: str, help: str, **attributes: Any) -> click.Option:
+        return click.Option(names, help=help, expose_value=False, callback=_remember, **attributes)
+
+    return [
+        option("-c", "--config", metavar="FILE", help="The Alembic configuration, alembic.ini by default."),
+        option("-n", "--name", metavar="SECTION", help="The section of the Alembic configuration."),
+        option("-x", metavar="KEY=VALUE", multiple=True, help="An argument for env.py, as in Alembic; repeatable."),
+        option("--settings", metavar="FILE", type=click.Path(path_type=Path), help="The settings of db-migrate."),
+        option("--target", metavar="NAME", help="The target, of those in the settings."),
+        option("--url", metavar="URL", help="The target's URL; prefer DB_MIGRATE_URL where it holds a password."),
+        option("--format", type=click.Choice(formats), help="What to print on standard output."),
+        option("--json", is_flag=True, help="The same as --format json."),
+        option("-q", "--quiet", is_flag=True, help="As text, print nothing when all is well."),
+        option("-v", "--verbose", is_flag=True, help="Print more: the SQL of each change, the causes of an error."),
+        option("--color", type=click.Choice(("auto", "never", "always")), help="When to colour text."),
+        option("--debug", is_flag=True, help="Print the traceback of an error."),
+    ]
+
+
+class Verb(click.Command):
+    """A verb: its own options and arguments first, then those that all verbs have."""
+
+    def __init__(self, *args: Any, formats: tuple[str, ...] = ("text", "json"), **attributes: Any) -> None:
+        super().__init__(*args, **attributes)
+        self.common = common_options(formats)
+        self.params += self.common
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options in two sections."""
+        own = [each for each in self.get_params(ctx) if isinstance(each, click.Option) and each not in self.common]
+        for title, options in (("Options", own), ("Options of every verb", self.common)):
+            records = [record for each in options if (record := each.get_help_record(ctx)) is not None]
+            with formatter.section(title):
+                formatter.write_dl(records)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the verb after noting its name for what is reported."""
+        ctx.ensure_object(Call).verb = str(self.name)
+        return super().invoke(ctx)

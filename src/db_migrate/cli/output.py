@@ -1,0 +1,102 @@
+"""Standard output carries what was asked for, standard error everything else; style is decided for each."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TextIO
+
+from db_migrate.cli.options import Call
+from db_migrate.errors import ErrorReport
+from db_migrate.report.style import Style, When, style_of
+
+
+def style_for(stream: TextIO, call: Call) -> Style:
+    """What the stream can show, by ``--color`` and the environment."""
+    return style_of(stream, os.environ, When(call.color))
+
+
+def write(text: str, stream: TextIO) -> None:
+    """Write text; characters that the stream's encoding lacks become escapes, a closed pipe ends the output.
+
+    What is printed comes after what was done, so that a reader who left (``| head``) changes no exit code.
+    """
+    encoding = stream.encoding or "ascii"
+    try:
+        stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        stream.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def write_document(text: str) -> None:
+    """Write a JSON document: UTF-8, whatever the locale says."""
+    try:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(text.encode("utf-8"))
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def write_file(file: Path, text: str) -> None:
+    """Write a file that was asked for, whole or not at all. Raises UsageError ``output.unwritable``."""
+    from db_migrate.errors import UsageError
+
+    beside = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        if file.exists() and not file.is_file():  # a pipe or a device
+            file.write_text(text, encoding="utf-8")
+            return
+        try:
+            beside.write_text(text, encoding="utf-8")
+            beside.replace(file)
+        finally:
+            beside.unlink(missing_ok=True)
+    except OSError as error:
+        raise UsageError(
+            "output.unwritable", f"{file} cannot be written", why=str(error), state="nothing was changed"
+        ) from error
+
+
+def print_error(report: ErrorReport, call: Call, error: BaseException | None) -> None:
+    """Print an error: as JSON the whole document on standard output, else on standard error."""
+    from db_migrate.report.text.parts import error_text
+
+    report = _redacted(report)
+    if error is not None and call.flag("debug"):
+        write(_redact("".join(traceback.format_exception(error))), sys.stderr)
+    if call.format == "json":
+        from db_migrate.report import json
+
+        write_document(json.encode(json.error_document(call.verb, report)))
+        return
+    write(error_text(report, style_for(sys.stderr, call)), sys.stderr)
+    if call.flag("verbose"):
+        write(_redact("".join(f"  caused by {type(each).__name__}: {each}\n" for each in _causes(error))), sys.stderr)
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """What the error was raised from, the nearest first."""
+    while error is not None and (error := error.__cause__ or error.__context__) is not None:
+        yield error
+
+
+def _redacted(report: ErrorReport) -> ErrorReport:
+    return ErrorReport(
+        code=report.code,
+        message=_redact(report.message),
+        why=_redact(report.why),
+        where=_redact(report.where),
+        state=_redact(report.state),
+        next=tuple(_redact(each) for each in report.next),
+    )
+
+
+def _redact(text: str) -> str:
+    from db_migrate.postgres.redact import redact
+
+    return redact(text)

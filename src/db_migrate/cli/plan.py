@@ -1,0 +1,65 @@
+"""``db-migrate plan``: what would happen on this target."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from db_migrate.cli.options import STEPS, Verb, steps_or_revision
+from db_migrate.cli.output import write_file
+from db_migrate.cli.run import carry_out
+
+if TYPE_CHECKING:
+    from db_migrate import Workspace
+    from db_migrate.results import Plan
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+@click.command(cls=Verb, formats=("text", "json", "markdown", "sql"), context_settings=STEPS)
+@click.argument("revision", default="", metavar="[REV|+N|-N]", callback=steps_or_revision)
+@click.option("--out", type=_FILE, help="Write the plan here, for `db-migrate apply FILE`.")
+@click.option("--sql", type=_FILE, help="Write the SQL here, as a script for psql.")
+@click.option("--allow", metavar="RULE:OBJECT", multiple=True, help="The intent for one finding; repeatable.")
+@click.option("--down", is_flag=True, help="Plan the way back to the revision, one step back by default.")
+@click.pass_context
+def command(
+    context: click.Context, revision: str, out: Path | None, sql: Path | None, allow: tuple[str, ...], down: bool
+) -> int:
+    """What would happen on this target: SQL, locks, rewrites, losses, findings, and whether it can be undone.
+
+    Exit code 1: there are errors that no intent allows.
+    """
+    from db_migrate.report import json
+    from db_migrate.report.markdown import plan_markdown
+    from db_migrate.report.source import source_line
+    from db_migrate.report.sql import plan_sql
+    from db_migrate.report.text.plan import plan_text
+
+    def work(workspace: Workspace) -> Plan:
+        plan = workspace.plan(
+            revision or ("-1" if down else "heads"), allow=allow, down=down or revision.startswith("-")
+        )
+        if out:
+            write_file(out, json.encode(json.document("plan", plan, exit_code(plan))))
+        if sql:
+            write_file(sql, plan_sql(plan))
+        return plan
+
+    return carry_out(
+        context,
+        work,
+        partial(plan_text, source_line=source_line),
+        exit_code,
+        formats={"markdown": plan_markdown, "sql": lambda plan, _: plan_sql(plan)},
+    )
+
+
+def exit_code(plan: Plan) -> int:
+    """1 when a finding or a failing revision refuses the plan."""
+    from db_migrate.report.text.plan import stopped_by
+
+    return 1 if stopped_by(plan) else 0

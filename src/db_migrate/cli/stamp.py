@@ -1,0 +1,25 @@
+"""``db-migrate stamp``: set the revision without running it."""
+
+from __future__ import annotations
+
+import click
+
+from db_migrate.cli.options import Verb
+from db_migrate.cli.run import carry_out
+
+
+@click.command(cls=Verb)
+@click.argument("revision", metavar="REV")
+@click.option("--force", is_flag=True, help="Even though the schema is not that revision's; needs --confirm.")
+@click.option("--confirm", metavar="NAME", help="The database's name.")
+@click.pass_context
+def command(context: click.Context, revision: str, force: bool, confirm: str | None) -> int:
+    """Set the revision, if the schema is that revision's; else refuse, with the differences (exit code 3)."""
+    from db_migrate.report.text.outcomes import stamp_text
+
+    return carry_out(
+        context,
+        lambda workspace: workspace.stamp(revision, force=force, confirm=confirm),
+        stamp_text,
+        lambda _: 0,
+    )

@@ -1,0 +1,70 @@
+"""The one JSON document that a verb prints: an envelope around the fields of its result.
+
+``schema_version`` is 1; fields only get added. The published schemas are made from the same types, see
+:mod:`db_migrate.report.json_schema`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from db_migrate.errors import ErrorReport, UsageError
+from db_migrate.report.builtins import Mismatch, from_builtins, to_builtins
+from db_migrate.results import Plan, Result
+
+SCHEMA_VERSION = 1
+
+
+def document(verb: str, result: Result, exit_code: int) -> dict[str, Any]:
+    """The envelope of a result; ``error`` is there only when the result carries one."""
+    own: dict[str, Any] = to_builtins(result)
+    target, warnings, error = own.pop("target"), own.pop("warnings"), own.pop("error", None)
+    head = _head(verb, exit_code == 0, target, warnings)
+    return head | own | ({"error": error} if error is not None else {})
+
+
+def error_document(verb: str, error: ErrorReport, warnings: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The envelope of a verb that ended without a result."""
+    return _head(verb, False, None, list(warnings)) | {"error": to_builtins(error)}
+
+
+def encode(data: object) -> str:
+    """JSON text, indented by two, ending in a newline. The same data gives the same text."""
+    return msgspec.json.format(msgspec.json.encode(data), indent=2).decode() + "\n"
+
+
+def read_plan(text: str, where: str) -> Plan:
+    """The plan in a file that ``plan --out`` or ``plan --json`` wrote.
+
+    ``where`` names the file in errors. Raises UsageError ``plan.unreadable``. Whether the plan still holds is for
+    ``apply`` to judge, by its hash and fingerprints.
+    """
+    try:
+        data = msgspec.json.decode(text)
+    except msgspec.DecodeError as error:
+        raise _unreadable(where, f"it is not JSON: {error}") from error
+    if not isinstance(data, dict) or data.get("verb") != "plan":
+        raise _unreadable(where, 'it is not what `db-migrate plan --out FILE` writes: "verb" is not "plan"')
+    if data.get("schema_version") != SCHEMA_VERSION:
+        raise _unreadable(where, f"its schema_version is {data.get('schema_version')!r}, known is {SCHEMA_VERSION}")
+    try:
+        return from_builtins(data, Plan)
+    except Mismatch as error:
+        raise _unreadable(where, str(error)) from error
+
+
+def _unreadable(where: str, why: str) -> UsageError:
+    return UsageError(
+        "plan.unreadable",
+        f"{where} is not a plan that can be applied",
+        why=why,
+        where=where,
+        state="nothing was changed",
+        next=(f"db-migrate plan --out {where}",),
+    )
+
+
+def _head(verb: str, ok: bool, target: object, warnings: object) -> dict[str, Any]:
+    return {"schema_version": SCHEMA_VERSION, "verb": verb, "ok": ok, "target": target, "warnings": warnings}

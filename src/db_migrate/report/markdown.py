@@ -1,0 +1,160 @@
+"""Plan and drift for a pull request: tables a reviewer reads in a minute, and a diagram of the changed tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from db_migrate.catalog.change import Change
+from db_migrate.report.mermaid import changes_mermaid
+from db_migrate.report.style import Style, block, count, name, size
+from db_migrate.report.text.changes import value_text
+from db_migrate.report.text.parts import revisions_text
+from db_migrate.report.text.plan import stopped_by
+from db_migrate.results import Comparison, Drift, Plan, PlannedRevision, PlannedStatement
+from db_migrate.rules.finding import Finding
+
+
+def plan_markdown(plan: Plan, _style: Style) -> str:
+    """Verdict, findings, what every statement does, and the diagram of the tables that change."""
+    way = f"{revisions_text(plan.current)} → {revisions_text(plan.destination)}"
+    stops = stopped_by(plan)
+    verdict = f"**Refused:** {', '.join(code(each) for each in stops)}" if stops else "**Can be applied.**"
+    changes = [change for each in plan.revisions for s in each.statements for change in s.effects.changes]
+    parts = [
+        f"## Migration plan: {plan.direction} {cell(way)}",
+        verdict if plan.revisions else "**Nothing to do.**",
+        _findings(plan.findings),
+        *(_revision(each) for each in plan.revisions),
+        _kept(plan),
+        diagram(changes),
+        f"<sub>plan {code(plan.hash[:16])}, proved on {cell(plan.proved_on)}</sub>",
+    ]
+    return "\n\n".join(each for each in parts if each) + "\n"
+
+
+def drift_markdown(drift: Drift, _style: Style) -> str:
+    """One table of changes for each comparison, with a diagram of the tables that differ."""
+    parts = ["## Drift", *(_comparison(each) for each in drift.comparisons)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _comparison(comparison: Comparison) -> str:
+    title = f"### {cell(comparison.from_)} → {cell(comparison.to)}"
+    if not comparison.changes:
+        return f"{title}\n\nNo difference."
+    rows = [
+        (
+            cell(each.kind.replace("_", " ")),
+            code(each.object),
+            each.action.value,
+            _attributes(each),
+            cell(each.explanation),
+        )
+        for each in comparison.changes
+    ]
+    listed = table(("kind", "object", "action", "what", "why it matters"), rows)
+    return "\n\n".join(each for each in (title, listed, diagram(comparison.changes)) if each)
+
+
+def _attributes(change: Change) -> str:
+    if change.from_object:
+        return f"was {code(change.from_object)}"
+    return "<br>".join(
+        f"{cell(each.name)}: {code(value_text(each.from_))} → {code(value_text(each.to))}" for each in change.attributes
+    )
+
+
+def _findings(findings: Sequence[Finding]) -> str:
+    if not findings:
+        return ""
+    rows = [
+        (
+            each.severity.value + (" (allowed)" if each.allowed else ""),
+            code(each.rule),
+            code(each.object),
+            cell(each.message),
+            code(f"{each.file}:{each.line}") if each.file else "",
+        )
+        for each in findings
+    ]
+    return table(("severity", "rule", "object", "what", "where"), rows)
+
+
+def _revision(revision: PlannedRevision) -> str:
+    title = f"### {cell(revision.revision)} {cell(revision.message)}"
+    rows = [
+        (str(number), code(_first_line(each)), _effects(each)) for number, each in enumerate(revision.statements, 1)
+    ]
+    listed = table(("#", "statement", "effects"), rows) if rows else "No statements."
+    sql = "\n".join(each.sql.strip().rstrip(";") + ";" for each in revision.statements)
+    details = f"<details><summary>SQL</summary>\n\n{fence(sql, 'sql')}\n\n</details>" if rows else ""
+    failed = f"**Fails on scratch:** {cell(revision.error)}" if revision.error else ""
+    back = ""
+    if revision.downgrade:
+        back = "Downgrade: proved." if revision.downgrade.proved else "Downgrade: **not** proved."
+    return "\n\n".join(each for each in (title, failed, listed, back, details) if each)
+
+
+def _first_line(statement: PlannedStatement) -> str:
+    first, *rest = statement.sql.strip().split("\n", 1)
+    return first[:120] + (" …" if rest or len(first) > 120 else "")
+
+
+def _effects(statement: PlannedStatement) -> str:
+    effects = statement.effects
+    lines = [f"locks {code(x.relation)} ({x.mode}): {' and '.join(x.blocks)} wait" for x in effects.locks if x.blocks]
+    lines += [f"rewrites {code(each.relation)}" for each in effects.rewrites]
+    lines += [f"builds {code(each.index)}" for each in effects.index_builds]
+    lines += [f"scans {code(each)}" for each in effects.scans]
+    lines += [f"writes to {code(each)}" for each in effects.writes]
+    lines += [f"**drops** {code(each)}" for each in effects.dropped]
+    return "<br>".join(lines)
+
+
+def _kept(plan: Plan) -> str:
+    rows = [
+        (
+            code(each.object),
+            each.strategy,
+            "" if each.rows is None else count(each.rows, "row"),
+            "" if each.bytes is None else size(each.bytes),
+        )
+        for each in plan.kept
+    ]
+    return "### Would be kept\n\n" + table(("object", "how", "rows", "size"), rows) if rows else ""
+
+
+def diagram(changes: Iterable[Change]) -> str:
+    """The Mermaid diagram of changed tables in its fence, or an empty text."""
+    drawn = changes_mermaid(changes)
+    return fence(drawn, "mermaid") if drawn else ""
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table; the cells are Markdown already."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def cell(text: str) -> str:
+    """A text that is nothing but text inside a table."""
+    escaped = name(" ".join(text.split())).replace("\\", "\\\\").replace("&", "&amp;").replace("<", "&lt;")
+    for mark in "|`*_[]":
+        escaped = escaped.replace(mark, "\\" + mark)
+    return escaped
+
+
+def code(text: str) -> str:
+    """A text in a code span inside a table."""
+    shown = name(text).replace("|", "\\|")
+    if "`" in shown:
+        return f"`` {shown} ``"
+    return f"`{shown}`" if shown else ""
+
+
+def fence(text: str, language: str) -> str:
+    """A code block whose fence is longer than any in the text."""
+    ticks = "```"
+    while ticks in text:
+        ticks += "`"
+    return f"{ticks}{language}\n{block(text)}\n{ticks}"

@@ -1,0 +1,1 @@
+"""Results as text for people: one module per result, plain functions from value and style to text."""

@@ -1,0 +1,79 @@
+"""Findings as rustc and ruff show them: what, where, the line of Python and the SQL it ran, why, what to write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from db_migrate.report.style import Style, block, count, indent, name
+from db_migrate.results import PlannedRevision
+from db_migrate.rules.finding import Finding, Severity
+
+SourceLine = Callable[[str, int], str]
+"""The text of one line of a file, or an empty text where there is none."""
+
+
+def finding_text(finding: Finding, sql: str, source_line: SourceLine, style: Style) -> str:
+    """One finding. ``sql`` is the statement it is about, empty when it is about the revision itself."""
+    paint = {Severity.ERROR: style.bad, Severity.WARNING: style.warn, Severity.NOTE: style.info}[finding.severity]
+    head = f"{paint(finding.severity)}[{finding.rule}]: {style.bold(block(finding.message))}"
+    if finding.allowed:
+        head += f" {style.good('(allowed)')}"
+    number = str(finding.line) if finding.line else ""
+    gutter = " " * max(len(number), 2)
+    lines = [head]
+    if finding.file:
+        place = f"{name(finding.file)}:{number}" if number else name(finding.file)
+        lines.append(f"{gutter}{style.info('-->')} {place}")
+        shown = source_line(finding.file, finding.line) if finding.line else ""
+        if shown:
+            bar = style.info("│")
+            lines += [
+                f"{gutter} {bar}",
+                f"{style.info(number.rjust(len(gutter)))} {bar} {name(shown)}",
+                f"{gutter} {bar}",
+            ]
+    for label, text in _notes(finding, sql):
+        lines.append(indent(block(text), len(gutter) + 10, first=f"{gutter} = {style.bold((label + ':').ljust(6))} "))
+    return "\n".join(lines)
+
+
+def _notes(finding: Finding, sql: str) -> list[tuple[str, str]]:
+    notes = [("sql", sql.strip()), ("why", finding.why), ("write", finding.fix)]
+    if finding.allowed:
+        notes.append(("allow", f"allowed by {finding.allowed.by}: {finding.allowed.reason}"))
+    elif finding.severity is Severity.ERROR:
+        notes.append(("allow", f'db_migrate_allow = {{"{finding.name}": "the reason"}}  in the revision'))
+        notes.append(("", f"or --allow '{finding.name}'"))
+    return [(label, text) for label, text in notes if text]
+
+
+def findings_text(
+    findings: Sequence[Finding], revisions: Sequence[PlannedRevision], source_line: SourceLine, style: Style
+) -> str:
+    """All findings, the worst first, closed by a line with totals; empty without any."""
+    if not findings:
+        return ""
+    rank = list(Severity)
+    statements = {(each.revision, index): s.sql for each in revisions for index, s in enumerate(each.statements)}
+    ordered = sorted(findings, key=lambda each: (each.allowed is not None, rank.index(each.severity)))
+    texts = [
+        finding_text(
+            each,
+            statements.get((each.revision, each.statement or 0), "") if each.statement is not None else "",
+            source_line,
+            style,
+        )
+        for each in ordered
+    ]
+    return "\n\n".join([*texts, totals(findings, style)])
+
+
+def totals(findings: Sequence[Finding], style: Style) -> str:
+    """``1 error, 2 warnings; 1 allowed``."""
+    open_ones = [each.severity for each in findings if each.allowed is None]
+    sums = [count(open_ones.count(severity), severity.value) for severity in Severity if severity in open_ones]
+    allowed = len(findings) - len(open_ones)
+    parts = [", ".join(sums)] if sums else []
+    parts += [f"{allowed} allowed"] if allowed else []
+    shown = "; ".join(parts)
+    return style.bad(shown) if Severity.ERROR in open_ones else style.bold(shown)

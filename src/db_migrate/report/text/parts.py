@@ -1,0 +1,54 @@
+"""What several results have in common: the line about the target, warnings, aligned columns, errors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from db_migrate.errors import ErrorReport
+from db_migrate.report.style import Style, block, indent, name
+from db_migrate.results import Result, TargetSummary
+
+
+def target_line(target: TargetSummary | None, style: Style) -> str:
+    """``target default · database mesh · PostgreSQL 18.6``; empty without a target."""
+    if target is None:
+        return ""
+    parts = (f"target {name(target.name)}", f"database {name(target.database)}", f"PostgreSQL {target.server_version}")
+    return style.dim(" · ".join(parts))
+
+
+def warnings_of(result: Result, style: Style) -> list[str]:
+    """One paragraph per warning."""
+    return [indent(block(each), 9, first=style.warn("warning") + ": ") for each in result.warnings]
+
+
+def page(*paragraphs: str | Sequence[str], style: Style) -> str:
+    """Paragraphs with an empty line between them; empty ones are left out. Ends in a newline."""
+    flat = [one for each in paragraphs for one in ([each] if isinstance(each, str) else each)]
+    return style.finish("\n\n".join(each for each in flat if each) + "\n")
+
+
+def columns(rows: Iterable[Sequence[str]], gap: int = 2) -> list[str]:
+    """The rows as lines with aligned columns, without blanks at the end of a line."""
+    table = [tuple(row) for row in rows]
+    widths = [max(len(row[index]) for row in table) for index in range(len(table[0]))] if table else []
+    return [
+        (" " * gap).join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table
+    ]
+
+
+def error_text(error: ErrorReport, style: Style) -> str:
+    """An error as people read it: what happened, why, where, the state of the database, what to do next."""
+    lines = [f"{style.bad('error')}[{error.code}]: {style.bold(block(error.message))}"]
+    for label, value in (("why", error.why), ("where", error.where), ("state", error.state)):
+        if value:
+            lines.append(indent(block(value), 9, first=f"  {style.dim((label + ':').ljust(6))} "))
+    for number, command in enumerate(error.next, 1):
+        label = "next:" if number == 1 else ""
+        lines.append(f"  {style.dim(label.ljust(6))} {number}. {style.info(block(command))}")
+    return style.finish("\n".join(lines) + "\n")
+
+
+def revisions_text(revisions: Sequence[str]) -> str:
+    """Revision ids for a sentence; the empty tuple is Alembic's ``base``."""
+    return ", ".join(name(each) for each in revisions) or "base"

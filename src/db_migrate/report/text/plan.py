@@ -1,0 +1,168 @@
+"""A plan to be decided on in a minute: what it comes to, what is wrong, what is lost, then every statement."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from db_migrate.report.style import Style, block, count, indent, name, seconds, size
+from db_migrate.report.text.changes import brief, change_text
+from db_migrate.report.text.findings import SourceLine, findings_text
+from db_migrate.report.text.parts import columns, page, revisions_text, target_line, warnings_of
+from db_migrate.results import KeptObject, LockEffect, Plan, PlannedRevision, PlannedStatement
+
+
+def plan_text(plan: Plan, style: Style, source_line: SourceLine) -> str:
+    """The whole review. The first paragraph is the verdict, the last the command to type next."""
+    if not plan.revisions:
+        return page(
+            f"{style.good('✓')} {style.bold('nothing to do')}: the database is at {revisions_text(plan.current)}",
+            target_line(plan.target, style),
+            warnings_of(plan, style),
+            style=style,
+        )
+    return page(
+        _summary(plan, style),
+        [revision_text(each, style) for each in plan.revisions],
+        findings_text(plan.findings, plan.revisions, source_line, style),
+        kept_text(plan.kept, style, title="would be kept"),
+        warnings_of(plan, style),
+        _verdict(plan, style),
+        style=style,
+    )
+
+
+def stopped_by(plan: Plan) -> tuple[str, ...]:
+    """What refuses the plan: names of findings without intent, and revisions that fail on scratch."""
+    failing = tuple(f"{each.revision} fails" for each in plan.revisions if each.error)
+    return (*dict.fromkeys(each.name for each in plan.findings if each.stops), *failing)
+
+
+def _summary(plan: Plan, style: Style) -> str:
+    way = f"{revisions_text(plan.current)} → {revisions_text(plan.destination)}"
+    title = f"{plan.direction} {way}: {count(len(plan.revisions), 'revision')}, {_statements(plan)}"
+    rows = [("proved on", plan.proved_on), ("plan", plan.hash[:16])]
+    locked = _strongest(plan)
+    rows.append(("blocks", locked or "nothing"))
+    rewritten = sorted({each.relation for s in _all(plan) for each in s.effects.rewrites})
+    if rewritten:
+        rows.append(("rewrites", ", ".join(name(each) for each in rewritten)))
+    dropped = sorted({each for s in _all(plan) for each in s.effects.dropped})
+    if dropped:
+        rows.append(("drops", ", ".join(name(each) for each in dropped)))
+    lines = [style.bold(title), target_line(plan.target, style), *(f"  {line}" for line in columns(rows))]
+    return "\n".join(line for line in lines if line)
+
+
+def _all(plan: Plan) -> list[PlannedStatement]:
+    return [statement for revision in plan.revisions for statement in revision.statements]
+
+
+def _statements(plan: Plan) -> str:
+    statements = _all(plan)
+    transactions = len({each.transaction for each in statements})
+    return f"{count(len(statements), 'statement')} in {count(transactions, 'transaction')}"
+
+
+def _strongest(plan: Plan) -> str:
+    """Which relations' reads and writes wait at some time, each named once with the most that waits."""
+    waits: dict[str, set[str]] = {}
+    for statement in _all(plan):
+        for lock in statement.effects.locks:
+            if lock.blocks:
+                waits.setdefault(lock.relation, set()).update(lock.blocks)
+    both = sorted(each for each, what in waits.items() if "reads" in what)
+    writes = sorted(each for each, what in waits.items() if "reads" not in what)
+    parts = [f"reads and writes of {_names(both)}"] if both else []
+    parts += [f"writes to {_names(writes)}"] if writes else []
+    return "; ".join(parts)
+
+
+def _names(relations: Sequence[str], most: int = 4) -> str:
+    shown = ", ".join(name(each) for each in relations[:most])
+    return shown if len(relations) <= most else f"{shown} and {len(relations) - most} more"
+
+
+def revision_text(revision: PlannedRevision, style: Style) -> str:
+    """One revision: its statements with their effects, grouped by transaction, and whether it can be undone."""
+    lines = [
+        f"{style.bold(name(revision.revision))}  {name(revision.message)}  {style.dim(name(revision.file))}".rstrip()
+    ]
+    transaction = None
+    for number, statement in enumerate(revision.statements, 1):
+        if statement.transaction != transaction:
+            transaction = statement.transaction
+            kind = "no transaction (autocommit)" if statement.autocommit else f"transaction {transaction}"
+            lines.append(style.dim(f"  {kind}"))
+        lines.append(indent(statement_text(statement, style), 6, first=f"  {number:>2}  "))
+    if not revision.statements and not revision.error:
+        lines.append(style.dim("  no statements"))
+    if revision.error:
+        lines.append(indent(block(revision.error), 4, first=f"  {style.bad('✗')} {style.bold('fails on scratch:')} "))
+    if revision.downgrade:
+        lines += _downgrade(revision, style)
+    return "\n".join(lines)
+
+
+def statement_text(statement: PlannedStatement, style: Style) -> str:
+    """The statement's SQL and below it what it did on scratch and what it will meet on the target."""
+    lines = [style.info(block(statement.sql.strip()))]
+    effects = statement.effects
+    lines += [_lock(lock, style) for lock in effects.locks if lock.blocks]
+    lines += [style.warn(f"rewrites {name(each.relation)}: {name(each.reason)}") for each in effects.rewrites]
+    lines += [f"builds index {name(each.index)} on {name(each.relation)}" for each in effects.index_builds]
+    lines += [f"scans {name(each)}" for each in effects.scans]
+    lines += [f"writes to {name(each)}" for each in effects.writes]
+    lines += [style.bad(f"drops {name(each)}") for each in effects.dropped]
+    created = [each for each in effects.changes if each.action != "dropped"]
+    if created:
+        lines.append(f"changes {brief(created)}")
+    if _estimate(statement):
+        lines.append(style.dim(_estimate(statement)))
+    return "\n".join([lines[0], *(f"  {line}" for line in lines[1:])])
+
+
+def _lock(lock: LockEffect, style: Style) -> str:
+    text = f"locks {name(lock.relation)} in {lock.mode}: {' and '.join(lock.blocks)} wait"
+    return style.warn(text) if "reads" in lock.blocks else text
+
+
+def _estimate(statement: PlannedStatement) -> str:
+    estimate = statement.estimate
+    parts = [count(estimate.rows, "row")] if estimate.rows is not None else []
+    parts += [size(estimate.bytes)] if estimate.bytes is not None else []
+    parts += [f"about {seconds(estimate.seconds)}"] if estimate.seconds is not None else []
+    return f"on the target: {', '.join(parts)}" if parts else ""
+
+
+def _downgrade(revision: PlannedRevision, style: Style) -> list[str]:
+    proof = revision.downgrade
+    assert proof is not None
+    if proof.proved:
+        return [f"  {style.good('✓')} downgrade gives back the schema that was there"]
+    if proof.error:
+        return [indent(block(proof.error), 4, first=f"  {style.warn('⚠')} downgrade fails on scratch: ")]
+    lines = [f"  {style.warn('⚠')} downgrade leaves {count(len(proof.differences), 'difference')}"]
+    return lines + [indent(change_text(each, style), 6) for each in proof.differences]
+
+
+def kept_text(kept: Sequence[KeptObject], style: Style, *, title: str) -> str:
+    """What is kept of what is dropped, with how and how much."""
+    if not kept:
+        return ""
+    rows = [(name(each.object), each.strategy, _amount(each)) for each in kept]
+    return "\n".join([style.bold(title), *(f"  {line}" for line in columns(rows))])
+
+
+def _amount(kept: KeptObject) -> str:
+    parts = [count(kept.rows, "row")] if kept.rows is not None else []
+    parts += [size(kept.bytes)] if kept.bytes is not None else []
+    return ", ".join(parts)
+
+
+def _verdict(plan: Plan, style: Style) -> str:
+    stops = stopped_by(plan)
+    if stops:
+        shown = ", ".join(name(each) for each in stops)
+        return f"{style.bad('✗')} {style.bold('refused')}: {shown}"
+    verb = "rollback" if plan.direction == "downgrade" else "apply"
+    return f"{style.good('✓')} {style.bold('can be applied')}\n  next: {style.info(f'db-migrate {verb}')}"

@@ -1,0 +1,68 @@
+"""Where the target stands: its revisions, what is pending, drift at a glance, the last run."""
+
+from __future__ import annotations
+
+from db_migrate.report.style import Style, count, name, seconds
+from db_migrate.report.text.parts import columns, page, revisions_text, target_line, warnings_of
+from db_migrate.results import DriftCounts, RunSummary, Status
+
+
+def status_text(status: Status, style: Style) -> str:
+    """The status; its first line alone says whether anything has to be done."""
+    rows = [
+        ("current", revisions_text(status.current)),
+        ("heads", revisions_text(status.heads) if status.heads else "none: the project has no revisions"),
+        ("pending", count(len(status.pending), "revision") if status.pending else "none"),
+        ("drift", _drift(status.drift)),
+        ("last run", run_line(status.last_run) if status.last_run else "none"),
+    ]
+    lines = [f"  {line}" for line in columns(rows)]
+    return page(
+        f"{_verdict(status, style)}\n{target_line(status.target, style)}".rstrip(),
+        "\n".join(lines),
+        _pending(status, style),
+        _unknown(status, style),
+        warnings_of(status, style),
+        style=style,
+    )
+
+
+def _verdict(status: Status, style: Style) -> str:
+    problems = []
+    if status.unknown:
+        problems.append(f"{count(len(status.unknown), 'revision')} in the database without a file")
+    if status.pending:
+        problems.append(f"{count(len(status.pending), 'revision')} pending")
+    drifted = (status.drift.history_live or 0) + (status.drift.history_models or 0)
+    if drifted:
+        problems.append(f"{count(drifted, 'change')} of drift")
+    if problems:
+        return f"{style.warn('●')} {style.bold(', '.join(problems))}"
+    return f"{style.good('✓')} {style.bold('up to date')}"
+
+
+def _drift(counts: DriftCounts) -> str:
+    def shown(number: int | None) -> str:
+        return "not compared" if number is None else "none" if number == 0 else count(number, "change")
+
+    return f"history → models: {shown(counts.history_models)}; history → live: {shown(counts.history_live)}"
+
+
+def _pending(status: Status, style: Style) -> str:
+    if not status.pending:
+        return ""
+    rows = [(f"  {name(each.revision)}", name(each.message), name(each.file)) for each in status.pending]
+    return "\n".join(["pending", *columns(rows), "", f"next: {style.info('db-migrate plan')}"])
+
+
+def _unknown(status: Status, style: Style) -> str:
+    if not status.unknown:
+        return ""
+    return f"{style.bad('unknown')}: {revisions_text(status.unknown)}: in the database, and no file has this revision"
+
+
+def run_line(run: RunSummary) -> str:
+    """One run of the journal on one line."""
+    took = f" in {seconds(run.seconds)}" if run.seconds is not None else ""
+    way = f"{revisions_text(run.from_)} → {revisions_text(run.to)}"
+    return f"{name(run.verb)} {way}, {run.state}{took}, {run.started_at} by {name(run.who)} ({name(run.run)})"
