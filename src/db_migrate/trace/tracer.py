@@ -108,6 +108,11 @@ class Tracer:
             self._finish(self._running.before, error)
 
     @property
+    def running(self) -> bool:
+        """Whether a revision has begun and not ended."""
+        return self._running is not None
+
+    @property
     def catalog(self) -> Catalog:
         """The scratch database's catalog as last read."""
         return self._snapshot.catalog

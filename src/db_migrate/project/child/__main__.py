@@ -48,6 +48,7 @@ class Worker:
 
         self._link.reset()
         self._contexts.opened.clear()
+        self._contexts.numbers.clear()
         self._capture.running = Running()
         drivers.redirect.database = getattr(job, "database", None)
         drivers.redirect.learning = False

@@ -32,15 +32,16 @@ def learn(project: AlembicProject, job: jobs.Learn, capture: Capture, contexts: 
     try:
         project.run_env(nothing, command="current", dont_mutate=True)
     except NotConnecting:
-        return _targets(capture, contexts)
+        return _targets(contexts)
     except BaseException:
         if not drivers.redirect.targets:
             raise
-    return _targets(capture, contexts)
+    return _targets(contexts)
 
 
-def _targets(capture: Capture, contexts: Contexts) -> tuple[events.Target, ...]:
-    given = {capture.number_of(context.connection) for context in contexts.opened} - {None}
+def _targets(contexts: Contexts) -> tuple[events.Target, ...]:
+    # Their numbers were noted when they were configured: by now env.py may have closed them.
     return tuple(
-        msgspec.structs.replace(target, configured=target.connection in given) for target in drivers.redirect.targets
+        msgspec.structs.replace(target, configured=target.connection in contexts.numbers)
+        for target in drivers.redirect.targets
     )

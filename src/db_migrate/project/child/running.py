@@ -85,6 +85,7 @@ class Contexts:
         self._capture = capture
         self._link = link
         self.opened: list[MigrationContext] = []
+        self.numbers: set[int] = set()
 
     def install(self) -> None:
         """From now on, in every context of an env.py."""
@@ -132,10 +133,13 @@ class Contexts:
         if context.dialect.name != "postgresql":
             raise failures.ProjectError(f"env.py configures Alembic for {context.dialect.name}, not for postgresql")
         self.opened.append(context)
+        number = self._capture.number_of(context.connection)
+        if number is not None:
+            self.numbers.add(number)
         self._link.tell(
             events.Configure(
                 index=len(self.opened) - 1,
-                connection=self._capture.number_of(context.connection),
+                connection=number,
                 version_table=context.version_table,
                 version_table_schema=context.version_table_schema,
                 include_schemas=bool(context.opts.get("include_schemas")),

@@ -1,0 +1,31 @@
+"""A catalog as bytes and back, for the cache."""
+
+from __future__ import annotations
+
+import msgspec
+
+from db_migrate.catalog.objects import Catalog, Kind, NotCovered, SchemaObject, Value
+
+FORMAT = 1
+"""Raised whenever what is stored, or what the reader makes of PostgreSQL's answers, changes."""
+
+
+class _Stored(msgspec.Struct, frozen=True, array_like=True):
+    format: int
+    server_version: int
+    objects: list[tuple[Kind, str, str | None, dict[str, Value], str, int]]
+    not_covered: list[NotCovered]
+
+
+def dumps(catalog: Catalog) -> bytes:
+    """The catalog as bytes."""
+    objects = [(o.kind, o.name, o.parent, dict(o.attributes), o.definition, o.position) for o in catalog]
+    return msgspec.msgpack.encode(_Stored(FORMAT, catalog.server_version, objects, list(catalog.not_covered)))
+
+
+def loads(data: bytes) -> Catalog:
+    """The catalog that ``dumps`` made the bytes of. Raises ValueError for bytes of another format."""
+    stored = msgspec.msgpack.decode(data, type=_Stored)
+    if stored.format != FORMAT:
+        raise ValueError(f"a catalog of format {stored.format}, expected {FORMAT}")
+    return Catalog.of((SchemaObject(*fields) for fields in stored.objects), stored.server_version, stored.not_covered)

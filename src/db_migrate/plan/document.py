@@ -1,0 +1,143 @@
+"""The plan as a value: from traces, facts and findings, with the hash that names exactly this plan."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import msgspec
+
+from db_migrate.catalog.change import Change
+from db_migrate.catalog.diff import drifted
+from db_migrate.results import (
+    DowngradeProof,
+    Estimate,
+    Fingerprints,
+    KeptObject,
+    LockEffect,
+    Plan,
+    PlannedRevision,
+    PlannedStatement,
+    StatementEffects,
+    TargetSummary,
+)
+from db_migrate.rules.estimate import estimate
+from db_migrate.rules.facts import Facts
+from db_migrate.rules.finding import Finding
+from db_migrate.trace.effects import Trace, TracedRevision, TracedStatement
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a plan is about: where it begins, where it leads, on which database."""
+
+    target: TargetSummary | None
+    current: tuple[str, ...]
+    destination: tuple[str, ...]
+    direction: str
+    fingerprint: str
+
+
+def assemble(
+    subject: Subject,
+    trace: Trace,
+    proofs: Mapping[str, DowngradeProof],
+    facts: Facts,
+    findings: Sequence[Finding],
+    *,
+    kept: Sequence[KeptObject] = (),
+    warnings: Sequence[str] = (),
+) -> Plan:
+    """The plan, with its hash."""
+    revisions = tuple(_revision(each, proofs.get(each.revision), facts) for each in trace.revisions)
+    plan = Plan(
+        target=subject.target,
+        warnings=tuple(dict.fromkeys((*warnings, *trace.warnings, *facts.warnings))),
+        fingerprint=Fingerprints(subject.fingerprint, trace.after.fingerprint),
+        hash="",
+        current=subject.current,
+        destination=subject.destination,
+        direction=subject.direction,
+        proved_on=version_text(trace.server_version),
+        revisions=revisions,
+        findings=tuple(findings),
+        kept=tuple(kept),
+    )
+    return replace(plan, hash=plan_hash(plan))
+
+
+def plan_hash(plan: Plan) -> str:
+    """SHA-256 over every field but the hash itself, the warnings and what was estimated or timed."""
+    stable = replace(
+        plan,
+        hash="",
+        warnings=(),
+        revisions=tuple(
+            replace(r, statements=tuple(replace(s, estimate=Estimate(None, None, None)) for s in r.statements))
+            for r in plan.revisions
+        ),
+    )
+    return hashlib.sha256(msgspec.json.encode(stable)).hexdigest()
+
+
+def checksum(file: str) -> str:
+    """SHA-256 of a revision file's bytes; empty where there is no file."""
+    path = Path(file)
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+
+
+def version_text(number: int) -> str:
+    """``180006`` as ``18.6``."""
+    return f"{number // 10000}.{number % 10000}"
+
+
+def proof(up: TracedRevision, down: TracedRevision | None, differences: tuple[Change, ...]) -> DowngradeProof:
+    """Whether the way back from ``up`` was proved, and what differs if not."""
+    if up.error is not None:
+        return DowngradeProof(False, (), "the upgrade fails, so there is nothing to come back from")
+    if down is None:
+        return DowngradeProof(False, (), "it was not reached: a later revision's downgrade failed first")
+    if down.error is not None:
+        return DowngradeProof(False, (), f"{down.error.type}: {down.error.message}")
+    counted = drifted(differences)
+    return DowngradeProof(not counted, counted, None)
+
+
+def _revision(revision: TracedRevision, downgrade: DowngradeProof | None, facts: Facts) -> PlannedRevision:
+    return PlannedRevision(
+        revision=revision.revision,
+        down_revision=revision.down_revision,
+        message=revision.message,
+        file=revision.file,
+        checksum=checksum(revision.file),
+        direction=revision.direction.value,
+        statements=tuple(_statement(each, facts) for each in revision.statements),
+        downgrade=downgrade,
+        fingerprint=revision.after.fingerprint,
+        error=f"{revision.error.type}: {revision.error.message}" if revision.error else None,
+    )
+
+
+def _statement(statement: TracedStatement, facts: Facts) -> PlannedStatement:
+    effects = statement.effects
+    weighed = estimate(effects, facts)
+    return PlannedStatement(
+        sql=statement.sql,
+        parameters=statement.parameters,
+        line=statement.line,
+        transaction=statement.transaction,
+        autocommit=statement.autocommit,
+        ddl=statement.ddl,
+        effects=StatementEffects(
+            locks=tuple(LockEffect(lock.relation, lock.mode.value, lock.blocks) for lock in effects.locks),
+            rewrites=effects.rewrites,
+            scans=effects.scans,
+            index_builds=effects.index_builds,
+            dropped=effects.dropped,
+            changes=effects.changes,
+            writes=effects.writes,
+        ),
+        estimate=Estimate(weighed.rows, weighed.bytes, weighed.seconds),
+    )

@@ -1,0 +1,148 @@
+"""Makes a plan: the revisions are run on a copy of the live schema, forwards and back, and weighed with facts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from db_migrate.catalog.diff import diff, drifted
+from db_migrate.catalog.objects import Catalog
+from db_migrate.config import Settings
+from db_migrate.plan.document import Subject, assemble, proof
+from db_migrate.plan.facts import read_facts
+from db_migrate.postgres.session import read_only
+from db_migrate.project.graph import Graph
+from db_migrate.results import DowngradeProof, Plan
+from db_migrate.rules.context import RuleSettings
+from db_migrate.rules.facts import Facts, Relationship
+from db_migrate.rules.finding import Allowed, Finding, Severity
+from db_migrate.rules.intents import Intent
+from db_migrate.rules.judge import judge
+from db_migrate.rules.questions import questions
+from db_migrate.schemas.live import Copy, copy_of_live
+from db_migrate.schemas.scratch import Scratch, read_through
+from db_migrate.schemas.target import LiveState, Target, look_at
+from db_migrate.trace.effects import Direction, Trace, TracedRevision
+from db_migrate.trace.run import install, trace
+
+
+@dataclass(frozen=True)
+class Proved:
+    """A plan and what it was made from. ``before`` is the live catalog as the target prints it."""
+
+    plan: Plan
+    before: Catalog
+    trace: Trace
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be planned: Alembic's name for the destination, which way, and the intents given by hand."""
+
+    revision: str
+    direction: Direction
+    allow: tuple[Intent, ...] = ()
+    relationships: tuple[Relationship, ...] = ()
+
+
+def make_plan(scratch: Scratch, graph: Graph, target: Target, settings: Settings, request: Request) -> Proved:
+    """Prove the way from where the target stands to the requested revision.
+
+    Raises ``ChildError`` with Alembic's words when there is no such way, and what reading the target raises.
+    """
+    with read_only(target.conninfo) as connection:
+        live = look_at(connection, target)
+        before = read_through(connection)
+    steps = scratch.child.steps(request.direction.value, request.revision, live.current)
+    destination = steps[-1].to_heads if steps else live.current
+    with copy_of_live(scratch, target, live) as copy:
+        install(copy.superuser)
+        done = trace(scratch, graph, copy.runner, request.direction, request.revision)
+        proofs = dict(_proofs(scratch, graph, copy, live, done)) if request.direction is Direction.UPGRADE else {}
+    facts = _facts(target, done, request)
+    findings = judge(done, facts, rule_settings(settings), allow=request.allow)
+    extra = tuple(_proof_findings(done, proofs, request.allow))
+    subject = Subject(live.summary, live.current, destination, request.direction.value, before.fingerprint)
+    plan = assemble(subject, done, proofs, facts, (*findings, *extra), warnings=tuple(_copy_warnings(before, done)))
+    return Proved(plan, before, done)
+
+
+def rule_settings(settings: Settings) -> RuleSettings:
+    """The part of the settings that rules look at."""
+    return RuleSettings(
+        block_budget_s=settings.chosen.budgets.get("block_budget", settings.block_budget),
+        severities={name: level.value for name, level in settings.rules.items()},
+        runner=settings.runner.value,
+    )
+
+
+def _facts(target: Target, done: Trace, request: Request) -> Facts:
+    asked = questions(done)
+    relations = {o for r in done.revisions for s in r.statements for o in _relations(s.effects.held)}
+    with read_only(target.conninfo) as connection:
+        return read_facts(connection, sorted(relations), asked, relationships=request.relationships)
+
+
+def _relations(locks: Iterable[object]) -> Iterator[str]:
+    for lock in locks:
+        yield lock.relation  # type: ignore[attr-defined]
+
+
+def _proofs(
+    scratch: Scratch, graph: Graph, copy: Copy, live: LiveState, up: Trace
+) -> Iterator[tuple[str, DowngradeProof]]:
+    """Each revision's downgrade, run in reverse order on the same copy, held against what was there before."""
+    done = [r for r in up.revisions if r.error is None]
+    back: dict[str, TracedRevision] = {}
+    if done:
+        way = trace(scratch, graph, copy.runner, Direction.DOWNGRADE, _way_back(live, done), steps=len(done))
+        back = {r.revision: r for r in way.revisions}
+    for revision in up.revisions:
+        down = back.get(revision.revision)
+        differences = diff(revision.before, down.after) if down is not None and down.error is None else ()
+        yield revision.revision, proof(revision, down, differences)
+
+
+def _way_back(live: LiveState, done: list[TracedRevision]) -> str:
+    """Alembic's name for where the run began."""
+    if not live.current:
+        return "base"
+    return live.current[0] if len(live.current) == 1 else f"{done[0].revision}-1"
+
+
+def _proof_findings(done: Trace, proofs: Mapping[str, DowngradeProof], allow: tuple[Intent, ...]) -> Iterator[Finding]:
+    """A downgrade that is not the inverse of its upgrade, as a finding of its own."""
+    for revision in done.revisions:
+        proved = proofs.get(revision.revision)
+        if proved is None or proved.proved or revision.error is not None:
+            continue
+        name = f"downgrade-not-inverse:{revision.revision}"
+        reason = revision.allow.get(name)
+        given = next((i for i in allow if i.name == name), None)
+        allowed = Allowed(reason, "revision") if reason else Allowed(given.reason, given.by) if given else None
+        first = proved.differences[0] if proved.differences else None
+        yield Finding(
+            rule="downgrade-not-inverse",
+            severity=Severity.WARNING,
+            revision=revision.revision,
+            statement=None,
+            object=first.object if first else revision.revision,
+            message=proved.error or f"after upgrade and downgrade {first.object if first else ''} differs",
+            why="a rollback would not give back what was there",
+            fix="make downgrade() the exact inverse of upgrade()",
+            file=revision.file,
+            line=0,
+            allowed=allowed,
+        )
+
+
+def _copy_warnings(before: Catalog, done: Trace) -> Iterator[str]:
+    """What of the live schema did not come out the same on scratch, where both are of one major version."""
+    if before.server_version // 10000 != done.server_version // 10000:
+        yield (
+            f"proved on PostgreSQL {done.server_version // 10000}, the target is {before.server_version // 10000}: "
+            "what only the newer one can do would fail there"
+        )
+        return
+    for change in drifted(diff(before, done.before)):
+        yield f"the scratch copy differs from the target: {change.kind} {change.object} {change.action}"

@@ -1,0 +1,57 @@
+"""The live schema carried over to scratch with pg_dump."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from db_migrate.catalog.objects import Catalog
+from db_migrate.postgres.conninfo import ConnInfo
+from db_migrate.postgres.dump import dump_schema, load
+from db_migrate.postgres.roles import ensure_roles, read_roles
+from db_migrate.postgres.session import connect, read_only
+from db_migrate.schemas.scratch import OUR_SCHEMAS, Scratch, read
+from db_migrate.schemas.target import LiveState, Target, VersionTable
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A scratch database with the live schema; ``runner`` connects as a role like the target's own."""
+
+    superuser: ConnInfo
+    runner: ConnInfo
+
+
+@contextlib.contextmanager
+def copy_of_live(scratch: Scratch, target: Target, live: LiveState) -> Iterator[Copy]:
+    """The live schema in a scratch database, with the target's roles and the version tables' rows, and no other row."""
+    with read_only(target.conninfo) as connection:
+        roles = read_roles(connection)
+        row = connection.execute(
+            "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = current_database()"
+        ).fetchone()
+    dump = dump_schema(target.conninfo, scratch.server.binaries, exclude_schemas=OUR_SCHEMAS)
+    with contextlib.closing(connect(scratch.server.conninfo())) as connection:
+        ensure_roles(connection, roles, login=live.role)
+    owner = str(row[0]) if row else live.role
+    with scratch.database("copy of the live schema", owner=owner) as database:
+        load(database, dump)
+        for table, heads in live.heads:
+            _stamp(database, table, heads)
+        yield Copy(database, database.replace(user=live.role))
+
+
+def carried_over(scratch: Scratch, target: Target, live: LiveState) -> Catalog:
+    """The live schema as the scratch server prints it, for a target of another major version."""
+    with copy_of_live(scratch, target, live) as copy:
+        return read(copy.superuser)
+
+
+def _stamp(database: ConnInfo, table: VersionTable, heads: tuple[str, ...] | None) -> None:
+    from psycopg import sql
+
+    name = sql.Identifier(table.schema or "public", table.name)
+    with contextlib.closing(connect(database)) as connection:
+        for head in heads or ():
+            connection.execute(sql.SQL("INSERT INTO {} (version_num) VALUES ({})").format(name, sql.Literal(head)))

@@ -1,0 +1,133 @@
+"""The schema that the models declare: created on scratch, on the ground that the history prepared."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from db_migrate.catalog.objects import Catalog, Kind, SchemaObject
+from db_migrate.errors import ConfigurationError, DbMigrateError
+from db_migrate.postgres.conninfo import ConnInfo
+from db_migrate.postgres.session import connect
+from db_migrate.project.jobs import Candidate, ModelFacts
+from db_migrate.schemas.scratch import Scratch, read
+
+_GROUND = (Kind.SCHEMA, Kind.EXTENSION, Kind.COLLATION, Kind.ENUM, Kind.DOMAIN, Kind.COMPOSITE_TYPE, Kind.RANGE_TYPE)
+_MORE_GROUND = (*_GROUND, Kind.SEQUENCE, Kind.FUNCTION, Kind.AGGREGATE, Kind.OPERATOR, Kind.TEXT_SEARCH)
+
+
+@dataclass(frozen=True)
+class Models:
+    """What the models declare: ``catalog`` holds only that, ``facts`` what env.py and the mappers say of it.
+
+    ``hidden`` are the tables of the other sides that env.py's ``include_name`` or ``include_object`` leave out.
+    """
+
+    catalog: Catalog
+    facts: ModelFacts
+    hidden: frozenset[str]
+
+
+def materialise(scratch: Scratch, ground: Catalog, others: Iterable[Catalog]) -> Models:
+    """Create the metadata that env.py configures in a scratch database and read it back.
+
+    ``ground`` (the history's catalog) lends schemas, extensions and types that the models use and do not declare;
+    functions and sequences only when it fails without. ``others`` are the catalogs to be compared with: env.py's
+    ``include_name`` and ``include_object`` are asked about their tables. Raises ``ConfigurationError``
+    (``models.missing``, ``models.create``).
+    """
+    candidates = tuple(_candidates((ground, *others)))
+    try:
+        return _create(scratch, ground, _GROUND, candidates)
+    except DbMigrateError as first:
+        if first.code == "models.missing" or not any(o.kind in _MORE_GROUND[len(_GROUND) :] for o in ground):
+            raise
+        try:
+            return _create(scratch, ground, _MORE_GROUND, candidates)
+        except DbMigrateError:
+            raise first from None
+
+
+def _create(
+    scratch: Scratch, ground: Catalog, kinds: tuple[Kind, ...], candidates: tuple[tuple[str, Candidate], ...]
+) -> Models:
+    with scratch.database("models") as database:
+        asked = tuple(candidate for _, candidate in candidates)
+        facts = scratch.child.models(database.as_libpq(), create=False).facts
+        if not facts.has_metadata:
+            raise ConfigurationError(
+                "models.missing",
+                "env.py gives Alembic no target_metadata",
+                why="without it nobody knows what the models declare",
+                where=str(scratch.project.script_location / "env.py"),
+                next=["set target_metadata in env.py and pass it to context.configure()"],
+            )
+        declared = frozenset((*facts.enums, *facts.sequences))
+        _prepare(database, (o for o in ground if o.kind in kinds and o.name not in declared))
+        before = read(database)
+        facts = scratch.child.models(database.as_libpq(), create=True, candidates=asked).facts
+        after = read(database)
+    own = (o for o in after if before.get(*o.key) is None and o.name not in facts.version_tables)
+    hidden = frozenset(qualified for (qualified, _), yes in zip(candidates, facts.included, strict=True) if not yes)
+    return Models(after.where(o for o in own if o.kind is not Kind.SCHEMA), facts, hidden)
+
+
+def _prepare(database: ConnInfo, objects: Iterable[SchemaObject]) -> None:
+    """Make the ground. What cannot be made without tables is left out: the models will say if they need it."""
+    import psycopg
+
+    with contextlib.closing(connect(database, settings={"check_function_bodies": "off"})) as connection:
+        for item in objects:
+            with contextlib.suppress(psycopg.errors.UndefinedTable, psycopg.errors.UndefinedObject):
+                connection.execute(ground_sql(item).encode())
+
+
+def ground_sql(item: SchemaObject) -> str:
+    """The SQL that makes an object of the ground."""
+    if item.kind is Kind.SCHEMA:
+        return item.definition.replace("CREATE SCHEMA", "CREATE SCHEMA IF NOT EXISTS", 1)
+    if item.kind is Kind.EXTENSION:
+        return item.definition.replace("CREATE EXTENSION", "CREATE EXTENSION IF NOT EXISTS", 1)
+    if item.kind is Kind.SEQUENCE:
+        return f"CREATE SEQUENCE {item.name}"
+    if item.kind is Kind.ENUM:
+        labels = item.attributes["labels"]
+        quoted = (
+            ", ".join("'" + label.replace("'", "''") + "'" for label in labels) if isinstance(labels, tuple) else ""
+        )
+        return f"CREATE TYPE {item.name} AS ENUM ({quoted})"
+    return item.definition
+
+
+def _candidates(catalogs: Iterable[Catalog]) -> Iterator[tuple[str, Candidate]]:
+    seen = set()
+    for catalog in catalogs:
+        for item in catalog:
+            if item.kind is Kind.TABLE and item.name not in seen:
+                seen.add(item.name)
+                schema, name = split_name(item.name)
+                columns = tuple(split_name(c.name.removeprefix(f"{item.name}."))[1] for c in catalog.columns(item.name))
+                yield item.name, Candidate(type="table", schema=schema, name=name, columns=columns)
+
+
+def split_name(qualified: str) -> tuple[str, str]:
+    """``schema.name`` as SQL writes it, as two plain names; the schema is empty where there is none."""
+    parts: list[str] = []
+    rest = qualified
+    while rest:
+        if rest.startswith('"'):
+            end = 1
+            while end < len(rest):
+                if rest.startswith('""', end):
+                    end += 2
+                elif rest[end] == '"':
+                    break
+                else:
+                    end += 1
+            parts.append(rest[1:end].replace('""', '"'))
+            rest = rest[end + 2 :]
+        else:
+            part, _, rest = rest.partition(".")
+            parts.append(part)
+    return (".".join(parts[:-1]), parts[-1]) if parts else ("", "")

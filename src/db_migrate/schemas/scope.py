@@ -1,0 +1,89 @@
+"""What of another side's schema the models can be held against: the metadata's own, and tables that it should have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from db_migrate.catalog.objects import CONSTRAINT_KINDS, Catalog, Kind, SchemaObject
+from db_migrate.schemas.models import Models, split_name
+
+_PARTS = CONSTRAINT_KINDS | {Kind.COLUMN, Kind.INDEX}
+
+_INEXPRESSIBLE: Mapping[Kind, frozenset[str]] = {
+    Kind.TABLE: frozenset({"row_security", "replica_identity", "cluster_on"}),
+    Kind.COLUMN: frozenset({"storage", "compression", "statistics", "storage_parameters"}),
+    Kind.INDEX: frozenset({"statistics"}),
+}
+"""Attributes that SQLAlchemy has no word for: compared only where the models set them, by DDL events."""
+
+
+def comparable_with_models(other: Catalog, models: Models) -> tuple[Catalog, Catalog]:
+    """The other side and the models, each reduced to what may be compared.
+
+    Things that models cannot express are not missing from them: of triggers, policies, views, functions and the like
+    only those count that the models made themselves, through DDL events. A table that the metadata does not know
+    counts unless env.py's filters hide it, it is a partition, or its schema is none of the metadata's.
+    """
+    declared = models.catalog
+    kept_tables = {o.name for o in other if o.kind is Kind.TABLE and _counts(o, models)}
+    kept_tables |= {
+        o.name for o in other if o.kind in (Kind.PARTITION, Kind.FOREIGN_TABLE) and o.key in declared.objects
+    }
+    types_in_use = {
+        str(c.attributes["type"]).removesuffix("[]") for c in other if c.kind is Kind.COLUMN and c.parent in kept_tables
+    } | {str(c.attributes["type"]).removesuffix("[]") for c in declared if c.kind is Kind.COLUMN}
+
+    def keep(item: SchemaObject) -> bool:
+        if item.key in declared.objects:
+            return True
+        if item.kind is Kind.TABLE:
+            return item.name in kept_tables
+        if item.kind in _PARTS:
+            return item.parent in kept_tables
+        if item.kind is Kind.SEQUENCE:
+            owner = item.attributes.get("owned_by")
+            return isinstance(owner, str) and owner.rpartition(".")[0] in kept_tables
+        if item.kind is Kind.ENUM:
+            return _in_schemas(item, models) and (item.name not in types_in_use or _uses(declared, item.name))
+        return False
+
+    stand_ins = {o.name for o in other if o.kind in (Kind.VIEW, Kind.MATERIALIZED_VIEW)}
+    theirs = other.where(_expressible(o, declared) for o in other if keep(o))
+    ours = declared.where(
+        o
+        for o in declared
+        if (o.name not in stand_ins and o.parent not in stand_ins) or o.kind in (Kind.VIEW, Kind.MATERIALIZED_VIEW)
+    )
+    return theirs, ours
+
+
+def _counts(table: SchemaObject, models: Models) -> bool:
+    if table.key in models.catalog.objects:
+        return True
+    if table.name in models.facts.version_tables:
+        return False
+    return _in_schemas(table, models) and table.name not in models.hidden
+
+
+def _in_schemas(item: SchemaObject, models: Models) -> bool:
+    schema, _ = split_name(item.name)
+    return models.facts.include_schemas or schema in ("public", *models.facts.schemas)
+
+
+def _uses(catalog: Catalog, type_name: str) -> bool:
+    return any(
+        str(o.attributes.get("type", "")).removesuffix("[]") == type_name for o in catalog if o.kind is Kind.COLUMN
+    )
+
+
+def _expressible(item: SchemaObject, declared: Catalog) -> SchemaObject:
+    """The object without attributes that the models have no word for and did not set."""
+    names = _INEXPRESSIBLE.get(item.kind)
+    if names is None:
+        return item
+    twin = declared.get(*item.key)
+    hidden = {n for n in names if n in item.attributes and (twin is None or n not in twin.attributes)}
+    if not hidden:
+        return item
+    return replace(item, attributes={n: v for n, v in item.attributes.items() if n not in hidden})

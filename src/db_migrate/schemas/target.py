@@ -1,0 +1,134 @@
+"""Which live database a command is about, and where Alembic keeps its version there."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from db_migrate.config import Settings
+from db_migrate.errors import ConfigurationError
+from db_migrate.postgres.conninfo import ConnInfo
+from db_migrate.postgres.local import database, local_server
+from db_migrate.project.child_process import LearnedTarget
+from db_migrate.results import TargetSummary
+from db_migrate.schemas.replay import Witness
+from db_migrate.schemas.scratch import Scratch
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+EMBEDDED_SCHEME = "embedded://"
+
+
+@dataclass(frozen=True, slots=True)
+class VersionTable:
+    """One of Alembic's version tables; ``schema`` is None for the first schema of the search_path."""
+
+    name: str = "alembic_version"
+    schema: str | None = None
+
+    @property
+    def qualified(self) -> str:
+        """The table's name in a catalog."""
+        return f"{self.schema or 'public'}.{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The live database. ``as_is``: env.py connects there by itself, so it need not be redirected."""
+
+    name: str
+    conninfo: ConnInfo
+    as_is: bool
+    version_tables: tuple[VersionTable, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LiveState:
+    """What the live database said of itself when it was looked at. ``heads`` are those of each version table."""
+
+    server_version: int
+    summary: TargetSummary
+    heads: tuple[tuple[VersionTable, tuple[str, ...] | None], ...]
+    role: str
+
+    @property
+    def current(self) -> tuple[str, ...]:
+        """The revisions that the database is at; empty before the first."""
+        return tuple(sorted({head for _table, heads in self.heads for head in heads or ()}))
+
+
+@contextlib.contextmanager
+def find_target(settings: Settings, scratch: Scratch) -> Iterator[Target]:
+    """The target of a command: what the settings or flags name, else what env.py connects to.
+
+    A target on our own embedded server runs as long as the context lasts. Raises ``ConfigurationError``
+    (``target.several``) when env.py migrates several databases, and what the child process raises.
+    """
+    witness = Witness()
+    url = settings.target_url(os.environ)
+    with scratch.database("where env.py connects to") as empty:
+        learned = scratch.child.learn(empty.as_libpq(), witness)
+    tables = _version_tables(witness)
+    if url is None:
+        yield Target(settings.target, _only(learned), True, tables)
+    elif url.startswith(EMBEDDED_SCHEME):
+        with local_server(settings.root / ".db-migrate" / "embedded" / "18") as server:
+            conninfo = database(server, url.removeprefix(EMBEDDED_SCHEME))
+            yield Target(settings.target, conninfo, False, tables)
+    else:
+        yield Target(settings.target, ConnInfo.from_url(url), False, tables)
+
+
+def _version_tables(witness: Witness) -> tuple[VersionTable, ...]:
+    found = (VersionTable(each.version_table, each.version_table_schema) for each in witness.configured)
+    return tuple(dict.fromkeys(found)) or (VersionTable(),)
+
+
+def _only(learned: Sequence[LearnedTarget]) -> ConnInfo:
+    """The one database among env.py's connections that is migrated."""
+    chosen = (
+        [each for each in learned if each.configured] or [each for each in learned if not each.at_import] or learned
+    )
+    addresses = list(dict.fromkeys(ConnInfo.from_sqlalchemy_params(t.drivername, t.parameters) for t in chosen))
+    if len({(a.host, a.port, a.dbname) for a in addresses}) > 1:
+        raise ConfigurationError(
+            "target.several",
+            "env.py migrates several databases",
+            why=", ".join(a.redacted() for a in addresses),
+            state="nothing was changed",
+            next=[f"db-migrate --url postgresql://{a.host}:{a.port}/{a.dbname} status" for a in addresses],
+        )
+    return addresses[0]
+
+
+def look_at(connection: Connection[tuple[object, ...]], target: Target) -> LiveState:
+    """Read the version tables and the server's own version, in the session's read-only transaction."""
+    version = connection.info.server_version
+    heads = tuple((table, _heads(connection, table)) for table in target.version_tables)
+    row = connection.execute("SELECT current_database(), current_user").fetchone()
+    name, role = (str(row[0]), str(row[1])) if row else (target.conninfo.dbname, target.conninfo.user)
+    text = f"{version // 10000}.{version % 10000}"
+    return LiveState(version, TargetSummary(target.name, name, text), heads, role)
+
+
+def _heads(connection: Connection[tuple[object, ...]], table: VersionTable) -> tuple[str, ...] | None:
+    """What the version table holds; None where there is no such table."""
+    from psycopg import sql
+
+    schema = table.schema or "public"
+    found = connection.execute(
+        "SELECT to_regclass(format('%%I.%%I', %s::text, %s::text))", [schema, table.name]
+    ).fetchone()
+    if found is None or found[0] is None:
+        return None
+    query = sql.SQL("SELECT version_num FROM {} ORDER BY 1").format(sql.Identifier(schema, table.name))
+    return tuple(str(row[0]) for row in connection.execute(query).fetchall())
+
+
+def without_version_tables(names: Iterable[VersionTable]) -> frozenset[str]:
+    """The names under which Alembic's own tables are left out of comparisons."""
+    return frozenset(table.qualified for table in names)

@@ -1,0 +1,58 @@
+"""Runs revisions on a scratch database and returns what they did."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+
+from db_migrate.postgres.conninfo import ConnInfo
+from db_migrate.postgres.session import connect
+from db_migrate.project.graph import Graph
+from db_migrate.schemas.scratch import Scratch
+from db_migrate.trace.effects import Direction, RevisionError, Trace
+from db_migrate.trace.observation import install_script
+from db_migrate.trace.tracer import RevisionSource, Tracer
+
+
+def install(database: ConnInfo) -> None:
+    """Put the observers into a scratch database; ``database`` is the superuser's address of it."""
+    with contextlib.closing(connect(database)) as connection:
+        connection.execute(install_script().encode())
+
+
+def trace(
+    scratch: Scratch,
+    graph: Graph,
+    database: ConnInfo,
+    direction: Direction,
+    target: str,
+    *,
+    steps: int | None = None,
+) -> Trace:
+    """Run Alembic's steps to ``target`` on a scratch database that has the observers, and record their effects.
+
+    A revision that fails ends the trace; its error is in its record. Raises ``ChildError`` when Alembic or env.py
+    refuses before any revision ran.
+    """
+    tracer = Tracer(scratch.server.version, sources(graph))
+    outcome = scratch.child.migrate(direction.value, target, database.as_libpq(), tracer, steps)
+    if outcome.failure is not None:
+        if not tracer.running:
+            outcome.raise_for_failure()
+        failure = outcome.failure
+        tracer.fail(
+            RevisionError(failure.type, failure.message, failure.sqlstate or "", failure.file or "", failure.line or 0)
+        )
+    revisions = tuple(tracer.revisions)
+    warnings = tuple(f"the revision tried to reach {r.address}, which was refused" for r in tracer.refused)
+    before = revisions[0].before if revisions else tracer.catalog
+    after = revisions[-1].after if revisions else tracer.catalog
+    return Trace(revisions, scratch.server.version, before, after, warnings)
+
+
+def sources(graph: Graph) -> Mapping[str, RevisionSource]:
+    """What the files say of each revision."""
+    return {
+        name: RevisionSource(each.down_revision, each.message, str(each.file), each.allow)
+        for name, each in graph.revisions.items()
+    }

@@ -1,0 +1,256 @@
+"""One project and one target, and everything that can be done with them: what the command line calls.
+
+Nothing is started before it is needed, and what was started is stopped when the context of :func:`open_project` ends.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import cached_property
+from pathlib import Path
+
+from db_migrate.catalog.diff import drifted
+from db_migrate.catalog.objects import RELATION_KINDS, Catalog, Kind, SchemaObject
+from db_migrate.config import Settings
+from db_migrate.errors import DbMigrateError, UsageError
+from db_migrate.plan.make import Proved, Request, make_plan
+from db_migrate.postgres.session import read_only
+from db_migrate.project.config import ProjectConfig, load_config
+from db_migrate.project.graph import Graph, load_graph
+from db_migrate.results import (
+    Comparison,
+    Drift,
+    DriftCounts,
+    History,
+    HistoryRevision,
+    PendingRevision,
+    Plan,
+    Schema,
+    SchemaEntry,
+    Status,
+)
+from db_migrate.rules.facts import Relationship
+from db_migrate.rules.intents import Intent
+from db_migrate.schemas.compare import Side, compare, parse_side
+from db_migrate.schemas.history import replay
+from db_migrate.schemas.live import carried_over
+from db_migrate.schemas.models import Models, materialise
+from db_migrate.schemas.scratch import Scratch, like_the_target, open_scratch, read_through
+from db_migrate.schemas.target import LiveState, Target, find_target, look_at, without_version_tables
+from db_migrate.trace.effects import Direction
+
+
+@contextmanager
+def open_project(settings: Settings) -> Iterator[Workspace]:
+    """The workspace for these settings. Raises ``ConfigurationError`` when there is no Alembic project."""
+    with ExitStack() as stack:
+        yield Workspace(settings, stack)
+
+
+class Workspace:
+    """See the module. Made by :func:`open_project`."""
+
+    def __init__(self, settings: Settings, stack: ExitStack) -> None:
+        self.settings = settings
+        self._stack = stack
+        self._cached = True
+
+    @cached_property
+    def project(self) -> ProjectConfig:
+        """The Alembic project."""
+        settings = self.settings
+        return load_config(ini=settings.config, name=settings.name, x=settings.x, around=settings.around)
+
+    @cached_property
+    def graph(self) -> Graph:
+        """The revisions, read from the files' syntax trees."""
+        return load_graph(self.project)
+
+    @cached_property
+    def _first_scratch(self) -> Scratch:
+        return self._stack.enter_context(open_scratch(self.project, self._cache, self.settings.scratch_major))
+
+    @cached_property
+    def scratch(self) -> Scratch:
+        """Where schemas are made real: a server of the target's own major version where there is one."""
+        version = self.live_state.server_version
+        return self._stack.enter_context(like_the_target(self._first_scratch, version, self.settings.scratch_major))
+
+    @cached_property
+    def target(self) -> Target:
+        """The live database."""
+        return self._stack.enter_context(find_target(self.settings, self._first_scratch))
+
+    @cached_property
+    def live_state(self) -> LiveState:
+        """What the target says of itself."""
+        with read_only(self.target.conninfo) as connection:
+            return look_at(connection, self.target)
+
+    @property
+    def _cache(self) -> Path:
+        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        return self.settings.cache_dir or home / "db-migrate"
+
+    def status(self) -> Status:
+        """Where the database stands: revisions, pending ones, unknown ones, and how much drift there is."""
+        state = self.live_state
+        known = [r for r in state.current if r in self.graph.revisions]
+        unknown = tuple(r for r in state.current if r not in self.graph.revisions)
+        heads = self.graph.heads
+        pending = [r for r in self.graph.between(known, heads) if r not in known]
+        warnings: list[str] = []
+        return Status(
+            target=state.summary,
+            current=state.current,
+            heads=heads,
+            pending=tuple(self._pending(r) for r in pending),
+            unknown=unknown,
+            drift=self._drift_counts(warnings),
+            last_run=None,
+            warnings=tuple(warnings),
+        )
+
+    def _pending(self, revision: str) -> PendingRevision:
+        file = self.graph.revisions[revision]
+        return PendingRevision(revision, file.message, str(file.file))
+
+    def _drift_counts(self, warnings: list[str]) -> DriftCounts:
+        counts: list[int | None] = []
+        for from_, to in (("history", "models"), (self._live_history(), "live")):
+            try:
+                counts.append(len(drifted(self._compare(from_, to, sql=False).changes)))
+            except DbMigrateError as error:
+                warnings.append(f"{from_} and {to} could not be compared: {error.message}")
+                counts.append(None)
+        return DriftCounts(*counts)
+
+    def history(self, *, runs: bool = False) -> History:
+        """The revisions in the order in which they run, oldest first."""
+        heads = set(self.graph.heads)
+        revisions = tuple(
+            HistoryRevision(
+                revision=name,
+                down_revision=file.down_revision,
+                branch_labels=file.branch_labels,
+                depends_on=file.depends_on,
+                message=file.message,
+                file=str(file.file),
+                is_head=name in heads,
+                changes=None,
+            )
+            for name in self.graph.ordered()
+            for file in (self.graph.revisions[name],)
+        )
+        return History(revisions=revisions)
+
+    def schema(self, side: str = "live") -> Schema:
+        """All objects of one side: models, live, history or history@REV."""
+        found = self._side(side)
+        hidden = self._hidden
+        entries = tuple(_entry(o, found.catalog) for o in found.catalog if o.parent is None and o.name not in hidden)
+        return Schema(target=self.live_state.summary, side=found.name, objects=entries)
+
+    def drift(
+        self,
+        *,
+        from_: str | None = None,
+        to: str | None = None,
+        strict: bool = False,
+        privileges: bool = False,
+        cache: bool = True,
+    ) -> Drift:
+        """The sides compared: the two that are named, or history→models, history→live and models→live."""
+        self._cached = cache
+        if (from_ is None) != (to is None):
+            raise UsageError(
+                "drift.side", "--from and --to go together", next=["db-migrate drift --from history --to live"]
+            )
+        pairs = (
+            [(from_, to)]
+            if from_ and to
+            else [("history", "models"), (self._live_history(), "live"), ("models", "live")]
+        )
+        comparisons = tuple(self._compare(a, b) for a, b in pairs)
+        return Drift(target=self.live_state.summary, comparisons=comparisons)
+
+    def _compare(self, from_: str, to: str, *, sql: bool = True) -> Comparison:
+        acknowledged = self.settings.drift.acknowledge
+        return compare(self._side(from_), self._side(to), self._hidden, acknowledged, sql=sql)
+
+    def _live_history(self) -> str:
+        """The history that the live schema should be: that of the revisions it is at."""
+        current = self.live_state.current
+        if current == self.graph.heads:
+            return "history"
+        return "history@" + (",".join(current) if current else "base")
+
+    def _side(self, name: str) -> Side:
+        kind, revision = parse_side(name)
+        if kind == "live":
+            return Side(name, self._live_catalog)
+        if kind == "models":
+            return Side(name, self._models.catalog, self._models)
+        wanted = (
+            ()
+            if revision == "base"
+            else tuple(r for part in (revision or "heads").split(",") for r in self.graph.resolve(part))
+        )
+        return Side(name, self._history(wanted))
+
+    def _history(self, revisions: tuple[str, ...]) -> Catalog:
+        known = self._histories
+        if revisions not in known:
+            known[revisions] = replay(self.scratch, self.graph, revisions, cached=self._cached).catalog
+        return known[revisions]
+
+    @cached_property
+    def _histories(self) -> dict[tuple[str, ...], Catalog]:
+        return {}
+
+    @cached_property
+    def _live_catalog(self) -> Catalog:
+        """The live schema as the scratch server prints it."""
+        if self.live_state.server_version // 10000 != self.scratch.server.major:
+            return carried_over(self.scratch, self.target, self.live_state)
+        with read_only(self.target.conninfo) as connection:
+            return read_through(connection, exclude_schemas=self.settings.exclude_schemas)
+
+    @cached_property
+    def _models(self) -> Models:
+        return materialise(self.scratch, self._history(self.graph.heads), (self._live_catalog,))
+
+    @property
+    def _hidden(self) -> frozenset[str]:
+        return without_version_tables(self.target.version_tables)
+
+    def plan(self, revision: str = "heads", *, allow: Sequence[str] = (), down: bool = False) -> Plan:
+        """What would happen on the target on the way to a revision, proved on a copy of it."""
+        return self._proved(revision, allow, Direction.DOWNGRADE if down else Direction.UPGRADE).plan
+
+    def _proved(self, revision: str, allow: Sequence[str], direction: Direction) -> Proved:
+        request = Request(revision, direction, self._intents(allow), self._relationships())
+        return make_plan(self.scratch, self.graph, self.target, self.settings, request)
+
+    def _intents(self, allow: Sequence[str]) -> tuple[Intent, ...]:
+        given = (Intent(name, "given on the command line", "flag") for name in allow)
+        written = (Intent(name, reason, "settings") for name, reason in self.settings.allow.items())
+        return (*given, *written)
+
+    def _relationships(self) -> tuple[Relationship, ...]:
+        """What the mappers say of foreign keys; nothing where the models cannot be loaded, which drift will say."""
+        return ()
+
+
+def _entry(item: SchemaObject, catalog: Catalog) -> SchemaEntry:
+    columns = catalog.columns(item.name) if item.kind in RELATION_KINDS else ()
+    parts = [o for o in catalog.children.get(item.name, ()) if o.kind is not Kind.COLUMN]
+    return SchemaEntry(
+        kind=item.kind.value,
+        object=item.name,
+        attributes=dict(item.attributes),
+        columns=tuple(SchemaEntry(c.kind.value, c.name, dict(c.attributes)) for c in (*columns, *parts)),
+        definition=item.definition,
+    )
