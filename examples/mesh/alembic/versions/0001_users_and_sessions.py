@@ -60,8 +60,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_sessions")),
         sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_sessions_user_id_users"), ondelete="CASCADE"),
         prefixes=["UNLOGGED"],
-        postgresql_with={"fillfactor": 70},
     )
+    op.execute("ALTER TABLE sessions SET (fillfactor = 70)")
     op.create_index("ix_sessions_token_hash", "sessions", ["token_hash"], postgresql_using="hash")
     op.create_index("ix_sessions_user_id", "sessions", ["user_id"], postgresql_with={"fillfactor": 80})
 

@@ -19,7 +19,8 @@ def upgrade() -> None:
     )
     op.execute("ALTER TABLE users ADD COLUMN handle user_handle")
 
-    # The local part, cut to what a handle may be, with a number when several users share it.
+    # The local part, cut to what a handle may be, with a number when several users share it. The underscore at the
+    # end keeps the first of them apart from those whose local part ends in a number itself.
     op.execute(
         """
         WITH wanted AS (

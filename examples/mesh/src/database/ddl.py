@@ -1,4 +1,4 @@
-"""What SQLAlchemy has no construct for: a schema, a function with triggers, a view, a policy, statistics.
+"""What SQLAlchemy has no construct for: a schema, a function with triggers, a view, a policy, statistics and such.
 
 These run with `Base.metadata.create_all()`, so that a database made from the models is the one that the revisions
 make. What belongs to one table is tied to that table: it runs when, and only when, the table is created. Two things
@@ -10,7 +10,7 @@ from sqlalchemy import DDL, event
 
 from src.database.base import Base
 from src.database.governance import GovernanceVote
-from src.database.identity import ApiKey, User
+from src.database.identity import ApiKey, User, UserSession
 from src.database.mesh import MeshNode
 from src.database.operations import Playbook
 
@@ -41,6 +41,8 @@ CREATE TRIGGER touch_updated_at BEFORE UPDATE ON playbooks
     FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION touch_updated_at()
 """
 
+SESSIONS_FILLFACTOR = "ALTER TABLE sessions SET (fillfactor = 70)"
+
 API_KEYS_ROW_SECURITY = "ALTER TABLE api_keys ENABLE ROW LEVEL SECURITY"
 
 API_KEYS_POLICY = """
@@ -63,6 +65,7 @@ event.listen(Base.metadata, "before_create", _ddl("CREATE SCHEMA IF NOT EXISTS e
 event.listen(Base.metadata, "before_create", _ddl(CREATE_TOUCH_FUNCTION))
 event.listen(User.__table__, "after_create", _ddl(TOUCH_USERS))
 event.listen(Playbook.__table__, "after_create", _ddl(TOUCH_PLAYBOOKS))
+event.listen(UserSession.__table__, "after_create", _ddl(SESSIONS_FILLFACTOR))
 event.listen(ApiKey.__table__, "after_create", _ddl(API_KEYS_ROW_SECURITY))
 event.listen(ApiKey.__table__, "after_create", _ddl(API_KEYS_POLICY))
 event.listen(GovernanceVote.__table__, "after_create", _ddl(VOTES_REPLICA_IDENTITY))

@@ -75,7 +75,7 @@ class UserSession(Base):
     __table_args__ = (
         Index("ix_sessions_token_hash", "token_hash", postgresql_using="hash"),
         Index("ix_sessions_user_id", "user_id", postgresql_with={"fillfactor": 80}),
-        {"prefixes": ["UNLOGGED"], "postgresql_with": {"fillfactor": 70}},
+        {"prefixes": ["UNLOGGED"]},
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True, start=1000, cache=20), primary_key=True)

@@ -2,6 +2,7 @@
 
 from datetime import date, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -12,7 +13,7 @@ from src.database.billing import Invoice
 from src.repositories import billing
 
 
-def add_invoice(session: Session, number: str = "INV-1", **columns: object) -> Invoice:
+def add_invoice(session: Session, number: str = "INV-1", **columns: Any) -> Invoice:
     invoice = Invoice(number=number, **columns)
     session.add(invoice)
     session.flush()
@@ -41,7 +42,7 @@ def test_an_invoice_is_due_in_thirty_days(session: Session) -> None:
         ({"issued_on": date(2026, 2, 1), "due_on": date(2026, 1, 1)}, "ck_invoices_due_after_issue"),
     ],
 )
-def test_an_invoice_that_cannot_be_is_refused(session: Session, columns: dict[str, object], constraint: str) -> None:
+def test_an_invoice_that_cannot_be_is_refused(session: Session, columns: dict[str, Any], constraint: str) -> None:
     """Status, tax rate and dates are checked."""
     with pytest.raises(IntegrityError, match=constraint):
         add_invoice(session, **columns)

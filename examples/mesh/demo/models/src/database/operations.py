@@ -119,6 +119,6 @@ class GlobalConfig(Base):
     __table_args__ = (CheckConstraint("key = lower(key)", name="key_lower_case"),)
 
     key: Mapped[str] = mapped_column(String(120), primary_key=True)
-    value: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default="null")
+    value: Mapped[Any] = mapped_column(JSONB, nullable=False, server_default="null")
     description: Mapped[str | None] = mapped_column(Text, server_default=text("NULL::text"))
     updated_at: Mapped[datetime] = mapped_column(server_default=text("('now'::text)::timestamptz(0)"))
