@@ -66,7 +66,7 @@ class Worker:
             case jobs.Describe():
                 return self._project.describe()
             case jobs.Learn():
-                return learning.learn(self._project, job, self._capture, self._contexts)
+                return learning.learn(self._project, job, self._contexts)
             case jobs.Steps():
                 return running.steps(self._project, job)
             case jobs.Models():

@@ -9,7 +9,6 @@ import msgspec
 from db_migrate.project import events, jobs
 from db_migrate.project.child import drivers
 from db_migrate.project.child.alembic_project import AlembicProject
-from db_migrate.project.child.capture import Capture
 from db_migrate.project.child.drivers import NotConnecting
 from db_migrate.project.child.running import Contexts
 
@@ -22,7 +21,7 @@ def nothing(_heads: Any, _context: MigrationContext) -> tuple[()]:
     return ()
 
 
-def learn(project: AlembicProject, job: jobs.Learn, capture: Capture, contexts: Contexts) -> tuple[events.Target, ...]:
+def learn(project: AlembicProject, job: jobs.Learn, contexts: Contexts) -> tuple[events.Target, ...]:
     """Every connection that env.py asks for, in order.
 
     Without a database to go to, the first that is refused usually ends env.py. What env.py raises after it has asked
