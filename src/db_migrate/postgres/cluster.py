@@ -103,7 +103,7 @@ def prepare(instance: Instance, identity: Identity) -> Path:
             directory.chmod(0o711)
         os.chown(instance.sockets, user.pw_uid, user.pw_gid)
         if not _runs(bindir, identity):
-            bindir = _copy_programs(bindir, instance.directory)
+            bindir = copy_programs(bindir, instance.directory)
     return bindir
 
 
@@ -121,7 +121,7 @@ def _runs(bindir: Path, identity: Identity) -> bool:
     return True
 
 
-def _copy_programs(bindir: Path, directory: Path) -> Path:
+def copy_programs(bindir: Path, directory: Path) -> Path:
     """A copy of the installation that the other user can read; libraries beside the folder (wheels) included."""
     root = bindir.parent
     copy = directory / "programs" / "package"

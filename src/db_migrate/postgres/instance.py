@@ -88,10 +88,14 @@ class Instance:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What a supervisor says about the server that it runs. ``jail`` is ``seccomp``, ``namespace`` or ``none``."""
+    """What a supervisor says about the server that it runs. ``jail`` is ``seccomp``, ``namespace`` or ``none``.
+
+    ``sockets`` is where it listens, which whoever started it chose by its own environment.
+    """
 
     supervisor: int
     postmaster: int
+    sockets: str
     jail: str
     warnings: tuple[str, ...]
 

@@ -10,11 +10,14 @@ import contextlib
 import fcntl
 import json
 import os
+import signal
+import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
@@ -24,6 +27,7 @@ from db_migrate.postgres.binaries import Binaries
 from db_migrate.postgres.conninfo import DEFAULT_PORT, ConnInfo
 from db_migrate.postgres.instance import (
     Instance,
+    State,
     private_directory,
     read_state,
     scratch_instance,
@@ -33,6 +37,7 @@ from db_migrate.postgres.instance import (
 from db_migrate.postgres.scratch import sweep
 
 _STOPPING_SECONDS = 60.0
+_DEAF_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,18 +169,45 @@ def _leave(instance: Instance) -> None:
 
 def _ensure_started(instance: Instance, found: Binaries) -> Server:
     with starting(instance):
-        state = read_state(instance)
+        state = _running_state(instance)
         started = state is None
         if started:
             _start_supervisor(instance)
-            state = read_state(instance)
+            state = _running_state(instance)
         if state is None:
             raise Failed("server.start", "the embedded server ended at once", where=str(instance.log))
-        server = Server(instance, found, state.jail, state.warnings)
+        server = Server(replace(instance, sockets=Path(state.sockets)), found, state.jail, state.warnings)
         if started and not instance.durable:
             # While nobody else has the server: what processes that were killed left behind.
             sweep(server)
         return server
+
+
+def _running_state(instance: Instance) -> State | None:
+    """The state of a server that listens, or None; waits for one that is just ending, its supervisor included.
+
+    One that stays deaf, since something has removed its socket, is of no use to anybody and is told to end.
+    """
+    started = time.monotonic()
+    told = False
+    while (state := read_state(instance)) is not None and not _listens(Path(state.sockets)):
+        waited = time.monotonic() - started
+        if waited > _DEAF_SECONDS and not told:
+            told = True
+            os.kill(state.supervisor, signal.SIGTERM)
+        if waited > _STOPPING_SECONDS:
+            raise Failed("server.start", "the embedded server runs but does not listen", where=str(instance.log))
+        time.sleep(0.01)
+    return state
+
+
+def _listens(sockets: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as client:
+        try:
+            client.connect(str(sockets / f".s.PGSQL.{DEFAULT_PORT}"))
+        except (FileNotFoundError, ConnectionRefusedError):
+            return False
+        return True
 
 
 def _start_supervisor(instance: Instance) -> None:

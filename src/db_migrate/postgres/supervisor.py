@@ -55,6 +55,9 @@ def main(argument: str) -> None:
         cluster.stop(process)
         if process.returncode == 0:
             (instance.directory / "running").unlink(missing_ok=True)
+        if instance.sockets.exists():
+            _remove_sockets(instance)
+            instance.sockets.rmdir()
 
 
 def _report(result: object) -> None:
@@ -85,7 +88,7 @@ def _start(instance: Instance) -> subprocess.Popen[bytes]:
         _initialize_if_missing(instance, who, bindir)
         process = cluster.start(instance, who, bindir, jail)
     warnings = () if jail != "none" or instance.durable else (_NO_JAIL,)
-    write_state(instance, State(os.getpid(), process.pid, jail, warnings))
+    write_state(instance, State(os.getpid(), process.pid, str(instance.sockets), jail, warnings))
     return process
 
 
@@ -150,6 +153,12 @@ def _end_orphans(instance: Instance) -> None:
         time.sleep(0.02)
     if Path("/proc/self/cwd").exists():
         (instance.data / "postmaster.pid").unlink(missing_ok=True)
+        _remove_sockets(instance)
+
+
+def _remove_sockets(instance: Instance) -> None:
+    for file in instance.sockets.glob(".s.PGSQL.*"):
+        file.unlink(missing_ok=True)
 
 
 def _processes_in(directory: Path) -> list[int]:

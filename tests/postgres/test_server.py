@@ -1,0 +1,556 @@
+"""The embedded server: shared, stopped with the last user, recovered from any kill, jailed, for root and for users."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from db_migrate.errors import ConfigurationError, Failed
+from db_migrate.jail import namespaces
+from db_migrate.postgres import binaries, cluster, identity, instance
+from db_migrate.postgres.conninfo import ConnInfo
+from db_migrate.postgres.identity import Identity
+from db_migrate.postgres.instance import Instance, read_state
+from db_migrate.postgres.local import database as local_database
+from db_migrate.postgres.local import local_server
+from db_migrate.postgres.server import Server, running, scratch_server
+from db_migrate.postgres.session import connect
+
+SOURCE = str(Path(instance.__file__).parents[2])
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from db_migrate.postgres.server import scratch_server
+with scratch_server(runtime_dir=Path(sys.argv[1])) as server:
+    print(server.conninfo().dsn(), flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture(scope="session")
+def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a data directory that was used and left in order: copying it is quicker than making one."""
+    path = tmp_path_factory.mktemp("pristine")
+    with scratch_server(runtime_dir=path):
+        pass
+    wait_until(lambda: not processes(path))
+    return path
+
+
+@pytest.fixture
+def empty_folder() -> Iterator[Path]:
+    """A short-named private folder for a server of the test's own; its processes are gone at the end."""
+    path = Path(tempfile.mkdtemp(prefix="dbm-", dir="/tmp"))
+    yield path
+    wait_until(lambda: not processes(path))
+    shutil.rmtree(path)
+
+
+@pytest.fixture
+def folder(empty_folder: Path, pristine: Path) -> Path:
+    """The same, with a data directory in it, so that a server starts quickly."""
+    shutil.copytree(pristine, empty_folder, dirs_exist_ok=True)
+    return empty_folder
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 15) -> None:
+    """Fail unless ``condition`` becomes true in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.01)
+
+
+def processes(folder: Path) -> list[int]:
+    """Supervisors and postmasters whose command line names ``folder``."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            words = (entry / "cmdline").read_bytes()
+            if str(folder).encode() in words and (b"supervisor" in words or b"postgres" in words.split(b"\0")[0]):
+                found.append(int(entry.name))
+    return found
+
+
+@contextlib.contextmanager
+def holder(folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """Another process that uses the server in ``folder`` until its input ends."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": SOURCE},
+    )
+    assert process.stdout is not None
+    with process:
+        assert "host" in process.stdout.readline()
+        yield process
+
+
+def answers(server: Server) -> bool:
+    """Whether the server carries out a query."""
+    with contextlib.closing(connect(server.conninfo())) as connection:
+        return connection.execute("SELECT 1").fetchone() == (1,)
+
+
+def only_instance(folder: Path) -> Path:
+    """The folder of the one server in ``folder``."""
+    (found,) = folder.glob("scratch-*")
+    return found
+
+
+def test_the_server_stops_with_its_last_user(folder: Path) -> None:
+    """Nested and second uses get the same server; when the last ends, no process is left."""
+    with scratch_server(runtime_dir=folder) as outer:
+        with scratch_server(runtime_dir=folder) as inner:
+            assert inner == outer
+        assert answers(outer)
+    wait_until(lambda: not processes(folder))
+
+
+def test_processes_share_one_server(folder: Path) -> None:
+    """Two processes have one postmaster; it survives the end of the one that started it."""
+    with holder(folder), scratch_server(runtime_dir=folder) as server:
+        state = read_state(server.instance)
+    with scratch_server(runtime_dir=folder) as server:
+        with holder(folder) as other:
+            assert read_state(server.instance) is not None
+            other.kill()
+        assert answers(server)
+    assert state is not None
+
+
+def test_many_processes_at_once_start_one_server(folder: Path) -> None:
+    """Processes that all find no server start exactly one, and all can use it."""
+    with contextlib.ExitStack() as stack:
+        for _ in range(4):
+            process = subprocess.Popen(
+                [sys.executable, "-c", HOLD, str(folder)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                env={**os.environ, "PYTHONPATH": SOURCE},
+            )
+            stack.enter_context(process)
+            stack.callback(process.kill)
+            assert process.stdout is not None
+        with scratch_server(runtime_dir=folder) as server:
+            assert answers(server)
+            wait_until(lambda: len(processes(folder)) == 2)
+
+
+def test_a_killed_user_leaves_no_server(folder: Path) -> None:
+    """After kill -9 of the only user the server ends by itself."""
+    with holder(folder) as process:
+        process.send_signal(signal.SIGKILL)
+    wait_until(lambda: not processes(folder))
+
+
+def test_a_killed_supervisor_takes_the_server_along_and_the_next_use_starts_anew(folder: Path) -> None:
+    """After kill -9 of the supervisor the postmaster ends too, and a user gets another server."""
+    with scratch_server(runtime_dir=folder) as server:
+        state = read_state(server.instance)
+        assert state is not None
+        os.kill(state.supervisor, signal.SIGKILL)
+        wait_until(lambda: gone(state.postmaster))
+        with scratch_server(runtime_dir=folder) as again:
+            assert answers(again)
+
+
+def gone(pid: int) -> bool:
+    """Whether a process has ended; one that nobody has waited for yet has."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+def test_a_killed_postmaster_is_replaced(folder: Path) -> None:
+    """When the postmaster is killed, the next use works, however soon it comes after that."""
+    with scratch_server(runtime_dir=folder) as server:
+        state = read_state(server.instance)
+        assert state is not None
+        os.kill(state.postmaster, signal.SIGKILL)
+        wait_until(lambda: gone(state.postmaster))
+        with scratch_server(runtime_dir=folder) as again:
+            assert answers(again)
+
+
+def test_supervisor_and_postmaster_killed_together_are_replaced(folder: Path) -> None:
+    """Left-over backends and lock files of both do not stop a new server."""
+    with scratch_server(runtime_dir=folder) as server, contextlib.closing(connect(server.conninfo())):
+        kill_everything(server)
+        with scratch_server(runtime_dir=folder) as again:
+            assert answers(again)
+
+
+def kill_everything(server: Server) -> None:
+    """Kill -9 supervisor and postmaster, neither of which gets to do anything about the other."""
+    state = read_state(server.instance)
+    assert state is not None
+    os.kill(state.supervisor, signal.SIGSTOP)
+    os.kill(state.postmaster, signal.SIGKILL)
+    os.kill(state.supervisor, signal.SIGKILL)
+    wait_until(lambda: gone(state.supervisor) and gone(state.postmaster))
+
+
+def remove_control_file(directory: Path) -> None:
+    """A data directory that PostgreSQL refuses."""
+    (directory / "data" / "global" / "pg_control").unlink()
+
+
+def leave_stale_lock_file(directory: Path) -> None:
+    """A lock file that names a living process, which is not a server."""
+    (directory / "data" / "postmaster.pid").write_text(f"{os.getpid()}\n{directory / 'data'}\n1\n5432\n/tmp\n\n1 1\n")
+
+
+def leave_half_made_data(directory: Path) -> None:
+    """What an initdb killed half-way leaves, in both places."""
+    shutil.rmtree(directory / "data")
+    (directory / "data").mkdir(mode=0o700)
+    (directory / "data.12345").mkdir()
+
+
+def crash_the_machine(directory: Path) -> None:
+    """A data directory that was in use when the machine went down: without fsync it cannot be trusted."""
+    (directory / "running").write_text("another boot")
+
+
+def leave_setting_of_revision(directory: Path) -> None:
+    """What ALTER SYSTEM in a revision leaves."""
+    (directory / "data" / "postgresql.auto.conf").write_text("default_text_search_config = 'nonsense'\n")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [remove_control_file, leave_stale_lock_file, leave_half_made_data, crash_the_machine, leave_setting_of_revision],
+)
+def test_a_damaged_data_directory_is_no_obstacle(folder: Path, damage: Callable[[Path], None]) -> None:
+    """Whatever an earlier life left in the folder, the next use gets a working server."""
+    with scratch_server(runtime_dir=folder):
+        pass
+    wait_until(lambda: not processes(folder))
+    damage(only_instance(folder))
+    with scratch_server(runtime_dir=folder) as server:
+        assert answers(server)
+
+
+def test_a_folder_unused_for_a_week_is_removed(folder: Path) -> None:
+    """The data of installations that are gone does not take memory for ever; fresh ones stay."""
+    for name, age in (("scratch-1-old", 8), ("scratch-1-new", 1)):
+        (folder / name).mkdir()
+        (folder / name / "postgres.log").touch()
+        then = time.time() - age * 86400
+        os.utime(folder / name / "postgres.log", (then, then))
+    with scratch_server(runtime_dir=folder):
+        assert not (folder / "scratch-1-old").exists()
+        assert (folder / "scratch-1-new").exists()
+
+
+def test_other_users_cannot_reach_the_socket(server: Server) -> None:
+    """The socket's folder is this user's alone, and somebody else's folder is refused."""
+    assert server.socket_dir.stat().st_mode & 0o066 == 0
+    assert len(str(server.socket_dir)) < 90
+
+
+def test_a_folder_of_somebody_else_is_refused(tmp_path: Path) -> None:
+    """A symbolic link in the place of the private folder is not followed."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    with pytest.raises(ConfigurationError, match="not a folder of this user"):
+        instance.private_directory(tmp_path / "link")
+
+
+def test_an_unknown_major_is_an_error(folder: Path) -> None:
+    """Asking for a major that is not here names it."""
+    with pytest.raises(ConfigurationError, match="PostgreSQL 14"), scratch_server(14, runtime_dir=folder):
+        pass
+
+
+def test_a_server_that_cannot_start_says_why(folder: Path) -> None:
+    """The error carries the server's own last words."""
+    found = binaries.embedded()
+    place = Instance(folder / "x", folder / ("s" * 120), found.bindir, found.version, durable=False)
+    place.directory.mkdir()
+    with pytest.raises(Failed, match="did not start") as caught, running(place, found):
+        pass
+    assert "too long" in caught.value.why
+
+
+@pytest.fixture
+def listeners() -> Iterator[tuple[int, str, list[str]]]:
+    """Real listeners on TCP and on a Unix socket named as PostgreSQL's, and the list of connections they saw."""
+    seen: list[str] = []
+    folder = tempfile.mkdtemp(prefix="dbm-", dir="/tmp")
+    tcp, unix = socket.create_server(("127.0.0.1", 0)), socket.socket(socket.AF_UNIX)
+    unix.bind(f"{folder}/.s.PGSQL.5432")
+    unix.listen()
+    threads = [
+        threading.Thread(target=record, args=(name, listener, seen))
+        for name, listener in (("tcp", tcp), ("unix", unix))
+    ]
+    for thread in threads:
+        thread.start()
+    yield int(tcp.getsockname()[1]), folder, seen
+    for listener in (tcp, unix):
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+    for thread in threads:
+        thread.join()
+    shutil.rmtree(folder)
+
+
+def record(name: str, listener: socket.socket, seen: list[str]) -> None:
+    """Note each connection until the listener is shut down."""
+    with contextlib.suppress(OSError):
+        while True:
+            connection, _ = listener.accept()
+            seen.append(name)
+            connection.close()
+
+
+def test_the_listeners_of_these_tests_do_see_connections(listeners: tuple[int, str, list[str]]) -> None:
+    """The next test would otherwise prove nothing."""
+    port, folder, seen = listeners
+    with socket.create_connection(("127.0.0.1", port)), socket.socket(socket.AF_UNIX) as client:
+        client.connect(f"{folder}/.s.PGSQL.5432")
+    wait_until(lambda: sorted(seen) == ["tcp", "unix"])
+
+
+@pytest.mark.parametrize("which", ["database", "database15"])
+def test_nothing_in_the_scratch_server_can_call_anybody(
+    which: str, request: pytest.FixtureRequest, listeners: tuple[int, str, list[str]]
+) -> None:
+    """dblink, subscriptions, foreign tables and programs started by COPY reach no listener, by TCP or Unix socket."""
+    conninfo: ConnInfo = request.getfixturevalue(which)
+    port, folder, seen = listeners
+    addresses = [f"host=127.0.0.1 port={port}", f"host={folder}", "host=127.0.0.1"]
+    script = folder + "/call.py"
+    Path(script).write_text(f"import socket\nsocket.create_connection(('127.0.0.1', {port}))\n")
+    with contextlib.closing(connect(conninfo)) as connection:
+        connection.execute("CREATE EXTENSION dblink; CREATE EXTENSION postgres_fdw")
+        for number, address in enumerate(addresses):
+            with pytest.raises(psycopg.Error):
+                connection.execute("SELECT dblink_connect(%s)", [f"{address} connect_timeout=2"])
+            with pytest.raises(psycopg.Error):
+                connection.execute(f"CREATE SUBSCRIPTION s{number} CONNECTION '{address}' PUBLICATION p".encode())
+        connection.execute(f"CREATE SERVER far FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '{folder}')".encode())
+        connection.execute("CREATE USER MAPPING FOR public SERVER far OPTIONS (user 'x', password_required 'false')")
+        connection.execute("CREATE FOREIGN TABLE f (a int) SERVER far")
+        with pytest.raises(psycopg.Error):
+            connection.execute("SELECT * FROM f")
+        with pytest.raises(psycopg.errors.ExternalRoutineException):
+            connection.execute(f"COPY (SELECT 1) TO PROGRAM '{sys.executable} {script}'".encode())
+    assert seen == []
+
+
+def test_the_jail_is_named(server: Server) -> None:
+    """On a machine that allows a jail there is one, and no warning; else there is a warning that says what follows."""
+    assert server.jail in ("seccomp", "namespace", "none")
+    assert bool(server.warnings) == (server.jail == "none")
+
+
+def test_a_program_started_by_copy_fails_for_the_jail_and_not_for_itself(database: ConnInfo, tmp_path: Path) -> None:
+    """COPY does run programs here; it is the connection that the kernel denies."""
+    tmp_path.chmod(0o777)
+    script = "import socket,sys; s = socket.socket(socket.AF_UNIX); print(s.connect_ex(sys.argv[1]))"
+    (tmp_path / "call.py").write_text(script)
+    with contextlib.closing(connect(database)) as connection:
+        connection.execute("CREATE TABLE said (what text)")
+        command = f"{sys.executable} {tmp_path}/call.py {database.host}/.s.PGSQL.{database.port}"
+        connection.execute(f"COPY said FROM PROGRAM '{command}'".encode())
+        assert connection.execute("SELECT what FROM said").fetchone() == (str(errno.EACCES),)
+
+
+def identities() -> list[Identity]:
+    """Every way of running a server that this user has."""
+    if os.geteuid() == 0:
+        return [Identity.NAMESPACE, Identity.OTHER_USER]
+    return [Identity.ITSELF]
+
+
+@pytest.mark.parametrize("who", identities())
+@pytest.mark.parametrize("jail", ["seccomp", "namespace", "none"])
+def test_each_fallback_gives_a_working_server(empty_folder: Path, who: Identity, jail: str) -> None:
+    """Whoever the server runs as, and whatever jails it, it starts, answers and stops."""
+    found = binaries.embedded()
+    place = Instance(empty_folder / "server", empty_folder / "sockets", found.bindir, found.version, durable=False)
+    bindir = cluster.prepare(place, who)
+    cluster.initialize(place, who, bindir)
+    process = cluster.start(place, who, bindir, jail)
+    try:
+        with contextlib.closing(connect(Server(place, found, jail, ()).conninfo())) as connection:
+            connection.execute("CREATE EXTENSION dblink; CREATE EXTENSION pg_trgm")
+    finally:
+        cluster.stop(process)
+    assert process.returncode == 0
+
+
+def test_programs_that_the_other_user_cannot_read_are_copied(empty_folder: Path) -> None:
+    """A copy of the embedded installation, libraries included, runs."""
+    found = binaries.embedded()
+    copied = cluster.copy_programs(found.bindir, empty_folder)
+    assert empty_folder in copied.parents
+    done = subprocess.run([copied / "initdb", "--version"], capture_output=True, text=True, check=True)
+    assert f"{found.major}." in done.stdout
+
+
+ORDINARY = """
+import os, sys
+from pathlib import Path
+from db_migrate.testing import scratch_database
+from db_migrate.postgres.server import scratch_server
+assert os.geteuid() != 0
+with scratch_server() as server, scratch_database() as url:
+    print(server.jail, server.instance.directory, server.socket_dir, url)
+"""
+
+
+def become_ordinary() -> None:
+    """In a child process of root: become somebody else, keeping what a namespace lets one keep."""
+    if os.geteuid() == 0:
+        nobody = identity.unprivileged()
+        if namespaces.possible(lambda: namespaces.map_user(nobody.pw_uid)):
+            namespaces.map_user(nobody.pw_uid)
+        else:
+            os.setgroups([])
+            os.setgid(nobody.pw_gid)
+            os.setuid(nobody.pw_uid)
+
+
+def test_an_ordinary_user_with_a_home_of_its_own_gets_a_server(empty_folder: Path) -> None:
+    """Without root, with another HOME and TMPDIR, everything works and stays in that user's folders."""
+    empty_folder.chmod(0o777)
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": SOURCE,
+        "HOME": str(empty_folder),
+        "TMPDIR": str(empty_folder),
+    }
+    environment["DB_MIGRATE_RUNTIME_DIR"] = str(empty_folder / "run")
+    done = subprocess.run(
+        [sys.executable, "-c", ORDINARY],
+        env=environment,
+        cwd="/",
+        capture_output=True,
+        text=True,
+        preexec_fn=become_ordinary,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert str(empty_folder / "run") in done.stdout
+
+
+def test_a_user_without_a_name_gets_a_server(empty_folder: Path) -> None:
+    """A container that runs under a number without an entry in /etc/passwd can use the embedded server."""
+    nameless = next(number for number in range(54321, 60000) if not has_name(number))
+
+    def enter() -> None:
+        namespaces.map_user(nameless)
+
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": SOURCE, "HOME": str(empty_folder)}
+    environment["DB_MIGRATE_RUNTIME_DIR"] = str(empty_folder / "run")
+    done = subprocess.run(
+        [sys.executable, "-c", ORDINARY],
+        env=environment,
+        cwd="/",
+        capture_output=True,
+        text=True,
+        preexec_fn=enter,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def has_name(number: int) -> bool:
+    """Whether a user number is in /etc/passwd."""
+    return any(user.pw_uid == number for user in pwd.getpwall())
+
+
+def test_no_secret_of_the_environment_reaches_the_server(folder: Path) -> None:
+    """Programs started in the server do not see the user's environment."""
+    os.environ["DBM_TEST_SECRET"] = "geheim"
+    try:
+        with scratch_server(runtime_dir=folder) as server:
+            state = read_state(server.instance)
+            assert state is not None
+            assert b"geheim" not in Path(f"/proc/{state.postmaster}/environ").read_bytes()
+    finally:
+        del os.environ["DBM_TEST_SECRET"]
+
+
+def test_a_local_server_keeps_its_data(empty_folder: Path) -> None:
+    """Databases of a project's own server are there again the next time, also after a crash of everything."""
+    with local_server(empty_folder / "project" / "embedded" / "18") as server:
+        conninfo = local_database(server, "mesh")
+        with contextlib.closing(connect(conninfo)) as connection:
+            connection.execute("CREATE TABLE kept AS SELECT 1 AS a")
+            assert connection.execute("SHOW fsync").fetchone() == ("on",)
+        kill_everything(server)
+    with local_server(empty_folder / "project" / "embedded" / "18") as server:
+        assert local_database(server, "mesh") == conninfo
+        with contextlib.closing(connect(conninfo)) as connection:
+            assert connection.execute("SELECT a FROM kept").fetchone() == (1,)
+
+
+def test_a_local_server_never_touches_damaged_data(empty_folder: Path) -> None:
+    """Data that does not start is an error and stays as it is."""
+    with local_server(empty_folder) as server:
+        pass
+    wait_until(lambda: not processes(empty_folder))
+    (server.instance.data / "global" / "pg_control").unlink()
+    with pytest.raises(Failed, match="did not start"), local_server(empty_folder):
+        pass
+    assert (server.instance.data / "PG_VERSION").exists()
+
+
+def test_data_of_another_major_is_refused(empty_folder: Path) -> None:
+    """A local empty_folder made by another PostgreSQL is named as such."""
+    (empty_folder / "data").mkdir()
+    (empty_folder / "data" / "PG_VERSION").write_text("17\n")
+    with pytest.raises(ConfigurationError, match="PostgreSQL 17"), local_server(empty_folder):
+        pass
+
+
+def test_processes_with_another_environment_find_the_same_server(
+    folder: Path, empty_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the socket is says the server that runs, not the environment of the one who looks for it."""
+    elsewhere = empty_folder / "session"
+    elsewhere.mkdir(mode=0o700)
+    with holder(folder):
+        monkeypatch.setenv("XDG_RUNTIME_DIR", str(elsewhere))
+        with scratch_server(runtime_dir=folder) as server:
+            assert answers(server)
+
+
+def test_nothing_is_left_in_the_folder_of_sockets(folder: Path) -> None:
+    """When the server has stopped, its folder for the socket is gone."""
+    with scratch_server(runtime_dir=folder) as server:
+        assert server.socket_dir.exists()
+    wait_until(lambda: not server.socket_dir.exists())
+
+
+def test_a_server_whose_socket_was_removed_is_replaced(folder: Path) -> None:
+    """What cleans up temporary folders may take the socket; the next use gets a server that can be reached."""
+    with scratch_server(runtime_dir=folder) as server:
+        shutil.rmtree(server.socket_dir)
+        with scratch_server(runtime_dir=folder) as again:
+            assert answers(again)
