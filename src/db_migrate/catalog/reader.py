@@ -117,7 +117,12 @@ def read_catalog(
 
 def read_part(run: RunText, major: int, name: str) -> tuple[SchemaObject, ...]:
     """The objects that one named catalog query (one of ``QUERIES``) returns."""
-    rows = msgspec.json.decode(run(query(name, major)), type=list[dict[str, Any]])
+    return objects_in(run(query(name, major)))
+
+
+def objects_in(answer: str) -> tuple[SchemaObject, ...]:
+    """The objects in the one text that a catalog query answered with."""
+    rows = msgspec.json.decode(answer, type=list[dict[str, Any]])
     return tuple(_object(row) for row in rows)
 
 
