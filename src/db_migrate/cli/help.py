@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 import click
 
 from db_migrate.cli.options import Verb
@@ -59,7 +61,11 @@ def _environment() -> str:
     return _ENVIRONMENT.format(variables="\n".join(f"  {variable:29} {key}" for variable, key in variables().items()))
 
 
-_TOPICS = {"exit-codes": lambda: EXIT_CODES, "environment": _environment, "formats": lambda: FORMATS}
+_TOPICS: Mapping[str, Callable[[], str]] = {
+    "exit-codes": lambda: EXIT_CODES,
+    "environment": _environment,
+    "formats": lambda: FORMATS,
+}
 
 
 @click.command(cls=Verb)

@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from db_migrate.catalog.change import Action, Change
 from db_migrate.report.style import Style, name
 from db_migrate.report.text.changes import value_text
+from db_migrate.report.text.schema import short
 from db_migrate.results import Schema, SchemaEntry
 
 _TABLES = frozenset({"table", "foreign_table"})
-_NOT_A_WORD = re.compile(r"[^A-Za-z0-9_()\[\],-]+")
-_REFERENCES = re.compile(r"REFERENCES (.+?)\s*\(")
+_NOT_A_WORD = re.compile(r"[^A-Za-z0-9_()\[\]-]+")
 
 
 def schema_mermaid(schema: Schema, _style: Style) -> str:
@@ -20,12 +20,11 @@ def schema_mermaid(schema: Schema, _style: Style) -> str:
     tables = [each for each in schema.objects if each.kind in _TABLES]
     lines = ["erDiagram"]
     for table in tables:
-        rows = [(_type(each), _column(each, table.object), "") for each in table.columns]
+        rows = [(_type(each), short(each, table), "") for each in table.columns if each.kind == "column"]
         lines += entity(table.object, rows)
     known = {each.object for each in tables}
-    for each in schema.objects:
-        if each.kind == "foreign_key":
-            lines += _relation(each, known)
+    for table in tables:
+        lines += [_relation(table, each) for each in table.columns if _referenced(each) in known]
     return "\n".join(lines) + "\n"
 
 
@@ -56,10 +55,6 @@ def _type(column: SchemaEntry) -> str:
     return value_text(column.attributes.get("type"))
 
 
-def _column(column: SchemaEntry, table: str) -> str:
-    return column.object.removeprefix(table + ".")
-
-
 def _change_type(change: Change) -> str:
     for each in change.attributes:
         if each.name == "type":
@@ -67,16 +62,16 @@ def _change_type(change: Change) -> str:
     return {Action.CREATED: "new", Action.DROPPED: "gone"}.get(change.action, "column")
 
 
-def _relation(foreign_key: SchemaEntry, known: set[str]) -> list[str]:
+def _relation(table: SchemaEntry, foreign_key: SchemaEntry) -> str:
     """``"public.invoices" }o--|| "public.users" : "invoices_user_id_fkey"``."""
-    table, _, constraint = foreign_key.object.rpartition(".")
-    found = _REFERENCES.search(foreign_key.definition)
-    attribute = foreign_key.attributes.get("referenced")
-    referenced = found[1] if found else str(attribute[0] if isinstance(attribute, tuple) and attribute else attribute)
-    referenced = next((each for each in known if referenced in (each, each.partition(".")[2])), "")
-    if table not in known or not referenced:
-        return []
-    return [f'    "{_quoted(table)}" }}o--|| "{_quoted(referenced)}" : "{_quoted(constraint)}"']
+    ends = f'"{_quoted(table.object)}" }}o--|| "{_quoted(_referenced(foreign_key))}"'
+    return f'    {ends} : "{_quoted(short(foreign_key, table))}"'
+
+
+def _referenced(entry: SchemaEntry) -> str:
+    """The table that a foreign key refers to: ``referenced`` is ``schema.table(columns)``."""
+    referenced = entry.attributes.get("referenced") if entry.kind == "foreign_key" else None
+    return referenced.partition("(")[0].strip() if isinstance(referenced, str) else ""
 
 
 def _word(text: str) -> str:

@@ -10,51 +10,45 @@ from db_migrate.report.text.parts import columns, page, target_line, warnings_of
 from db_migrate.results import Schema, SchemaEntry
 
 _RELATIONS = frozenset({"table", "foreign_table", "partition", "view", "materialized_view"})
-_MEMBERS = frozenset(
-    {"primary_key", "unique", "check", "exclusion", "foreign_key", "index", "trigger", "policy", "rule"}
-)
 _SAID_ELSEWHERE = frozenset({"type", "nullable", "default"})
 
 
 def schema_text(schema: Schema, style: Style) -> str:
     """Relations with their columns and what belongs to them, then the other objects by kind."""
     relations = [each for each in schema.objects if each.kind in _RELATIONS]
-    others = [each for each in schema.objects if each.kind not in _RELATIONS and not _owner(each, relations)]
+    others = [each for each in schema.objects if each.kind not in _RELATIONS]
     return page(
         target_line(schema.target, style),
-        [_relation(each, schema, style) for each in relations],
+        [_relation(each, style) for each in relations],
         [_kind(kind, list(members), style) for kind, members in groupby(others, key=lambda each: each.kind)],
         warnings_of(schema, style),
         style=style,
     )
 
 
-def _owner(entry: SchemaEntry, relations: list[SchemaEntry]) -> bool:
-    """Whether the object is listed with a relation."""
-    return entry.kind in _MEMBERS and any(_belongs(entry, each) for each in relations)
-
-
-def _belongs(entry: SchemaEntry, relation: SchemaEntry) -> bool:
-    if entry.kind == "index":
-        return any(f" ON {only}{relation.object} USING " in entry.definition for only in ("", "ONLY "))
-    return entry.object.startswith(relation.object + ".")
-
-
-def _relation(relation: SchemaEntry, schema: Schema, style: Style) -> str:
+def _relation(relation: SchemaEntry, style: Style) -> str:
     rows = [
         (
-            name(each.object.removeprefix(relation.object + ".")),
+            short(each, relation),
             value_text(each.attributes.get("type")),
             "" if each.attributes.get("nullable", True) else "not null",
             _default(each),
         )
         for each in relation.columns
+        if each.kind == "column"
     ]
     lines = [f"{style.bold(name(relation.object))}  {style.dim(relation.kind.replace('_', ' '))}"]
     lines += [f"  {line}" for line in columns(rows)]
-    members = [each for each in schema.objects if each.kind in _MEMBERS and _belongs(each, relation)]
-    lines += [style.dim(f"  {_member(each, relation)}") for each in members]
+    members = [each for each in relation.columns if each.kind != "column"]
+    lines += [
+        f"  {style.dim(each.kind.replace('_', ' '))} {short(each, relation)}: {_definition(each)}" for each in members
+    ]
     return "\n".join(lines)
+
+
+def short(entry: SchemaEntry, relation: SchemaEntry) -> str:
+    """The name of what belongs to a relation, without the relation's."""
+    return name(entry.object.removeprefix(relation.object + "."))
 
 
 def _default(column: SchemaEntry) -> str:
@@ -65,11 +59,6 @@ def _default(column: SchemaEntry) -> str:
         if key not in _SAID_ELSEWHERE and value not in (None, "", False)
     ]
     return ", ".join(parts)
-
-
-def _member(entry: SchemaEntry, relation: SchemaEntry) -> str:
-    shown = name(entry.object.removeprefix(relation.object + "."))
-    return f"{entry.kind.replace('_', ' ')} {shown}: {_definition(entry)}"
 
 
 def _definition(entry: SchemaEntry) -> str:

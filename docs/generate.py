@@ -1,0 +1,68 @@
+"""Writes the pages that are made from the code: `make docs`. A test fails when they are not up to date."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+
+from db_migrate.cli.app import PROGRAM, VERBS, cli
+from db_migrate.cli.help import EXIT_CODES
+from db_migrate.cli.options import Verb, common_options
+from db_migrate.report.json import encode
+from db_migrate.report.json_schema import RESULTS, schema_of
+
+DOCS = Path(__file__).parent
+
+
+def pages() -> Mapping[Path, str]:
+    """Every generated file with its text."""
+    schemas = {DOCS / "schemas" / f"{verb}.json": encode(schema_of(verb)) for verb in RESULTS}
+    return schemas | {DOCS / "commands.md": commands()}
+
+
+def commands() -> str:
+    """The reference of all verbs, from the commands' own help."""
+    context = click.Context(cli, info_name=PROGRAM)
+    parts = ["# Commands", "", "Made by `make docs` from what `db-migrate VERB --help` says.", ""]
+    parts += [
+        "## Options of every verb",
+        "",
+        "Accepted before the verb and after it.",
+        "",
+        *_options(common_options(), context),
+    ]
+    for verb in VERBS:
+        parts += _verb(verb, context)
+    return "\n".join([*parts, "## Exit codes", "", "```", EXIT_CODES.split("\n\n", 1)[1].rstrip(), "```", ""])
+
+
+def _verb(verb: str, parent: click.Context) -> list[str]:
+    command = cli.get_command(parent, verb)
+    assert command is not None
+    common = command.common if isinstance(command, Verb) else []
+    with click.Context(command, info_name=verb, parent=parent) as context:
+        own = [each for each in command.params if isinstance(each, click.Option) and each not in common]
+        usage = " ".join(command.collect_usage_pieces(context))
+        text = "\n".join(line.strip() for line in (command.help or "").strip().splitlines())
+        return [f"## {verb}", "", f"`{PROGRAM} {verb} {usage}`", "", text, "", *_options(own, context)]
+
+
+def _options(options: list[click.Option], context: click.Context) -> list[str]:
+    records = [record for each in options if (record := each.get_help_record(context)) is not None]
+    if not records:
+        return []
+    rows = [(names.replace("|", "\\|"), help_text.replace("|", "\\|")) for names, help_text in records]
+    return ["| option | |", "| --- | --- |", *(f"| `{names}` | {help_text} |" for names, help_text in rows), ""]
+
+
+def main() -> None:
+    """Write the pages."""
+    for file, text in pages().items():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,26 @@
+"""``db-migrate demo``: the whole workflow on an example project."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from db_migrate.cli.options import Call, Verb
+
+
+@click.command(cls=Verb, formats=("text",))
+@click.argument("folder", required=False, type=click.Path(path_type=Path, file_okay=False), metavar="[FOLDER]")
+@click.pass_context
+def command(context: click.Context, folder: Path | None) -> int:
+    """Run the commands of this program on an example project, on a PostgreSQL that comes with it.
+
+    The project is copied to FOLDER, which must be new or empty, and stays there; without one it is copied to a
+    temporary folder that is removed at the end.
+    """
+    from db_migrate.cli.app import main
+    from db_migrate.demo import walk
+
+    call = context.ensure_object(Call)
+    color = ["--color", call.color] if "color" in call.given else []
+    return walk(lambda args: main([*color, *args]), folder)

@@ -1,0 +1,96 @@
+"""The envelope, and plans read back from files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+
+from db_migrate.errors import ErrorReport, UsageError
+from db_migrate.report.json import document, encode, error_document, read_plan
+from db_migrate.results import RunResult, Stamp, TargetSummary, Verify
+
+from .values import a_plan
+
+ERROR = ErrorReport(
+    "lock.budget", "no lock", "a session holds it", "public.t", "nothing was done", ("db-migrate apply",)
+)
+
+
+def test_the_envelope_of_a_result() -> None:
+    """A result is printed with the head that every document has, and no error."""
+    verify = Verify(target=TargetSummary("default", "mesh", "18.6"), warnings=("w",), problems=())
+    assert document("verify", verify, 0) == {
+        "schema_version": 1,
+        "verb": "verify",
+        "ok": True,
+        "target": {"name": "default", "database": "mesh", "server_version": "18.6"},
+        "warnings": ["w"],
+        "problems": [],
+    }
+
+
+@pytest.mark.parametrize("code", [1, 3, 4, 70])
+def test_ok_is_true_exactly_for_exit_code_zero(code: int) -> None:
+    """``ok`` follows the exit code."""
+    stamp = Stamp(from_=(), to=("1",), differences=())
+    assert document("stamp", stamp, 0)["ok"] is True
+    assert document("stamp", stamp, code)["ok"] is False
+
+
+def test_a_run_that_stopped_keeps_its_fields_beside_the_error() -> None:
+    """An apply that ends 4, 5 or 6 still says what it did."""
+    run = RunResult(
+        run="r",
+        state="stopped",
+        from_=("1",),
+        to=("2",),
+        steps=(),
+        kept=(),
+        restored=(),
+        verify=None,
+        error=ERROR,
+        exit_code=6,
+    )
+    printed = document("apply", run, 6)
+    assert printed["error"]["code"] == "lock.budget"
+    assert printed["error"]["next"] == ["db-migrate apply"]
+    assert (printed["from"], printed["to"], printed["state"]) == (["1"], ["2"], "stopped")
+
+
+def test_an_error_without_a_result() -> None:
+    """A verb that ends before it has a result prints the head and the error."""
+    printed = error_document("plan", ERROR)
+    assert list(printed) == ["schema_version", "verb", "ok", "target", "warnings", "error"]
+    assert printed["ok"] is False
+    assert printed["target"] is None
+
+
+def test_a_plan_is_the_same_after_a_file() -> None:
+    """What `plan --out` writes is read back as the same plan, hash and all."""
+    plan = a_plan()
+    assert read_plan(encode(document("plan", plan, 1)), "plan.json") == plan
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"verb": "drift"}, '"verb" is not "plan"'),
+        ({"schema_version": 2}, "its schema_version is 2, known is 1"),
+        ({"hash": None}, "$.hash: None is not str"),
+    ],
+)
+def test_another_document_is_no_plan(change: Mapping[str, object], why: str) -> None:
+    """A file of another kind, version or shape is refused with the reason."""
+    text = encode({**document("plan", a_plan(), 0), **change})
+    with pytest.raises(UsageError) as error:
+        read_plan(text, "plan.json")
+    assert error.value.code == "plan.unreadable"
+    assert why in error.value.why
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", '"plan"', "\x00"])
+def test_what_is_no_json_object_is_no_plan(text: str) -> None:
+    """Anything but an object is refused, never an unexpected exception."""
+    with pytest.raises(UsageError, match="is not a plan that can be applied"):
+        read_plan(text, "plan.json")
