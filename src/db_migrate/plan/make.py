@@ -21,7 +21,7 @@ from db_migrate.rules.judge import judge
 from db_migrate.rules.questions import questions
 from db_migrate.schemas.live import Copy, copy_of_live
 from db_migrate.schemas.scratch import Scratch, read_through
-from db_migrate.schemas.target import LiveState, Target, look_at
+from db_migrate.schemas.target import LiveState, Target, look_at, without_version_tables
 from db_migrate.trace.effects import Direction, Trace, TracedRevision
 from db_migrate.trace.run import install, trace
 
@@ -63,7 +63,9 @@ def make_plan(scratch: Scratch, graph: Graph, target: Target, settings: Settings
     findings = judge(done, facts, rule_settings(settings), allow=request.allow)
     extra = tuple(_proof_findings(done, proofs, request.allow))
     subject = Subject(live.summary, live.current, destination, request.direction.value, before.fingerprint)
-    plan = assemble(subject, done, proofs, facts, (*findings, *extra), warnings=tuple(_copy_warnings(before, done)))
+    plan = assemble(
+        subject, done, proofs, facts, (*findings, *extra), warnings=tuple(_copy_warnings(before, done, target))
+    )
     return Proved(plan, before, done)
 
 
@@ -136,7 +138,7 @@ def _proof_findings(done: Trace, proofs: Mapping[str, DowngradeProof], allow: tu
         )
 
 
-def _copy_warnings(before: Catalog, done: Trace) -> Iterator[str]:
+def _copy_warnings(before: Catalog, done: Trace, target: Target) -> Iterator[str]:
     """What of the live schema did not come out the same on scratch, where both are of one major version."""
     if before.server_version // 10000 != done.server_version // 10000:
         yield (
@@ -144,5 +146,8 @@ def _copy_warnings(before: Catalog, done: Trace) -> Iterator[str]:
             "what only the newer one can do would fail there"
         )
         return
+    own = without_version_tables(target.version_tables)  # made by Alembic before its first step
     for change in drifted(diff(before, done.before)):
+        if change.object in own:
+            continue
         yield f"the scratch copy differs from the target: {change.kind} {change.object} {change.action}"

@@ -17,7 +17,7 @@ from db_migrate.trace.tracer import RevisionSource, Tracer
 def install(database: ConnInfo) -> None:
     """Put the observers into a scratch database; ``database`` is the superuser's address of it."""
     with contextlib.closing(connect(database)) as connection:
-        connection.execute(install_script().encode())
+        connection.execute(install_script(connection.info.server_version // 10000).encode())
 
 
 def trace(

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 
 from db_migrate.catalog.objects import Catalog, SchemaObject
-from db_migrate.catalog.reader import QUERIES, RunText, read_part, schema_of
-from db_migrate.trace.observation import Relation, relations_query
+from db_migrate.catalog.reader import QUERIES, objects_in, schema_of
+from db_migrate.trace.observation import SCRATCH_SCHEMA, Relation
 
-SCRATCH_SCHEMA = "db_migrate_scratch"
+Look = Callable[..., list[str]]
+"""Asks questions (see ``observation.looking_at``) in one round trip and returns the answers in their order."""
 
 _OWN: Mapping[str, frozenset[str]] = {
     "schemas": frozenset({"pg_namespace"}),
@@ -51,17 +52,16 @@ class Snapshot:
             self._catalog = Catalog.of(objects, self.server_version)
         return self._catalog
 
-    def refresh(self, run: RunText, changed: frozenset[str] | None) -> None:
+    def refresh(self, look: Look, changed: frozenset[str] | None) -> None:
         """Read again what may have changed when rows of these catalogs did; everything when None."""
         names = QUERIES if changed is None else self._stale(changed - _IGNORED)
-        for name in names:
-            self._parts[name] = read_part(run, self.server_version // 10000, name)
-        if names:
-            self._catalog = None
-            rows = msgspec.json.decode(
-                run(relations_query()), type=list[tuple[int, str, str, int | None, int | None, bool, bool]]
-            )
-            self.relations = {row[0]: Relation(*row[1:]) for row in rows}
+        if not names:
+            return
+        *parts, relations = look(*names, "relations")
+        self._parts.update((name, objects_in(text)) for name, text in zip(names, parts, strict=True))
+        rows = msgspec.json.decode(relations, type=list[tuple[int, str, str, int | None, int | None, bool, bool]])
+        self.relations = {row[0]: Relation(*row[1:]) for row in rows}
+        self._catalog = None
 
     def _stale(self, changed: frozenset[str]) -> tuple[str, ...]:
         if not changed:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import msgspec
 
@@ -25,10 +26,8 @@ from db_migrate.trace.effects import (
     TracedStatement,
 )
 from db_migrate.trace.grammar import sort_of
-from db_migrate.trace.observation import Observation, changed_catalogs, effects_between, observe_query
+from db_migrate.trace.observation import Observation, changed_catalogs, effects_between, looking_at
 from db_migrate.trace.snapshot import Snapshot
-
-_QUOTE = "$db_migrate$"
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +149,7 @@ class Tracer:
     def _refresh(self, link: Link, connection: int | None) -> None:
         """Read all of the catalog again, if anything may have happened that no statement of ours accounts for."""
         if self._dirty:
-            self._snapshot.refresh(lambda sql: _read(link, sql), None)
+            self._snapshot.refresh(partial(_ask, link), None)
             self._dirty = False
             self._seen_by = connection
 
@@ -181,7 +180,7 @@ class Tracer:
         before = known.last or Observation()
         after = _observe(link)
         old_catalog, old_relations = self._snapshot.catalog, self._snapshot.relations
-        self._snapshot.refresh(lambda sql: _read(link, sql), self._changed(statement, before, after))
+        self._snapshot.refresh(partial(_ask, link), self._changed(statement, before, after))
         effects = effects_between(before, after, old_relations, self._snapshot.relations)
         changes = diff(old_catalog, self._snapshot.catalog)
         effects = replace(effects, changes=changes, notices=tuple(self._notices))
@@ -245,14 +244,14 @@ def _can_be_wrapped(event: events.Statement) -> bool:
     return not (sort.alone or sort.transaction or event.executemany)
 
 
-def _read(link: Link, sql: str) -> str:
-    """Run a query that returns one text, with the superuser's eyes and without leaving a trace in the session."""
-    rows = link.query(f"SELECT db_migrate_scratch.read({_QUOTE}{sql}{_QUOTE})")
-    value = rows[0][0] if rows else None
-    if value is None:
+def _ask(link: Link, *questions: str) -> list[str]:
+    """The answers to questions that the scratch database was prepared for, in one round trip."""
+    rows = link.query(looking_at(*questions))
+    answers = [text for text in (rows[0] if rows else []) if text is not None]
+    if len(answers) != len(questions):
         raise Failed("trace.observe", "the scratch database returned nothing where a catalog was expected")
-    return value
+    return answers
 
 
 def _observe(link: Link) -> Observation:
-    return msgspec.json.decode(_read(link, observe_query()), type=Observation)
+    return msgspec.json.decode(_ask(link, "observe")[0], type=Observation)

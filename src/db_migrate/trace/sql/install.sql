@@ -1,16 +1,6 @@
 -- What watches a trace from inside the scratch database. It belongs to the superuser; the role that the revision runs
--- as may call read(), which sees every catalog whatever that role may see, and leaves no setting changed.
+-- as may only call the functions that are added after this.
 CREATE SCHEMA db_migrate_scratch;
-
-CREATE FUNCTION db_migrate_scratch.read(query text) RETURNS text
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $function$
-DECLARE
-    result text;
-BEGIN
-    EXECUTE query INTO result;
-    RETURN result;
-END
-$function$;
 
 -- Each event appends to a setting of the session, which a rollback takes back together with what it describes.
 CREATE FUNCTION db_migrate_scratch.note(entry json) RETURNS void
