@@ -240,8 +240,22 @@ class Workspace:
         return (*given, *written)
 
     def _relationships(self) -> tuple[Relationship, ...]:
-        """What the mappers say of foreign keys; nothing where the models cannot be loaded, which drift will say."""
-        return ()
+        """What the mappers say of foreign keys; nothing where env.py configures no models."""
+        with self.scratch.database("what the models say") as empty:
+            facts = self.scratch.child.models(empty.as_libpq(), create=False).facts
+        return tuple(
+            Relationship(
+                name=each.name,
+                parent_table=each.parent_table,
+                child_table=each.child_table,
+                columns=each.columns,
+                passive_deletes=each.passive_deletes,
+                cascade=", ".join(each.cascade),
+                direction=each.direction,
+                viewonly=each.viewonly,
+            )
+            for each in facts.relationships
+        )
 
 
 def _entry(item: SchemaObject, catalog: Catalog) -> SchemaEntry:

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import version
 
+from db_migrate import __version__
 from db_migrate.catalog.objects import Catalog
-from db_migrate.catalog.store import dumps, loads
+from db_migrate.catalog.store import FORMAT, dumps, loads
 from db_migrate.errors import Failed
 from db_migrate.postgres.scratch import keep_as_template, template
 from db_migrate.project.graph import Graph
@@ -49,7 +50,8 @@ def history_key(scratch: Scratch, graph: Graph, revisions: tuple[str, ...]) -> s
     """What the result of a replay depends on: server, versions, env.py, options, and the files along the path."""
     digest = hashlib.sha256()
     project = scratch.project
-    digest.update(f"{scratch.server.version} {version('sqlalchemy')} {version('alembic')} {project.x}\n".encode())
+    libraries = (__version__, version("sqlalchemy"), version("alembic"))
+    digest.update(f"{FORMAT} {libraries} {scratch.server.version} {project.x}\n".encode())
     files = [project.script_location / "env.py", *([project.ini] if project.ini else [])]
     ancestors = sorted({r for revision in revisions for r in (revision, *graph.ancestors(revision))})
     files += [graph.revisions[revision].file for revision in ancestors]
