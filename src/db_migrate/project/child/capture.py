@@ -64,6 +64,7 @@ class Capture:
     def __init__(self, link: Link) -> None:
         self._link = link
         self._numbers: dict[int, tuple[int, sessions.Session]] = {}
+        self._begun: set[int] = set()
         self._wrapped: weakref.WeakSet[Any] = weakref.WeakSet()
         self.running = Running()
         self.watchers: list[Callable[[str, Any], None]] = []
@@ -180,7 +181,7 @@ class Capture:
     def _end(self, connection: Any, end: Callable[[Any], Any], *, committing: bool) -> None:
         """SQLAlchemy ends a transaction; it is news only where the server has one."""
         found = self.find(connection)
-        if found is None or self.running.quiet or not found[1].in_transaction():
+        if found is None or found[0] not in self._begun or not found[1].in_transaction():
             end(connection)
             return
         number, session = found
@@ -189,8 +190,15 @@ class Capture:
             event = events.Committing(connection=number, revision=self.running.revision)
             self._link.ask(event, partial(sessions.query, session))
         end(connection)
-        done = events.Commit if committing and not doomed else events.Rollback
-        self._link.tell(done(connection=number))
+        self._ended(number, committed=committing and not doomed)
+
+    def _begin(self, number: int) -> None:
+        self._begun.add(number)
+        self._link.tell(events.Begin(connection=number))
+
+    def _ended(self, number: int, *, committed: bool) -> None:
+        self._begun.discard(number)
+        self._link.tell((events.Commit if committed else events.Rollback)(connection=number))
 
     def commit_at_driver(self, connection: Any) -> bool:
         """Commit what is open on a SQLAlchemy ``Connection`` without its knowledge; whether anything was open."""
@@ -212,7 +220,7 @@ class Capture:
         autocommit = not session.begins() and not session.in_transaction()
         query = partial(sessions.query, session, inside=not autocommit)
         if session.begins():
-            self._link.tell(events.Begin(connection=number))
+            self._begin(number)
         self._link.ask(self._event(number, sent, autocommit=autocommit), query)
         if not autocommit and _first_word(sent.sql) in _ENDS and not session.failed():
             event = events.Committing(connection=number, revision=self.running.revision, sql=sent.sql)
@@ -246,10 +254,10 @@ class Capture:
         session.flush()
         inside = session.in_transaction()
         if autocommit and inside:
-            self._link.tell(events.Begin(connection=number))
+            self._begin(number)
         if not autocommit and not inside:
             committed = _first_word(sql) not in ("ROLLBACK", "ABORT") and not doomed
-            self._link.tell((events.Commit if committed else events.Rollback)(connection=number))
+            self._ended(number, committed=committed)
         return seconds
 
     def _event(self, number: int, sent: Sent, *, autocommit: bool) -> events.Statement:

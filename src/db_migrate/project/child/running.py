@@ -178,6 +178,7 @@ class Run:
         """Alembic's migration function: yields a step, is resumed when it has been run."""
         script = context.script
         assert script is not None
+        _end_what_alembic_began(context)
         for index, step in enumerate(plan(script, self._job.direction, self._job.target, heads)):
             if self._link.stopped or (self._job.steps is not None and index >= self._job.steps):
                 return
@@ -214,6 +215,14 @@ class Run:
 
         run.__name__ = function.__name__
         return run
+
+
+def _end_what_alembic_began(context: MigrationContext) -> None:
+    """Commit the version table, and what reading it has begun, so that the first step too begins outside of a
+    transaction. Where the transaction is env.py's own, it stays until that step has ended."""
+    connection: Any = context.connection
+    if not context._in_external_transaction and connection.in_transaction():
+        connection.commit()
 
 
 @contextmanager

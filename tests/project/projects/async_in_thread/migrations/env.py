@@ -1,0 +1,44 @@
+"""Alembic's environment, as the async template has it."""
+
+import asyncio
+import threading
+
+from alembic import context
+from app_async_in_thread import Base
+from sqlalchemy import Connection, pool
+from sqlalchemy.ext.asyncio import create_async_engine
+
+
+def do_run_migrations(connection: Connection) -> None:
+    context.configure(connection=connection, target_metadata=Base.metadata)
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+async def run_async_migrations() -> None:
+    connectable = create_async_engine(
+        "postgresql+asyncpg://app:hunter22pw@db.invalid:5433/app", poolclass=pool.NullPool
+    )
+    async with connectable.connect() as connection:
+        await connection.run_sync(do_run_migrations)
+    await connectable.dispose()
+
+
+def in_a_thread() -> None:
+    """What people do when a loop is already running."""
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            asyncio.run(run_async_migrations())
+        except BaseException as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    for failure in failures:
+        raise failure
+
+
+in_a_thread()

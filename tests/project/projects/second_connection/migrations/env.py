@@ -1,0 +1,12 @@
+"""Alembic's environment, as the template has it."""
+
+from alembic import context
+from app_second_connection import Base
+from sqlalchemy import create_engine, pool
+
+connectable = create_engine("postgresql+psycopg2://app:hunter22pw@db.invalid:5433/app", poolclass=pool.NullPool)
+
+with connectable.connect() as connection:
+    context.configure(connection=connection, target_metadata=Base.metadata)
+    with context.begin_transaction():
+        context.run_migrations()
