@@ -175,6 +175,8 @@ def from_parameters(given: Mapping[str, str], *, where: str = "") -> ConnInfo:
 
 def _parse(url: str) -> dict[str, str]:
     """The parameters that ``url`` spells out, under libpq's names."""
+    if not url.strip():
+        raise _unreadable(url)
     scheme, separator, rest = url.partition("://")
     if not separator:
         return _parse_libpq(url)

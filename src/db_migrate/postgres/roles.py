@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from db_migrate.postgres.ownership import is_alive, is_own
+from db_migrate.postgres.ownership import is_alive, is_own, own_mark
 from db_migrate.postgres.session import connect
 
 if TYPE_CHECKING:
@@ -114,7 +114,9 @@ def _ensure_role(
     }
     attributes = " ".join(word if on else f"NO{word}" for word, on in flags.items())
     verb = "ALTER" if exists else "CREATE"
-    connection.execute(sql.SQL("{} ROLE {} {}").format(sql.SQL(verb), sql.Identifier(spec.name), sql.SQL(attributes)))
+    role = sql.Identifier(spec.name)
+    connection.execute(sql.SQL("{} ROLE {} {}").format(sql.SQL(verb), role, sql.SQL(attributes)))
+    connection.execute(sql.SQL("COMMENT ON ROLE {} IS {}").format(role, sql.Literal(own_mark())))
 
 
 _MEMBERSHIPS = """

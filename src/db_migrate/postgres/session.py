@@ -13,6 +13,10 @@ from db_migrate.postgres.redact import redact
 if TYPE_CHECKING:
     import psycopg
 
+_NOT_FROM_ENVIRONMENT = {"hostaddr": "", "options": "", "target_session_attrs": "any"}
+"""An address is complete: without these, PGHOSTADDR would send even a scratch session to another server."""
+
+_NOT_LET_IN = ("authentication failed", "no password supplied", "pg_hba.conf", "not permitted to log in")
 _CLIENT_CHECK_MS = 10_000
 _IDLE_IN_TRANSACTION_MS = 600_000
 
@@ -36,7 +40,7 @@ def connect(
     import psycopg
     from psycopg.conninfo import make_conninfo
 
-    parameters: dict[str, str] = {"connect_timeout": str(connect_timeout), **conninfo.as_libpq()}
+    parameters = {**_NOT_FROM_ENVIRONMENT, "connect_timeout": str(connect_timeout), **conninfo.as_libpq()}
     parameters["application_name"] = application_name
     try:
         connection = psycopg.Connection.connect(make_conninfo("", **parameters), autocommit=True)
@@ -97,7 +101,7 @@ def _explain(error: psycopg.OperationalError, conninfo: ConnInfo) -> Failed:
     where = conninfo.redacted()
     if "does not exist" in text and "database" in text:
         return Failed("connect.database", f"the database {conninfo.dbname!r} does not exist", why=text, where=where)
-    if "authentication failed" in text or "no password supplied" in text or "pg_hba.conf" in text:
+    if any(words in text for words in _NOT_LET_IN):
         return Failed(
             "connect.authentication",
             f"the server does not let {conninfo.user!r} in",
