@@ -19,10 +19,10 @@ demo: $(STAMP)  ## the whole workflow on examples/mesh, on a PostgreSQL that com
 	$(BIN)/db-migrate demo
 
 test: $(STAMP)  ## every test but the long ones
-	$(BIN)/python -m pytest -n $(WORKERS) -q
+	$(BIN)/python -m pytest -n $(WORKERS)
 
 test-long: $(STAMP)  ## every test, with many more examples
-	DB_MIGRATE_TEST_LONG=1 $(BIN)/python -m pytest -n $(WORKERS) -q
+	DB_MIGRATE_TEST_LONG=1 $(BIN)/python -m pytest -n $(WORKERS)
 
 test-matrix:  ## the tests on each Python found, and on the oldest SQLAlchemy and Alembic
 	bash requirements/matrix.sh

@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 run() {
     local venv="$1"
     echo "== $("$venv/bin/python" --version), SQLAlchemy $("$venv/bin/python" -c 'import sqlalchemy as s; print(s.__version__)')"
-    "$venv/bin/python" -m pytest -n "${WORKERS:-2}" -q
+    "$venv/bin/python" -m pytest -n "${WORKERS:-2}"
 }
 
 found=0

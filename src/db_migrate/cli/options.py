@@ -108,5 +108,5 @@ class Verb(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the verb after noting its name for what is reported."""
-        ctx.ensure_object(Call).verb = str(self.name)
+        ctx.ensure_object(Call).verb = str(ctx.info_name)
         return super().invoke(ctx)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from db_migrate.catalog.change import Change
 from db_migrate.report.mermaid import changes_mermaid
+from db_migrate.report.source import place
 from db_migrate.report.style import Style, block, count, name, size
 from db_migrate.report.text.changes import value_text
 from db_migrate.report.text.parts import revisions_text
@@ -73,7 +74,7 @@ def _findings(findings: Sequence[Finding]) -> str:
             code(each.rule),
             code(each.object),
             cell(each.message),
-            code(f"{each.file}:{each.line}") if each.file else "",
+            code(place(each.file, each.line)),
         )
         for each in findings
     ]

@@ -1,8 +1,17 @@
-"""The one line of a user's file that a finding shows."""
+"""Files of the user's project, as a result shows them: their place, and the one line that a finding is about."""
 
 from __future__ import annotations
 
 from pathlib import Path
+
+from db_migrate.report.style import name
+
+
+def place(file: str, line: int = 0) -> str:
+    """The file, relative to the current folder where it is inside, with the line when there is one."""
+    path = Path(file)
+    shown = path.relative_to(Path.cwd()) if path.is_absolute() and path.is_relative_to(Path.cwd()) else path
+    return name(f"{shown}:{line}" if line else str(shown)) if file else ""
 
 
 def source_line(file: str, number: int) -> str:

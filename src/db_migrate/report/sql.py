@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import groupby
 
+from db_migrate.report.source import place
 from db_migrate.report.style import Style, name
 from db_migrate.results import Comparison, Drift, Plan, PlannedRevision, PlannedStatement, Schema
 
@@ -38,8 +39,7 @@ def plan_sql(plan: Plan, lock_timeout: str = LOCK_TIMEOUT) -> str:
 
 
 def _statement(revision: PlannedRevision, statement: PlannedStatement) -> Iterable[str]:
-    place = f"{name(revision.file)}:{statement.line}" if statement.line else name(revision.file)
-    yield f"-- {name(revision.revision)}: {place}"
+    yield f"-- {name(revision.revision)}: {place(revision.file, statement.line)}"
     if statement.parameters:
         yield f"-- with parameters: {name(', '.join(statement.parameters))}"
     yield terminated(statement.sql)

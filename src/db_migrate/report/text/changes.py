@@ -66,6 +66,9 @@ def changes_text(changes: Sequence[Change], style: Style, *, sql: bool = False) 
         groups.setdefault(_group(change), []).append(change)
     lines = []
     for relation, members in groups.items():
+        if len(members) == 1 and members[0].object == relation:
+            lines.append(indent(change_text(members[0], style, sql=sql), 2))
+            continue
         lines.append(f"  {style.bold(name(relation))}")
         lines += [indent(change_text(change, style, sql=sql, within=relation), 4) for change in members]
     return "\n".join(lines)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from db_migrate.report.source import place
 from db_migrate.report.style import Style, block, count, indent, name
 from db_migrate.results import PlannedRevision
 from db_migrate.rules.finding import Finding, Severity
@@ -22,8 +23,7 @@ def finding_text(finding: Finding, sql: str, source_line: SourceLine, style: Sty
     gutter = " " * max(len(number), 2)
     lines = [head]
     if finding.file:
-        place = f"{name(finding.file)}:{number}" if number else name(finding.file)
-        lines.append(f"{gutter}{style.info('-->')} {place}")
+        lines.append(f"{gutter}{style.info('-->')} {place(finding.file, finding.line)}")
         shown = source_line(finding.file, finding.line) if finding.line else ""
         if shown:
             bar = style.info("│")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from db_migrate.report.source import place
 from db_migrate.report.style import Style, indent, name
 from db_migrate.report.text.changes import changes_text
 from db_migrate.report.text.parts import page, target_line, warnings_of
@@ -11,7 +12,7 @@ from db_migrate.results import History, HistoryRevision
 
 def history_text(history: History, style: Style) -> str:
     """Every revision with its parents, labels, file and, where known, what it changed."""
-    revisions = "\n".join(_revision(each, style) for each in history.revisions)
+    revisions = "\n".join(_revision(each, style) for each in reversed(history.revisions))
     runs = "\n".join(f"  {run_line(each)}" for each in history.runs)
     return page(
         target_line(history.target, style),
@@ -31,7 +32,7 @@ def _revision(revision: HistoryRevision, style: Style) -> str:
     shown = f" ({', '.join(notes)})" if notes else ""
     parents = ", ".join(name(each) for each in revision.down_revision) or "base"
     first = f"● {style.bold(name(revision.revision))}{style.good(shown)}  {name(revision.message)}"
-    lines = [first, style.dim(f"  after {parents}  {name(revision.file)}")]
+    lines = [first, style.dim(f"  after {parents}  {place(revision.file)}")]
     if revision.changes:
         lines.append(indent(changes_text(revision.changes, style), 2))
     return "\n".join(lines)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from db_migrate.report.source import place
 from db_migrate.report.style import Style, block, count, indent, name, seconds, size
 from db_migrate.report.text.changes import brief, change_text
 from db_migrate.report.text.findings import SourceLine, findings_text
@@ -85,7 +86,7 @@ def _names(relations: Sequence[str], most: int = 4) -> str:
 def revision_text(revision: PlannedRevision, style: Style) -> str:
     """One revision: its statements with their effects, grouped by transaction, and whether it can be undone."""
     lines = [
-        f"{style.bold(name(revision.revision))}  {name(revision.message)}  {style.dim(name(revision.file))}".rstrip()
+        f"{style.bold(name(revision.revision))}  {name(revision.message)}  {style.dim(place(revision.file))}".rstrip()
     ]
     transaction = None
     for number, statement in enumerate(revision.statements, 1):
@@ -128,6 +129,8 @@ def _lock(lock: LockEffect, style: Style) -> str:
 
 def _estimate(statement: PlannedStatement) -> str:
     estimate = statement.estimate
+    if estimate.rows == 0 and not estimate.bytes:
+        return ""  # an empty table costs nothing
     parts = [count(estimate.rows, "row")] if estimate.rows is not None else []
     parts += [size(estimate.bytes)] if estimate.bytes is not None else []
     parts += [f"about {seconds(estimate.seconds)}"] if estimate.seconds is not None else []

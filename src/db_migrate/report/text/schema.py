@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import groupby
 
 from db_migrate.report.style import Style, name
@@ -11,6 +12,18 @@ from db_migrate.results import Schema, SchemaEntry
 
 _RELATIONS = frozenset({"table", "foreign_table", "partition", "view", "materialized_view"})
 _SAID_ELSEWHERE = frozenset({"type", "nullable", "default"})
+_USUAL = frozenset(
+    {
+        ("enforced", True),
+        ("match", "SIMPLE"),
+        ("method", "btree"),
+        ("on_delete", "NO ACTION"),
+        ("on_update", "NO ACTION"),
+        ("valid", True),
+        ("validated", True),
+    }
+)
+"""Attributes that are not worth a word when they have these values, PostgreSQL's own defaults."""
 
 
 def schema_text(schema: Schema, style: Style) -> str:
@@ -48,7 +61,8 @@ def _relation(relation: SchemaEntry, style: Style) -> str:
 
 def short(entry: SchemaEntry, relation: SchemaEntry) -> str:
     """The name of what belongs to a relation, without the relation's."""
-    return name(entry.object.removeprefix(relation.object + "."))
+    own = entry.object.removeprefix(relation.object + ".")
+    return name(own.removeprefix(relation.object.rpartition(".")[0] + "."))
 
 
 def _default(column: SchemaEntry) -> str:
@@ -63,8 +77,18 @@ def _default(column: SchemaEntry) -> str:
 
 def _definition(entry: SchemaEntry) -> str:
     if entry.definition:
-        return " ".join(name(entry.definition).split())
-    return ", ".join(f"{key} {value_text(value)}" for key, value in entry.attributes.items() if value not in (None, ""))
+        return name(" ".join(entry.definition.split()))
+    if set(entry.attributes) == {"definition"}:
+        return name(" ".join(str(entry.attributes["definition"]).split()))
+    return ", ".join(_attributes(entry))
+
+
+def _attributes(entry: SchemaEntry) -> Iterator[str]:
+    for key, value in entry.attributes.items():
+        if value is True and (key, value) not in _USUAL:
+            yield key
+        elif value not in (None, "", False) and (key, value) not in _USUAL:
+            yield f"{key} {value_text(value)}"
 
 
 def _kind(kind: str, members: list[SchemaEntry], style: Style) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from db_migrate.report.source import place
 from db_migrate.report.style import Style, count, name, seconds
 from db_migrate.report.text.parts import columns, page, revisions_text, target_line, warnings_of
 from db_migrate.results import DriftCounts, RunSummary, Status
@@ -51,7 +52,7 @@ def _drift(counts: DriftCounts) -> str:
 def _pending(status: Status, style: Style) -> str:
     if not status.pending:
         return ""
-    rows = [(f"  {name(each.revision)}", name(each.message), name(each.file)) for each in status.pending]
+    rows = [(f"  {name(each.revision)}", name(each.message), place(each.file)) for each in status.pending]
     return "\n".join(["pending", *columns(rows), "", f"next: {style.info('db-migrate plan')}"])
 
 
