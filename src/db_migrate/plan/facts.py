@@ -1,0 +1,117 @@
+"""Reads from the target what effects are weighed with. It only reads, in a transaction that can do nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from db_migrate.plan.preconditions import ask
+from db_migrate.rules.facts import Blocker, Facts, Relationship, ServerFacts, TableFacts
+from db_migrate.rules.questions import Question
+
+if TYPE_CHECKING:
+    import psycopg
+
+    Connection = psycopg.Connection[tuple[object, ...]]
+
+EXACT_BYTES = 16 * 1024 * 1024
+"""Tables up to this size are counted; of larger ones PostgreSQL's estimate is taken."""
+
+_BYTES_PER_ROW = 100
+"""What a row is taken to need where the server has no estimate yet (never analyzed)."""
+
+
+def read_facts(
+    connection: Connection,
+    relations: Iterable[str],
+    questions: Iterable[Question],
+    timeout_s: float = 5.0,
+    *,
+    values: bool = True,
+    relationships: tuple[Relationship, ...] = (),
+) -> Facts:
+    """The facts of the ``relations`` (names as the target prints them; unknown ones are left out) and the answers.
+
+    ``connection`` must not be in autocommit mode nor in a transaction that may write: everything happens in one READ
+    ONLY transaction of it, which is left open. ``timeout_s`` limits each question and each count, in seconds. With
+    ``values`` False no value of any row is read into the facts. What could not be found out is in ``warnings`` or the
+    answer's ``error``, never an exception.
+    """
+    connection.execute("SET TRANSACTION READ ONLY")
+    connection.execute("SET LOCAL search_path = pg_catalog")
+    connection.execute("SET LOCAL row_security = off")
+    wanted = sorted(set(relations))
+    warnings: list[str] = []
+    tables = _tables(connection, wanted, timeout_s, warnings)
+    answers = ask(connection, questions, timeout_s, values=values)
+    warnings += [f"not known: {a.question}: {a.error}" for a in answers.values() if a.error]
+    return Facts(
+        known=True,
+        server_version=connection.info.server_version,
+        tables=tables,
+        answers=answers,
+        relationships=relationships,
+        now_blocking=_blockers(connection, wanted),
+        server=_server(connection),
+        warnings=tuple(warnings),
+    )
+
+
+def _query(name: str) -> bytes:
+    return resources.files("db_migrate.plan").joinpath("queries", f"{name}.sql").read_bytes()
+
+
+def _tables(
+    connection: Connection, relations: list[str], timeout_s: float, warnings: list[str]
+) -> Mapping[str, TableFacts]:
+    found: dict[str, TableFacts] = {}
+    rows = connection.execute(_query("tables"), {"relations": relations}).fetchall()
+    for name, estimate, size, table_size, reads, writes, readable in rows:
+        total, own = _number(size), _number(table_size)
+        exact = None
+        if readable and own <= EXACT_BYTES:
+            exact = _count(connection, str(name), timeout_s, warnings)
+        guess = _number(estimate) if _number(estimate) > 0 else max(1, own // _BYTES_PER_ROW)
+        found[str(name)] = TableFacts(
+            relation=str(name),
+            rows=guess if exact is None else exact,
+            exact=exact is not None,
+            bytes=total,
+            table_bytes=own,
+            reads_per_second=_rate(reads),
+            writes_per_second=_rate(writes),
+        )
+    return found
+
+
+def _count(connection: Connection, relation: str, timeout_s: float, warnings: list[str]) -> int | None:
+    from psycopg import errors
+
+    try:
+        with connection.transaction():
+            connection.execute(f"SET LOCAL statement_timeout = {int(timeout_s * 1000)}".encode())
+            row = connection.execute(f"SELECT count(*) FROM {relation}".encode()).fetchone()
+    except (errors.QueryCanceled, errors.InsufficientPrivilege, errors.LockNotAvailable) as error:
+        warnings.append(f"the rows of {relation} were not counted: {error.diag.message_primary}")
+        return None
+    return None if row is None else _number(row[0])
+
+
+def _blockers(connection: Connection, relations: list[str]) -> tuple[Blocker, ...]:
+    rows: list[Any] = connection.execute(_query("blockers"), {"relations": relations}).fetchall()
+    return tuple(Blocker(*row) for row in rows)
+
+
+def _server(connection: Connection) -> ServerFacts:
+    row: Any = connection.execute(_query("server")).fetchone()
+    replicas, lag, slots, slot_lag, settings = row
+    return ServerFacts(replicas, lag, slots, slot_lag, None, settings)
+
+
+def _number(value: object) -> int:
+    return int(str(value))
+
+
+def _rate(value: object) -> float | None:
+    return None if value is None else float(str(value))

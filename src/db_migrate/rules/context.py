@@ -1,0 +1,247 @@
+"""What a rule looks at: the trace statement by statement, the facts, and what earlier statements of the run did."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from types import MappingProxyType
+
+from db_migrate.catalog.change import Action, Change
+from db_migrate.catalog.objects import RELATION_KINDS, Kind, SchemaObject, Value
+from db_migrate.rules.estimate import Throughput, Work, bytes_in_words, estimate, in_words
+from db_migrate.rules.facts import Facts, TableFacts
+from db_migrate.rules.finding import Severity
+from db_migrate.rules.names import owner_of, rebase
+from db_migrate.rules.source import Source, read_source
+from db_migrate.trace.effects import Direction, Effects, LockMode, Trace, TracedRevision, TracedStatement
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSettings:
+    """How to judge.
+
+    ``block_budget_s``: for how long reads or writes may be blocked before it is an error. ``severities`` maps a
+    rule's name to ``error``, ``warning``, ``note``, ``off``, or ``on`` (the rule's own severity, for policy rules).
+    ``runner`` is what will run the revisions: ``db-migrate`` (which sets timeouts) or ``alembic``. ``throughput``
+    is what the target's server gets through. ``search_path`` is where unqualified names of intents are looked up.
+    ``large_bytes`` and ``busy_writes_per_second`` say from when on a table counts as large or busy."""
+
+    block_budget_s: float = 1.0
+    severities: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    runner: str = "db-migrate"
+    throughput: Throughput = field(default_factory=Throughput)
+    search_path: tuple[str, ...] = ("public",)
+    large_bytes: int = 10 * 1024**3
+    busy_writes_per_second: float = 100.0
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the run has done to names and rows up to some point.
+
+    ``created`` are relations and columns of this run; ``origins`` says what a relation or column that was renamed
+    is called on the target; ``written`` are relations that got, lost or changed rows.
+    """
+
+    created: frozenset[str] = frozenset()
+    origins: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    written: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One statement of one revision, as a rule sees it, with what was known before it and is known with it."""
+
+    revision: TracedRevision
+    index: int
+    statement: TracedStatement
+    before: Known
+    known: Known
+
+    @property
+    def effects(self) -> Effects:
+        """What the statement did."""
+        return self.statement.effects
+
+    @property
+    def locks(self) -> Mapping[str, LockMode]:
+        """The strongest lock that is held on each relation when the statement is done or while it ran."""
+        strongest: dict[str, LockMode] = {}
+        for lock in (*self.effects.held, *self.effects.locks):
+            known = strongest.get(lock.relation)
+            if known is None or lock.mode.strength > known.strength:
+                strongest[lock.relation] = lock.mode
+        return strongest
+
+    def changes(self, kind: Kind, action: Action) -> Iterator[Change]:
+        """The statement's changes of that kind and action."""
+        return (c for c in self.effects.changes if c.kind is kind and c.action is action)
+
+    def find(self, kind: Kind, name: str) -> SchemaObject | None:
+        """The object as this statement left it, as far as the changes after it tell; else as the revision found it."""
+        current = name
+        later: dict[str, Value] = {}
+        for statement in self.revision.statements[self.index + 1 :]:
+            for change in statement.effects.changes:
+                if change.kind is kind and change.action is Action.RENAMED and change.from_object == current:
+                    current = change.object
+                elif change.kind is kind and change.action is Action.ALTERED and change.object == current:
+                    later = {**{a.name: a.from_ for a in change.attributes}, **later}
+        found = self.revision.after.get(kind, current) or self.revision.before.get(kind, name)
+        if found is None or (current == name and not later):
+            return found
+        attributes = {key: value for key, value in {**found.attributes, **later}.items() if value is not None}
+        return replace(found, name=name, attributes=attributes)
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """What a check found; the registry adds the rule's name and its reasons.
+
+    ``severity`` None means the rule's own. ``also`` are further rules whose intent for the same object allows this.
+    """
+
+    place: Place | TracedRevision
+    object: str
+    message: str
+    fix: str = ""
+    severity: Severity | None = None
+    line: int = 0
+    also: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Context:
+    """All that a check may look at."""
+
+    trace: Trace
+    facts: Facts
+    settings: RuleSettings
+
+    @cached_property
+    def places(self) -> tuple[Place, ...]:
+        """Every statement in order, with what was known before it."""
+        return tuple(walk(self.trace, per_revision=not self.facts.known))
+
+    @cached_property
+    def upgrading(self) -> bool:
+        """Whether the run goes forwards."""
+        return all(each.direction is Direction.UPGRADE for each in self.trace.revisions)
+
+    @property
+    def major(self) -> int:
+        """The major version to judge for: the target's, else the scratch server's."""
+        return (self.facts.server_version or self.trace.server_version) // 10000
+
+    def table(self, place: Place, relation: str) -> TableFacts | None:
+        """The facts of a relation, whatever this run has renamed it to."""
+        return self.facts.tables.get(place.known.origins.get(relation, relation))
+
+    def fresh(self, place: Place, name: str) -> bool:
+        """Whether this run itself created the relation or column."""
+        return name in place.known.created
+
+    def exempt(self, place: Place, relation: str) -> bool:
+        """Whether locking or scanning the relation harms nobody: it is new in this run, or certainly empty."""
+        if self.fresh(place, relation):
+            return True
+        table = self.table(place, relation)
+        return table is not None and table.empty
+
+    def work(self, place: Place) -> Work:
+        """The statement's work on the target."""
+        return estimate(
+            place.effects,
+            self.facts,
+            self.settings.throughput,
+            origins=place.known.origins,
+            fresh=place.known.created,
+        )
+
+    def block_severity(self, place: Place) -> Severity:
+        """How bad it is to block reads or writes while this statement works: by the budget, if that is known."""
+        seconds = self.work(place).seconds
+        too_long = seconds is not None and seconds > self.settings.block_budget_s
+        return Severity.ERROR if too_long else Severity.WARNING
+
+    def size(self, place: Place, relation: str) -> str:
+        """The relation with its measured size: ``public.orders (92 M rows, 48 GB)``."""
+        table = self.table(place, relation)
+        if table is None:
+            return relation
+        about = "" if table.exact else "about "
+        return f"{relation} ({about}{in_words(table.rows)} rows, {bytes_in_words(table.bytes)})"
+
+    def source(self, revision: TracedRevision) -> Source | None:
+        """The revision's file as a syntax tree; None where there is none (an SQL file, or the file is gone)."""
+        return read_source(revision.file)
+
+
+def is_table(place: Place, name: str) -> bool:
+    """Whether the name is a relation that holds rows and that people read and write."""
+    kinds = (Kind.TABLE, Kind.PARTITION, Kind.MATERIALIZED_VIEW, Kind.FOREIGN_TABLE)
+    return any(place.find(kind, name) is not None for kind in kinds)
+
+
+def locked(place: Place, relation: str, at_least: LockMode) -> LockMode | None:
+    """The mode held on the relation if it is as strong as ``at_least``."""
+    mode = place.locks.get(relation)
+    return mode if mode is not None and mode.strength >= at_least.strength else None
+
+
+def walk(trace: Trace, *, per_revision: bool) -> Iterator[Place]:
+    """The places; without a target each revision may be deployed alone, so nothing counts as new beyond its own."""
+    known = Known()
+    for revision in trace.revisions:
+        if per_revision:
+            known = Known()
+        for index, statement in enumerate(revision.statements):
+            before, known = known, _after(known, statement.effects)
+            yield Place(revision, index, statement, before, known)
+
+
+def _after(known: Known, effects: Effects) -> Known:
+    created = set(known.created) | set(effects.created)
+    origins = dict(known.origins)
+    for change in effects.changes:
+        if change.action is Action.CREATED and (change.kind in RELATION_KINDS or change.kind is Kind.COLUMN):
+            created.add(change.object)
+        elif change.action is Action.RENAMED and change.from_object is not None:
+            _follow(change, created, origins)
+    if any(c.action is Action.RENAMED and c.kind in RELATION_KINDS for c in effects.changes):
+        _columns_follow(effects, created, origins)
+    return Known(frozenset(created), MappingProxyType(origins), known.written | frozenset(effects.writes))
+
+
+def _follow(change: Change, created: set[str], origins: dict[str, str]) -> None:
+    old, new = change.from_object or "", change.object
+    if change.kind not in RELATION_KINDS and change.kind is not Kind.COLUMN:
+        return
+    if old in created:
+        created.add(new)
+    elif change.kind is Kind.COLUMN:
+        relation = owner_of(new)
+        origins[new] = origins.pop(old, rebase(old, relation, origins.get(relation, relation)))
+    else:
+        origins[new] = origins.pop(old, old)
+
+
+def _columns_follow(effects: Effects, created: set[str], origins: dict[str, str]) -> None:
+    """Columns keep their history when their table gets another name."""
+    for change in effects.changes:
+        if change.action is not Action.RENAMED or change.kind not in RELATION_KINDS or change.from_object is None:
+            continue
+        for name in [each for each in created if each.startswith(f"{change.from_object}.")]:
+            created.add(rebase(name, change.from_object, change.object))
+        for name in [each for each in origins if each.startswith(f"{change.from_object}.")]:
+            origins[rebase(name, change.from_object, change.object)] = origins.pop(name)
+
+
+def column_origin(place: Place, column: str) -> str:
+    """What a column is called on the target now."""
+    origins = place.known.origins
+    if column in origins:
+        return origins[column]
+    relation = owner_of(column)
+    return rebase(column, relation, origins.get(relation, relation))

@@ -1,0 +1,105 @@
+"""Section K: what the target's own rows say about the run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from db_migrate.rules import advice
+from db_migrate.rules.context import Context, Hit, Place
+from db_migrate.rules.estimate import in_words
+from db_migrate.rules.facts import Answer
+from db_migrate.rules.finding import Severity
+from db_migrate.rules.questions import LOSSES, Asks, Question, questions
+from db_migrate.rules.registry import About, Section, rule
+from db_migrate.trace.effects import Direction
+
+
+def answered(context: Context) -> Iterator[tuple[Place, Question, Answer]]:
+    """Every question of the run with the target's answer, at its statement."""
+    places = {(place.revision.revision, place.index): place for place in context.places}
+    for question in questions(context.trace, context.facts.server_version):
+        answer = context.facts.answers.get(question.id)
+        if answer is not None:
+            yield places[question.revision, question.statement], question, answer
+
+
+def _how_many(question: Question, answer: Answer) -> str:
+    count = "at least one" if answer.count is None else in_words(answer.count)
+    noun = question.describes
+    if answer.count is None or answer.count == 1:
+        noun = noun.replace("rows of", "row of", 1).replace("values of", "value of", 1)
+    example = f" (first: {answer.sample})" if answer.sample else ""
+    return f"{count} {noun}{example}"
+
+
+@rule(
+    "would-fail-on-data",
+    Section.DATA,
+    About(
+        severity=Severity.ERROR,
+        catches="the target's rows break what a statement demands of them",
+        effect="the statement fails (23502, 23503, 23505, 23514, 22001, 22003, 22P02) and the revision is rolled back",
+        why="the deployment stops half-way, after it has waited for its locks",
+        instead="correct the rows first, in a revision of their own or in batches",
+        needs_facts=True,
+        bad='op.alter_column("users", "full_name", nullable=False)',
+        good="op.execute(\"UPDATE users SET full_name = '' WHERE full_name IS NULL\")",
+    ),
+)
+def would_fail_on_data(context: Context) -> Iterator[Hit]:
+    """An error when rows of today break it; a warning when the run writes them first, or the target did not say."""
+    for place, question, answer in answered(context):
+        if question.kind in LOSSES:
+            continue
+        if answer.error:
+            message = f"not known: {question.describes} ({answer.error})"
+            yield Hit(place, question.object, message, severity=Severity.WARNING)
+        elif answer.found:
+            later = "; earlier statements of this run write to it first" if question.after_writes else ""
+            yield Hit(
+                place,
+                question.object,
+                f"would fail: {_how_many(question, answer)}{later}",
+                _correction(question),
+                Severity.WARNING if question.after_writes else Severity.ERROR,
+            )
+
+
+def _correction(question: Question) -> str:
+    """The query that shows every offender; what to put in its place only people know."""
+    if question.kind is Asks.ROWS:
+        return "# give the column a server_default, or add it nullable, fill it, and set NOT NULL afterwards"
+    _count, _, source = question.sql.partition(" FROM ")
+    shown = f"SELECT * FROM {source};"
+    return f"-- the rows to correct first:\n{shown}"
+
+
+@rule(
+    "loses-data",
+    Section.DATA,
+    About(
+        severity=Severity.ERROR,
+        catches="rows or values of the target would be gone after the run",
+        effect="what is dropped, emptied, cut or rounded is not in the database any more",
+        why="only kept data or a backup brings it back",
+        instead="copy it where it belongs first; what db-migrate drops, it keeps until it is purged",
+        needs_facts=True,
+        bad='op.drop_column("users", "legacy_email")',
+        good='op.alter_column("users", "legacy_email", comment="unread since release 4.2")',
+    ),
+)
+def loses_data(context: Context) -> Iterator[Hit]:
+    """Nothing lost, no alarm. The intent for the drop itself allows its loss too."""
+    for place, question, answer in answered(context):
+        if question.kind not in LOSSES:
+            continue
+        also = ("drop-table", "drop-column", "truncate", "update-delete-without-where")
+        fix = advice.intent("loses-data", question.object, "why nobody needs it, or where it was copied to")
+        if answer.error:
+            message = f"not known: {question.describes} ({answer.error})"
+            yield Hit(place, question.object, message, fix, Severity.WARNING, also=also)
+        elif answer.found:
+            back = place.revision.direction is Direction.DOWNGRADE
+            severity = Severity.WARNING if back else Severity.ERROR
+            message = f"would lose {_how_many(question, answer)}"
+            yield Hit(place, question.object, message, fix, severity, also=also)

@@ -1,0 +1,117 @@
+"""What was read from the target to weigh effects, as values. Pure: ``plan.facts`` reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+
+@dataclass(frozen=True, slots=True)
+class TableFacts:
+    """One relation of the target, under its name there.
+
+    ``rows`` is PostgreSQL's estimate, or counted when ``exact``. ``bytes`` is the total on disk with indexes and
+    TOAST, ``table_bytes`` without the indexes. Rates are rows per second since the statistics were last reset, None
+    where the server does not say. A partitioned table has the sums of its partitions.
+    """
+
+    relation: str
+    rows: int
+    exact: bool
+    bytes: int
+    table_bytes: int
+    reads_per_second: float | None = None
+    writes_per_second: float | None = None
+
+    @property
+    def empty(self) -> bool:
+        """Whether it certainly holds no row."""
+        return self.exact and self.rows == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the target said to a question.
+
+    ``count`` is how many rows or values the question asks about, None where only some are known to exist, or
+    nothing (then ``error`` says why). ``sample`` is the first offending key, empty where there is none or values
+    are not to be shown.
+    """
+
+    question: str
+    count: int | None
+    sample: str = ""
+    error: str = ""
+
+    @property
+    def found(self) -> bool:
+        """Whether there certainly is at least one."""
+        return not self.error and self.count != 0
+
+
+@dataclass(frozen=True, slots=True)
+class Relationship:
+    """What the ORM believes about one foreign key; ``name`` is ``Class.attribute``.
+
+    Tables are ``schema.table``; ``columns`` are the child's. ``passive_deletes`` is ``True``, ``False`` or ``all`` as
+    text; ``cascade`` lists SQLAlchemy's cascades; ``direction`` is ``ONETOMANY``, ``MANYTOONE`` or ``MANYTOMANY``.
+    """
+
+    name: str
+    parent_table: str
+    child_table: str
+    columns: tuple[str, ...]
+    passive_deletes: str
+    cascade: tuple[str, ...]
+    direction: str = "ONETOMANY"
+    viewonly: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Blocker:
+    """A session that holds a lock on a relation now. ``age_s`` is that of its transaction, in seconds."""
+
+    pid: int
+    user: str
+    application: str
+    relation: str
+    mode: str
+    age_s: float
+    state: str
+    autovacuum: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFacts:
+    """The server around the tables; None where the role may not know or the server does not say.
+
+    ``free_bytes`` is what the settings say is free on the data directory's disk, since SQL cannot ask.
+    ``slot_lag_bytes`` is the most that any replication slot holds back; ``replica_lag_s`` the slowest replica's.
+    """
+
+    replicas: int | None = None
+    replica_lag_s: float | None = None
+    slots: int | None = None
+    slot_lag_bytes: int | None = None
+    free_bytes: int | None = None
+    settings: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True)
+class Facts:
+    """All facts about a target. ``known`` is False for lint, which has none."""
+
+    known: bool
+    server_version: int
+    tables: Mapping[str, TableFacts] = field(default_factory=lambda: MappingProxyType({}))
+    answers: Mapping[str, Answer] = field(default_factory=lambda: MappingProxyType({}))
+    relationships: tuple[Relationship, ...] = ()
+    now_blocking: tuple[Blocker, ...] = ()
+    server: ServerFacts = field(default_factory=ServerFacts)
+    warnings: tuple[str, ...] = ()
+
+    @classmethod
+    def unknown(cls, server_version: int = 0, relationships: tuple[Relationship, ...] = ()) -> Facts:
+        """No target: nothing is known but what the models say."""
+        return cls(known=False, server_version=server_version, relationships=relationships)

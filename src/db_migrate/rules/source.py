@@ -1,0 +1,92 @@
+"""A revision's file as a syntax tree, for the few rules that are about the source itself. Nothing is imported."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Source:
+    """The parsed text of one revision."""
+
+    path: str
+    tree: ast.Module
+
+    def function(self, name: str) -> ast.FunctionDef | None:
+        """The module-level function of that name."""
+        found = [node for node in self.tree.body if isinstance(node, ast.FunctionDef) and node.name == name]
+        return found[-1] if found else None
+
+    def assignment_line(self, name: str) -> int:
+        """The line where the module-level name is assigned; 0 where it is not."""
+        for node in self.tree.body:
+            targets = node.targets if isinstance(node, ast.Assign) else []
+            targets = [node.target] if isinstance(node, ast.AnnAssign) else targets
+            if any(isinstance(target, ast.Name) and target.id == name for target in targets):
+                return node.lineno
+        return 0
+
+    def calls(self) -> Iterator[ast.Call]:
+        """Every call in the file."""
+        return (node for node in ast.walk(self.tree) if isinstance(node, ast.Call))
+
+    def call_at(self, line: int) -> ast.Call | None:
+        """The innermost call of an ``op`` function that covers the line."""
+        covering = [c for c in self.calls() if c.lineno <= line <= (c.end_lineno or c.lineno) and is_operation(c)]
+        return max(covering, key=lambda call: call.lineno, default=None)
+
+
+def called_name(call: ast.Call) -> str:
+    """The dotted name of what is called: ``op.add_column``; empty for anything but names and attributes."""
+    names: list[str] = []
+    node: ast.expr = call.func
+    while isinstance(node, ast.Attribute):
+        names.append(node.attr)
+        node = node.value
+    if not isinstance(node, ast.Name):
+        return ".".join(reversed(names))
+    return ".".join(reversed([*names, node.id]))
+
+
+def is_operation(call: ast.Call) -> bool:
+    """Whether the call is one of Alembic's operations, on ``op`` or a batch."""
+    return called_name(call).split(".")[0] in ("op", "batch_op", "connection", "conn", "bind")
+
+
+def is_empty(function: ast.FunctionDef) -> bool:
+    """Whether the body does nothing: only a docstring, ``pass``, ``...`` or a bare ``return``."""
+    return all(_does_nothing(statement) for statement in function.body)
+
+
+def refuses(function: ast.FunctionDef) -> bool:
+    """Whether the body does nothing but raise."""
+    working = [statement for statement in function.body if not _does_nothing(statement)]
+    return len(working) == 1 and isinstance(working[0], ast.Raise)
+
+
+def _does_nothing(statement: ast.stmt) -> bool:
+    if isinstance(statement, ast.Pass):
+        return True
+    if isinstance(statement, ast.Return):
+        return statement.value is None or isinstance(statement.value, ast.Constant)
+    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+
+
+@lru_cache(maxsize=512)
+def _parse(path: str, modified_ns: int) -> Source | None:  # noqa: ARG001 - part of the key: a file may be edited
+    try:
+        return Source(path, ast.parse(Path(path).read_text("utf-8"), filename=path))
+    except (OSError, SyntaxError, UnicodeDecodeError):
+        return None  # a revision that ran on scratch parses; anything else is not a revision's own file
+
+
+def read_source(path: str) -> Source | None:
+    """The parsed file; None where there is no such Python file."""
+    file = Path(path)
+    if file.suffix != ".py" or not file.is_file():
+        return None
+    return _parse(path, file.stat().st_mtime_ns)

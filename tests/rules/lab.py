@@ -1,0 +1,100 @@
+"""A place where revisions are really traced: one project on disk, one jailed child process, one scratch server."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import textwrap
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from db_migrate.postgres.roles import RoleSpec, ensure_roles
+from db_migrate.postgres.scratch import keep_as_template, scratch_database
+from db_migrate.postgres.server import Server
+from db_migrate.postgres.session import connect
+from db_migrate.project.child_process import open_child
+from db_migrate.project.config import load_config
+from db_migrate.project.graph import load_graph
+from db_migrate.rules import Facts, Intent, RuleSettings, judge
+from db_migrate.rules.examples import ground_source, revision_source
+from db_migrate.rules.finding import Finding
+from db_migrate.schemas.scratch import Scratch
+from db_migrate.trace.effects import Direction, Trace
+from db_migrate.trace.run import install, trace
+
+GROUND = "0000"
+OWNER = "rules_lab"
+"""An ordinary role that owns the database, as the target's own role mostly does."""
+
+_ENV = """
+from alembic import context
+from sqlalchemy import create_engine, pool
+
+engine = create_engine("postgresql+psycopg://nobody@nowhere.invalid/none", poolclass=pool.NullPool)
+with engine.connect() as connection:
+    context.configure(connection=connection, transaction_per_migration=True)
+    with context.begin_transaction():
+        context.run_migrations()
+"""
+
+
+@dataclass
+class Lab:
+    """Traces revisions that stand on the schema of the examples."""
+
+    scratch: Scratch
+    versions: Path
+    template: str
+    numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    def add(self, example: str, down_revision: str = GROUND) -> str:
+        """Write a revision; returns its id."""
+        revision = f"r{next(self.numbers):04}"
+        (self.versions / f"{revision}.py").write_text(revision_source(example, revision, down_revision))
+        return revision
+
+    def trace(self, *examples: str, direction: Direction = Direction.UPGRADE) -> Trace:
+        """Run the examples one after the other on a fresh copy of the schema."""
+        head = GROUND
+        for example in examples:
+            head = self.add(textwrap.dedent(example).strip("\n"), head)
+        with scratch_database(self.scratch.server, template=self.template, owner=OWNER) as superuser:
+            database = superuser.replace(user=OWNER)
+            install(superuser)
+            graph = load_graph(self.scratch.project)
+            found = trace(self.scratch, graph, database, Direction.UPGRADE, head)
+            if direction is Direction.UPGRADE:
+                return found
+            return trace(self.scratch, graph, database, Direction.DOWNGRADE, GROUND)
+
+    def judge(
+        self,
+        *examples: str,
+        facts: Facts | None = None,
+        settings: RuleSettings | None = None,
+        allow: Iterable[Intent] = (),
+    ) -> tuple[Finding, ...]:
+        """The findings over the examples; without facts as lint has them."""
+        return judge(self.trace(*examples), facts or Facts.unknown(), settings, allow=allow)
+
+
+@contextlib.contextmanager
+def open_lab(server: Server, folder: Path) -> Iterator[Lab]:
+    """A lab on ``server`` with its project in ``folder``."""
+    versions = folder / "alembic" / "versions"
+    versions.mkdir(parents=True)
+    (folder / "alembic.ini").write_text("[alembic]\nscript_location = %(here)s/alembic\n")
+    (folder / "alembic" / "env.py").write_text(_ENV)
+    (versions / f"{GROUND}.py").write_text(ground_source(GROUND))
+    config = load_config(folder)
+    allowed = [server.conninfo().as_libpq()]
+    with open_child(config, allowed=allowed) as child:
+        scratch = Scratch(server, child, config, None)
+        with contextlib.closing(connect(server.conninfo())) as connection:
+            ensure_roles(connection, [RoleSpec(OWNER)], login=OWNER)
+        with scratch_database(server, owner=OWNER) as database:
+            outcome = child.migrate("upgrade", GROUND, database.replace(user=OWNER).as_libpq())
+            outcome.raise_for_failure()
+            template = keep_as_template(server, database, f"rules lab of {OWNER}: {ground_source(GROUND)}")
+        yield Lab(scratch, versions, template)
