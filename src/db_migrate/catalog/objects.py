@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from types import MappingProxyType
-
-import msgspec
 
 Value = None | bool | int | str | tuple[str, ...]
 """What an attribute can hold: a scalar as PostgreSQL prints it, or an ordered list of such texts."""
@@ -64,6 +61,14 @@ CONSTRAINT_KINDS = frozenset(
     {Kind.PRIMARY_KEY, Kind.UNIQUE, Kind.CHECK, Kind.EXCLUSION, Kind.FOREIGN_KEY, Kind.NOT_NULL}
 )
 RELATION_KINDS = frozenset({Kind.TABLE, Kind.FOREIGN_TABLE, Kind.PARTITION, Kind.VIEW, Kind.MATERIALIZED_VIEW})
+TABLE_KINDS = frozenset({Kind.TABLE, Kind.FOREIGN_TABLE, Kind.PARTITION})
+TYPE_KINDS = frozenset({Kind.ENUM, Kind.DOMAIN, Kind.COMPOSITE_TYPE, Kind.RANGE_TYPE})
+ROUTINE_KINDS = frozenset({Kind.FUNCTION, Kind.PROCEDURE, Kind.AGGREGATE})
+RANK = MappingProxyType({kind: index for index, kind in enumerate(Kind)})
+"""The place of each kind in the order of creation."""
+
+Key = tuple[Kind, str]
+"""What identifies an object within a catalog."""
 
 EMPTY: Mapping[str, Value] = MappingProxyType({})
 
@@ -76,7 +81,8 @@ class SchemaObject:
     view is ``schema.name``; a function ``schema.name(integer, text)``). ``parent`` is the qualified relation that a
     column, constraint, index, trigger, policy or rule belongs to. ``attributes`` are what is compared, under the
     names of the published JSON. ``definition`` is the SQL that makes the object where PostgreSQL prints one.
-    ``position`` orders columns within their table; it is reported, and is not drift.
+    ``position`` orders columns within their table; it is reported, and is not drift. ``needs`` are the keys of
+    objects elsewhere that this one cannot do without, as ``pg_depend`` knows them: they order SQL and are not compared.
     """
 
     kind: Kind
@@ -85,6 +91,7 @@ class SchemaObject:
     attributes: Mapping[str, Value] = field(default_factory=lambda: EMPTY)
     definition: str = ""
     position: int = 0
+    needs: tuple[tuple[Kind, str], ...] = ()
 
     @property
     def key(self) -> tuple[Kind, str]:
@@ -118,8 +125,7 @@ class Catalog:
         cls, objects: Iterable[SchemaObject], server_version: int, not_covered: Iterable[NotCovered] = ()
     ) -> Catalog:
         """Build a catalog with its objects in the canonical order: by kind, then by name."""
-        rank = {kind: index for index, kind in enumerate(Kind)}
-        ordered = sorted(objects, key=lambda o: (rank[o.kind], o.name))
+        ordered = sorted(objects, key=lambda o: (RANK[o.kind], o.name))
         return cls(server_version, MappingProxyType({o.key: o for o in ordered}), tuple(not_covered))
 
     def __iter__(self) -> Iterator[SchemaObject]:
@@ -149,8 +155,9 @@ class Catalog:
     @cached_property
     def fingerprint(self) -> str:
         """A digest of exactly what ``drift`` would call drift: SHA-256, 64 hexadecimal digits."""
-        rows = [(o.kind, o.name, o.parent, sorted(o.attributes.items())) for o in self]
-        return hashlib.sha256(msgspec.json.encode(rows)).hexdigest()
+        from db_migrate.catalog.fingerprint import fingerprint
+
+        return fingerprint(self)
 
     def where(self, keep: Iterable[SchemaObject]) -> Catalog:
         """The same catalog with only the given objects."""

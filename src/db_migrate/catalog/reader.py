@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -16,7 +17,7 @@ from typing import Any
 import msgspec
 
 from db_migrate.catalog.canonical import canonical_expression
-from db_migrate.catalog.objects import Catalog, Kind, NotCovered, SchemaObject, Value
+from db_migrate.catalog.objects import TABLE_KINDS, Catalog, Kind, NotCovered, SchemaObject, Value
 
 RunText = Callable[[str], str]
 """Runs one SQL text whose result is a single row of a single text column, with ``search_path = pg_catalog``."""
@@ -42,7 +43,6 @@ QUERIES = (
 
 _SINCE = re.compile(r"-- since (\d+)\s*$")
 _UNTIL = re.compile(r"^\s*--until (\d+): ?(.*)$")
-_OWN_FIELDS = frozenset({"kind", "name", "parent", "position", "definition"})
 
 
 def for_version(text: str, major: int) -> str:
@@ -68,23 +68,23 @@ def query(name: str, major: int) -> str:
     return f"SELECT coalesce(json_agg(q), '[]'::json)::text FROM (\n{for_version(text, major)}\n) AS q"
 
 
-def _value(raw: Any) -> Value:
-    if isinstance(raw, list):
-        return tuple("" if item is None else str(item) for item in raw)
-    return raw  # type: ignore[no-any-return]  # JSON scalars are exactly the other members of Value
+_KINDS: Mapping[str, Kind] = {kind.value: kind for kind in Kind}
+_EXPRESSIONS = ("expression", "predicate", "default", "generated", "partition_key", "partition_bound")
 
 
-def _object(row: Mapping[str, Any]) -> SchemaObject:
-    kind = Kind(row["kind"])
-    definition = row["definition"] or ""
-    attributes = {name: _value(raw) for name, raw in row.items() if name not in _OWN_FIELDS and raw is not None}
+def _object(row: dict[str, Any]) -> SchemaObject:
+    kind, name = _KINDS[row.pop("kind")], row.pop("name")
+    parent, position, definition = row.pop("parent"), row.pop("position"), row.pop("definition") or ""
+    attributes: dict[str, Value] = {
+        key: tuple(map(str, value)) if type(value) is list else value for key, value in row.items() if value is not None
+    }
     if definition and not attributes:
         attributes = {"definition": canonical_expression(definition)}
     else:
-        for name in ("expression", "predicate", "default", "generated"):
-            if name in attributes:
-                attributes[name] = _canonical(attributes[name])
-    return SchemaObject(kind, row["name"], row["parent"], attributes, definition, row["position"])
+        for key in _EXPRESSIONS:
+            if key in attributes:
+                attributes[key] = _canonical(attributes[key])
+    return SchemaObject(kind, name, parent, attributes, definition, position)
 
 
 def _canonical(value: Value) -> Value:
@@ -112,18 +112,79 @@ def read_catalog(
     uncovered = msgspec.json.decode(run(query("not_covered", major)), type=list[NotCovered])
     if excluded:
         objects = [o for o in objects if schema_of(o) not in excluded]
-    return Catalog.of(objects, server_version, uncovered)
+    objects = with_needs(objects, run(query("dependencies", major)))
+    return Catalog.of(_with_owners(objects) if privileges else objects, server_version, uncovered)
 
 
 def read_part(run: RunText, major: int, name: str) -> tuple[SchemaObject, ...]:
-    """The objects that one named catalog query (one of ``QUERIES``) returns."""
+    """The objects that one named catalog query (one of ``QUERIES``) returns, no two of the same kind and name."""
     return objects_in(run(query(name, major)))
 
 
 def objects_in(answer: str) -> tuple[SchemaObject, ...]:
-    """The objects in the one text that a catalog query answered with."""
+    """The objects in the one text that a catalog query answered with (the tracer asks in its own way)."""
     rows = msgspec.json.decode(answer, type=list[dict[str, Any]])
-    return tuple(_object(row) for row in rows)
+    found: dict[tuple[Kind, str], SchemaObject] = {}
+    for row in rows:
+        item = _object(row)
+        twin = found.get(item.key)
+        found[item.key] = item if twin is None else _merged(twin, item)
+    return tuple(found.values())
+
+
+def _merged(first: SchemaObject, second: SchemaObject) -> SchemaObject:
+    """One object for two that share a name: comments on an index and a type, grants with and without grant option."""
+    texts: set[str] = set()
+    for item in (first, second):
+        text = item.attributes["definition"]
+        texts.update(text if isinstance(text, tuple) else (str(text),))
+    return replace(first, attributes={"definition": tuple(sorted(texts))}, definition=";\n".join(sorted(texts)))
+
+
+_FAMILIES: Mapping[str, tuple[Kind, ...]] = {
+    "relation": (Kind.TABLE, Kind.PARTITION, Kind.VIEW, Kind.MATERIALIZED_VIEW, Kind.SEQUENCE, Kind.FOREIGN_TABLE),
+    "member": (
+        *(Kind.TRIGGER, Kind.POLICY, Kind.RULE),
+        *(Kind.PRIMARY_KEY, Kind.UNIQUE, Kind.FOREIGN_KEY, Kind.CHECK, Kind.EXCLUSION, Kind.NOT_NULL),
+    ),
+    "type": (Kind.ENUM, Kind.DOMAIN, Kind.COMPOSITE_TYPE, Kind.RANGE_TYPE),
+    "function": (Kind.FUNCTION, Kind.PROCEDURE, Kind.AGGREGATE),
+}
+"""The kinds that a family of the query ``dependencies`` stands for; any other family is itself a kind."""
+
+
+def with_needs(objects: Iterable[SchemaObject], rows: str) -> list[SchemaObject]:
+    """The objects with what each needs of the others, from the rows of the query ``dependencies`` as JSON."""
+    by_key = {o.key: o for o in objects}
+
+    def resolve(family: str, name: str) -> Iterator[tuple[Kind, str]]:
+        for kind in _FAMILIES.get(family) or (Kind(family),):
+            if kind is Kind.COLUMN or (kind, name) in by_key:
+                yield (kind, name)
+
+    for row in msgspec.json.decode(rows, type=list[_Needs]):
+        needs = tuple(key for each in row.needs for key in resolve(*each))
+        for key in resolve(*row.subject):
+            if needs and key in by_key:
+                by_key[key] = replace(by_key[key], needs=needs)
+    return list(by_key.values())
+
+
+class _Needs(msgspec.Struct):
+    subject: tuple[str, str]
+    needs: list[tuple[str, str]]
+
+
+def _with_owners(objects: Iterable[SchemaObject]) -> Iterator[SchemaObject]:
+    """The objects with each table's owner as an attribute of the table rather than an object of its own."""
+    found = list(objects)
+    owners = {o.name: o.definition.rpartition(" OWNER TO ")[2] for o in found if o.kind is Kind.OWNER}
+    tables = {o.name for o in found if o.kind in TABLE_KINDS}
+    for item in found:
+        if item.kind in TABLE_KINDS:
+            yield replace(item, attributes={**item.attributes, "owner": owners[item.name]})
+        elif item.kind is not Kind.OWNER or item.name not in tables:
+            yield item
 
 
 def schema_of(item: SchemaObject) -> str:

@@ -60,7 +60,7 @@ SELECT CASE k.contype WHEN 'p' THEN 'primary_key' WHEN 'u' THEN 'unique' WHEN 'f
  WHERE k.conparentid = 0 AND k.contype IN ('p', 'u', 'f', 'c', 'x', 'n')
    AND (k.conislocal OR k.coninhcount = 0)
    AND NOT (c.relispartition AND k.coninhcount > 0)
-   AND (k.contype <> 'n' OR NOT k.convalidated OR k.connoinherit)
+   AND (k.contype <> 'n' OR NOT k.convalidated OR k.connoinherit OR k.conname !~ '_not_null[0-9]*$')
    AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'db_migrate', 'db_migrate_kept')
    AND n.nspname !~ '^pg_(toast|temp_)'
    AND NOT EXISTS (SELECT FROM pg_depend x WHERE x.classid = 'pg_class'::regclass AND x.objid = c.oid AND x.deptype = 'e')

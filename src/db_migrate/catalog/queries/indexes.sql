@@ -1,49 +1,62 @@
 -- Indexes that no constraint owns. An index of a partition that is attached to the parent's index is the parent's.
-SELECT 'index' AS kind,
-       quote_ident(n.nspname) || '.' || quote_ident(ic.relname) AS name,
-       quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS parent, 0 AS position,
-       pg_get_indexdef(i.indexrelid) AS definition,
-       i.indisunique AS "unique", am.amname AS method, key.columns, nullif(key.expression, '{}') AS expression,
-       pg_get_expr(i.indpred, i.indrelid) AS predicate,
-       CASE WHEN key.opclass <> array_fill(''::text, ARRAY[i.indnkeyatts::int]) THEN key.opclass END AS opclass,
-       CASE WHEN key.sort <> array_fill('ASC'::text, ARRAY[i.indnkeyatts::int]) THEN key.sort END AS "order",
-       CASE WHEN key.collation <> array_fill(''::text, ARRAY[i.indnkeyatts::int]) THEN key.collation END AS collation,
-       (SELECT array_agg(quote_ident(a.attname) ORDER BY place)
-          FROM generate_series(i.indnkeyatts, i.indnatts - 1) AS place
-          JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[place]) AS include,
+WITH listed AS MATERIALIZED (
+SELECT i.indexrelid, i.indrelid, i.indisunique, i.indisvalid AND i.indisready AS valid, i.indnkeyatts, i.indnatts,
+       i.indkey, i.indclass, i.indcollation, i.indoption, i.indpred IS NOT NULL AS partial,
        i.indnullsnotdistinct AS nulls_not_distinct, -- since 15
        --until 14: false AS nulls_not_distinct,
-       i.indisvalid AND i.indisready AS valid,
-       (SELECT array_agg(o ORDER BY o) FROM unnest(ic.reloptions) o) AS storage_parameters,
-       (SELECT quote_ident(s.spcname) FROM pg_tablespace s WHERE s.oid = ic.reltablespace) AS tablespace,
-       (SELECT array_agg(quote_ident(pg_get_indexdef(i.indexrelid, sa.attnum, true)) || ' ' || sa.attstattarget ORDER BY sa.attnum)
-          FROM pg_attribute sa WHERE sa.attrelid = i.indexrelid AND sa.attstattarget >= 0) AS statistics
+       quote_ident(n.nspname) || '.' || quote_ident(ic.relname) AS name,
+       quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS relation,
+       am.amname, ic.reloptions, ic.reltablespace
   FROM pg_index i
   JOIN pg_class ic ON ic.oid = i.indexrelid
   JOIN pg_class c ON c.oid = i.indrelid
   JOIN pg_namespace n ON n.oid = c.relnamespace
   JOIN pg_am am ON am.oid = ic.relam
-  CROSS JOIN LATERAL (
-       SELECT array_agg(CASE WHEN i.indkey[place] <> 0 THEN quote_ident(a.attname) ELSE '<expression>' END ORDER BY place) AS columns,
-              array_agg(pg_get_indexdef(i.indexrelid, place + 1, false) ORDER BY place) FILTER (WHERE i.indkey[place] = 0) AS expression,
-              array_agg(CASE WHEN oc.opcdefault AND ia.attoptions IS NULL THEN ''
-                             ELSE quote_ident(on_.nspname) || '.' || quote_ident(oc.opcname)
-                                  || coalesce(' (' || array_to_string(ia.attoptions, ', ') || ')', '') END ORDER BY place) AS opclass,
-              array_agg(CASE i.indoption[place] & 3 WHEN 0 THEN 'ASC' WHEN 1 THEN 'DESC NULLS LAST' WHEN 2 THEN 'ASC NULLS FIRST' ELSE 'DESC' END
-                        ORDER BY place) AS sort,
-              array_agg(CASE WHEN i.indcollation[place] = 0 OR i.indcollation[place] = coalesce(a.attcollation, ia.attcollation) AND i.indkey[place] <> 0
-                                  OR i.indkey[place] = 0 AND i.indcollation[place] = 'default'::regcollation THEN ''
-                             ELSE (SELECT quote_ident(cn.nspname) || '.' || quote_ident(co.collname)
-                                     FROM pg_collation co JOIN pg_namespace cn ON cn.oid = co.collnamespace
-                                    WHERE co.oid = i.indcollation[place]) END ORDER BY place) AS collation
-         FROM generate_series(0, i.indnkeyatts - 1) AS place
-         JOIN pg_opclass oc ON oc.oid = i.indclass[place]
-         JOIN pg_namespace on_ ON on_.oid = oc.opcnamespace
-         JOIN pg_attribute ia ON ia.attrelid = i.indexrelid AND ia.attnum = place + 1
-         LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[place] AND i.indkey[place] <> 0) AS key
  WHERE c.relkind IN ('r', 'p', 'm')
    AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'db_migrate', 'db_migrate_kept')
    AND n.nspname !~ '^pg_(toast|temp_)'
-   AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = i.indexrelid AND k.conrelid = i.indrelid AND k.contype IN ('p', 'u', 'x'))
-   AND NOT EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = i.indexrelid)
-   AND NOT EXISTS (SELECT FROM pg_depend x WHERE x.classid = 'pg_class'::regclass AND x.objid = c.oid AND x.deptype = 'e')
+   AND i.indexrelid NOT IN (SELECT k.conindid FROM pg_constraint k WHERE k.contype IN ('p', 'u', 'x'))
+   AND i.indexrelid NOT IN (SELECT h.inhrelid FROM pg_inherits h)
+   AND c.oid NOT IN (SELECT x.objid FROM pg_depend x WHERE x.classid = 'pg_class'::regclass AND x.deptype = 'e')
+), keys AS MATERIALIZED (
+SELECT l.indexrelid,
+       array_agg(CASE WHEN u.attnum = 0 THEN '<expression>' ELSE quote_ident(a.attname) END ORDER BY u.place)
+         FILTER (WHERE u.place <= l.indnkeyatts) AS columns,
+       array_agg(quote_ident(a.attname) ORDER BY u.place) FILTER (WHERE u.place > l.indnkeyatts) AS include,
+       array_agg(CASE WHEN u.attnum = 0 THEN pg_get_indexdef(l.indexrelid, u.place::int, false) END ORDER BY u.place)
+         FILTER (WHERE u.attnum = 0) AS expression,
+       array_agg(CASE WHEN oc.opcdefault AND ia.attoptions IS NULL THEN ''
+                      ELSE quote_ident(ocn.nspname) || '.' || quote_ident(oc.opcname)
+                           || coalesce(' (' || array_to_string(ia.attoptions, ', ') || ')', '') END ORDER BY u.place)
+         FILTER (WHERE u.place <= l.indnkeyatts) AS opclass,
+       bool_or(NOT oc.opcdefault OR ia.attoptions IS NOT NULL) AS has_opclass,
+       array_agg(CASE u.option WHEN 0 THEN 'ASC' WHEN 1 THEN 'DESC NULLS LAST' WHEN 2 THEN 'ASC NULLS FIRST' ELSE 'DESC' END ORDER BY u.place)
+         FILTER (WHERE u.place <= l.indnkeyatts) AS sort,
+       bool_or(u.option <> 0) AS has_sort,
+       array_agg(CASE WHEN own.differs THEN (SELECT quote_ident(cn.nspname) || '.' || quote_ident(co.collname)
+                                                 FROM pg_collation co JOIN pg_namespace cn ON cn.oid = co.collnamespace
+                                                WHERE co.oid = u.coll) ELSE '' END ORDER BY u.place)
+         FILTER (WHERE u.place <= l.indnkeyatts) AS collation,
+       bool_or(own.differs) AS has_collation,
+       array_agg(u.place || ' ' || ia.attstattarget ORDER BY u.place) FILTER (WHERE ia.attstattarget >= 0) AS statistics
+  FROM listed l
+  CROSS JOIN LATERAL unnest(l.indkey::int2[], l.indclass::oid[], l.indcollation::oid[], l.indoption::int2[])
+       WITH ORDINALITY AS u (attnum, class, coll, option, place)
+  JOIN pg_attribute ia ON ia.attrelid = l.indexrelid AND ia.attnum = u.place
+  LEFT JOIN pg_attribute a ON a.attrelid = l.indrelid AND a.attnum = u.attnum AND u.attnum <> 0
+  LEFT JOIN pg_opclass oc ON oc.oid = u.class
+  LEFT JOIN pg_namespace ocn ON ocn.oid = oc.opcnamespace
+  CROSS JOIN LATERAL (SELECT u.coll <> 0 AND u.coll <> CASE WHEN u.attnum = 0 THEN 'default'::regcollation::oid ELSE a.attcollation END) AS own (differs)
+ GROUP BY l.indexrelid
+)
+SELECT 'index' AS kind, l.name, l.relation AS parent, 0 AS position, pg_get_indexdef(l.indexrelid) AS definition,
+       l.indisunique AS "unique", l.amname AS method, k.columns, k.expression,
+       CASE WHEN l.partial THEN pg_get_expr(i.indpred, i.indrelid) END AS predicate,
+       CASE WHEN k.has_opclass THEN k.opclass END AS opclass, CASE WHEN k.has_sort THEN k.sort END AS "order",
+       CASE WHEN k.has_collation THEN k.collation END AS collation, k.include, l.nulls_not_distinct, l.valid,
+       CASE WHEN l.reloptions IS NOT NULL THEN (SELECT array_agg(o ORDER BY o) FROM unnest(l.reloptions) o) END AS storage_parameters,
+       CASE WHEN l.reltablespace <> 0 THEN (SELECT quote_ident(s.spcname) FROM pg_tablespace s WHERE s.oid = l.reltablespace) END AS tablespace,
+       k.statistics
+  FROM listed l
+  JOIN keys k ON k.indexrelid = l.indexrelid
+  JOIN pg_index i ON i.indexrelid = l.indexrelid

@@ -25,7 +25,9 @@ UNION ALL
 SELECT 'collation', quote_ident(n.nspname) || '.' || quote_ident(c.collname), NULL, 0,
        'CREATE COLLATION ' || quote_ident(n.nspname) || '.' || quote_ident(c.collname) || ' (PROVIDER = '
          || CASE c.collprovider WHEN 'i' THEN 'icu' WHEN 'c' THEN 'libc' WHEN 'b' THEN 'builtin' ELSE c.collprovider::text END
-         || ', LOCALE = ' || quote_literal(coalesce(to_jsonb(c) ->> 'colllocale', to_jsonb(c) ->> 'colliculocale', c.collcollate))
+         || CASE WHEN c.collprovider = 'c' AND c.collcollate <> c.collctype
+                 THEN ', LC_COLLATE = ' || quote_literal(c.collcollate) || ', LC_CTYPE = ' || quote_literal(c.collctype)
+                 ELSE ', LOCALE = ' || quote_literal(coalesce(to_jsonb(c) ->> 'colllocale', to_jsonb(c) ->> 'colliculocale', c.collcollate)) END
          || CASE WHEN c.collisdeterministic THEN '' ELSE ', DETERMINISTIC = false' END
          || coalesce(', RULES = ' || quote_literal(c.collicurules), '') -- since 16
          || ')'

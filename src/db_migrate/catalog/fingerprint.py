@@ -1,0 +1,98 @@
+"""A digest of exactly what ``drift`` would call drift.
+
+What differs in name only (constraints, indexes, a serial's sequence), in physical order, or is only stored
+differently (a unique constraint and a plain unique index) has the same digest. Where such a name is mentioned
+elsewhere (a comment on a constraint, ``REPLICA IDENTITY USING INDEX``), a digest of what it names stands for it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+
+import msgspec
+
+from db_migrate.catalog.comparing import (
+    SUBJECT_KINDS,
+    chosen_not_null,
+    comparable,
+    identity,
+    is_name_only,
+    subject_of,
+    uniqueness,
+    without_check_names,
+)
+from db_migrate.catalog.objects import TABLE_KINDS, Catalog, Kind, SchemaObject, Value
+from db_migrate.catalog.tokens import last_part
+
+_INDEX_MENTIONS = ("replica_identity", "cluster_on")
+
+
+def fingerprint(catalog: Catalog) -> str:
+    """The SHA-256 of the catalog's drift-relevant content, 64 hexadecimal digits."""
+    encode = msgspec.json.Encoder().encode
+    rows = sorted(map(encode, _rows(catalog)))
+    return hashlib.sha256(b"\n".join(rows)).hexdigest()
+
+
+def _rows(catalog: Catalog) -> Iterator[object]:
+    stand_ins = _stand_ins(catalog)
+    for item in catalog:
+        if chosen_not_null(item):
+            continue
+        if is_name_only(item, catalog):
+            yield _nameless_row(item, catalog)
+        elif item.kind in SUBJECT_KINDS and subject_of(item) in stand_ins:
+            yield (item.kind, stand_ins[subject_of(item)], _nameless_definition(item))
+        else:
+            attributes = comparable(item, catalog)
+            if item.kind is Kind.DOMAIN:
+                attributes = {"definition": without_check_names(str(attributes["definition"]))}
+            if item.kind in TABLE_KINDS and stand_ins:
+                attributes = {n: _stand_in(item, n, v, stand_ins) for n, v in attributes.items()}
+            yield (item.kind, item.name, item.parent, sorted(attributes.items()))
+
+
+def _nameless_row(item: SchemaObject, catalog: Catalog) -> object:
+    unique = uniqueness(item)
+    return identity(item, catalog) if unique is None else unique
+
+
+def _stand_ins(catalog: Catalog) -> Mapping[str, str]:
+    """For each name that does not count and is mentioned elsewhere, a digest of what it names."""
+    mentioned = {subject_of(o) for o in catalog if o.kind in SUBJECT_KINDS}
+    for table in catalog:
+        if table.kind in TABLE_KINDS:
+            mentioned |= {_index_name(table, n) for n in _INDEX_MENTIONS if table.attributes.get(n)}
+    found: dict[str, str] = {}
+    if not mentioned:
+        return found
+    for item in catalog:
+        if is_name_only(item, catalog) and (item.name in mentioned or _as_index(item) in mentioned):
+            digest = hashlib.sha256(msgspec.json.encode(_nameless_row(item, catalog))).hexdigest()
+            found[item.name] = found[_as_index(item)] = digest
+    return found
+
+
+def _as_index(item: SchemaObject) -> str:
+    """The name under which a table's attributes mention the index of an object."""
+    return f"{item.parent} {last_part(item.name)}"
+
+
+def _index_name(table: SchemaObject, attribute: str) -> str:
+    return f"{table.name} {str(table.attributes[attribute]).removeprefix('USING INDEX ')}"
+
+
+def _stand_in(table: SchemaObject, name: str, value: Value, stand_ins: Mapping[str, str]) -> Value:
+    if name not in _INDEX_MENTIONS or not isinstance(value, str):
+        return value
+    return stand_ins.get(_index_name(table, name), value)
+
+
+def _nameless_definition(item: SchemaObject) -> Value:
+    """A comment's, an owner's or a grant's definition without the name of what it is about."""
+    text = item.attributes.get("definition")
+    name = last_part(subject_of(item))
+    if isinstance(text, tuple):
+        return tuple(part.replace(name, "<name>", 1) for part in text)
+    return text.replace(name, "<name>", 1) if isinstance(text, str) else text
