@@ -188,7 +188,7 @@ class Child:
         self._channel = channel
         self._output = output
         self._refused: queue.SimpleQueue[str] = queue.SimpleQueue()
-        self._attempt: events.Attempt | None = None
+        self._attempts: list[events.Attempt] = []
         self.jail = "none"
         self.jail_why = ""
 
@@ -297,6 +297,9 @@ class Child:
             self._channel.send(job)
             while True:
                 event: events.Event = self._channel.receive(events.AnyEvent)
+                if isinstance(event, events.Attempt):
+                    self._attempts.append(event)
+                    continue
                 self._tell_refusals(handler)
                 if isinstance(event, events.Done):
                     return event.result
@@ -308,22 +311,24 @@ class Child:
             raise ChildDied(self._status(), self.output()) from error
 
     def _handle(self, event: events.Event, handler: Handler) -> None:
-        if isinstance(event, events.Attempt):
-            self._attempt = event
-            return
         link = _Link(self._channel, waits=event.waits)
         handler.event(event, link)
         if event.waits:
             self._channel.send(link.reply)
 
     def _tell_refusals(self, handler: Handler) -> None:
-        """Hand on what the supervisor has refused, with the place where the child was about to connect."""
+        """Hand on what the supervisor has refused, with the place where the child was about to connect.
+
+        The child told of each attempt before it made it, so by its next other event all of them are known.
+        """
         while not self._refused.empty():
             address = self._refused.get()
-            attempt = self._attempt or events.Attempt(address=address)
-            shown = attempt.address if address == DATAGRAM and self._attempt else address
+            same = [attempt for attempt in self._attempts if attempt.address == address] or self._attempts[-1:]
+            attempt = same[-1] if same else events.Attempt(address=address)
+            shown = attempt.address if address == DATAGRAM else address
             event = events.Refused(address=shown, by="seccomp", file=attempt.file, line=attempt.line)
             handler.event(event, _Link(self._channel, waits=False))
+        self._attempts.clear()
 
     def _status(self) -> int | None:
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -379,12 +384,16 @@ def open_child(
             process, channel = _spawn(config, made, env, child_control.fileno())
         stack.callback(_end, process, channel)
         child = Child(process, channel, made.output)
-        wanted = ("seccomp" if can_supervise(process.pid) else "namespace") if jail else "none"
-        _start(child, config, wanted, policy)
+        _start(child, config, strongest(process.pid) if jail else "none", policy)
         if child.jail == "seccomp":
             supervisor = Supervisor(_receive_listener(parent_control), policy, child._refused.put)
             stack.callback(supervisor.close)
         yield child
+
+
+def strongest(pid: int) -> str:
+    """The strongest jail that we could supervise child ``pid`` in; the kernel may still refuse it to the child."""
+    return "seccomp" if can_supervise(pid) else "namespace"
 
 
 def _spawn(

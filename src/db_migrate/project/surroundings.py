@@ -80,6 +80,12 @@ def _sweep() -> None:
         return
     for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
         match = _NAME.match(folder.name)
-        ours = folder.lstat().st_uid == os.geteuid() if match else False
-        if match and ours and _started(int(match["pid"])) != int(match["start"]):
+        if match and _started(int(match["pid"])) != int(match["start"]) and _is_ours(folder):
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_ours(folder: Path) -> bool:
+    try:
+        return folder.lstat().st_uid == os.geteuid()
+    except FileNotFoundError:
+        return False  # another process was quicker to remove it

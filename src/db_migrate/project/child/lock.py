@@ -101,18 +101,15 @@ def _guard(tell: Callable[[events.Event], None], allowed: Sequence[str] | None) 
     """An audit hook: tells the parent where code connects; where the kernel does not refuse, it does (``allowed``)."""
 
     def hook(name: str, arguments: Any) -> None:
-        if name not in ("socket.connect", "socket.sendto", "socket.sendmsg") or len(arguments) < 2:
+        address = _address(name, arguments)
+        if address is None:
             return
-        address = arguments[1]
-        if address is None or (sock := arguments[0]).family not in _FAMILIES:
-            return
-        text = _text(sock.family, address)
         file, line = caller()
-        if allowed is None:
-            tell(events.Attempt(address=text, file=file, line=line))
-        elif text not in allowed:
-            tell(events.Refused(address=text, by="python", file=file, line=line))
-            raise PermissionError(errno.EACCES, f"db-migrate lets this process reach only the scratch server: {text}")
+        if allowed is None or name == "socket.getaddrinfo":
+            tell(events.Attempt(address=address, file=file, line=line))
+        elif address not in allowed:
+            tell(events.Refused(address=address, by="python", file=file, line=line))
+            raise PermissionError(errno.EACCES, f"db-migrate lets this process reach only its database, not {address}")
 
     return hook
 
@@ -120,7 +117,15 @@ def _guard(tell: Callable[[events.Event], None], allowed: Sequence[str] | None) 
 _FAMILIES = (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX)
 
 
-def _text(family: int, address: Any) -> str:
-    if family == socket.AF_UNIX:
+def _address(name: str, arguments: Any) -> str | None:
+    """Whom an audited call wants to reach; None when it is not about reaching anybody."""
+    if name == "socket.getaddrinfo":
+        return f"{arguments[0]}:{arguments[1]}"
+    if name not in ("socket.connect", "socket.sendto", "socket.sendmsg"):
+        return None
+    sock, address = arguments
+    if address is None or sock.family not in _FAMILIES:
+        return None
+    if sock.family == socket.AF_UNIX:
         return os.path.realpath(os.fsdecode(address))
     return f"{address[0]}:{address[1]}"
