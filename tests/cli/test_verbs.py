@@ -1,0 +1,303 @@
+"""What each verb asks of the library, and the exit code that it makes of the answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from db_migrate.catalog.change import Action, Change, ChangeClass
+from db_migrate.catalog.objects import Kind
+from db_migrate.errors import ErrorReport, Refused
+from db_migrate.results import (
+    Comparison,
+    Drift,
+    DriftCounts,
+    Fingerprints,
+    History,
+    PendingRevision,
+    Plan,
+    Problem,
+    Result,
+    RunResult,
+    Schema,
+    Stamp,
+    Status,
+    TestRun,
+    Verify,
+    VerifyOutcome,
+)
+from db_migrate.rules.finding import Allowed, Finding, Severity
+
+from .conftest import Recorder, Run
+
+STATUS = Status(current=("1",), heads=("1",), pending=(), unknown=(), drift=DriftCounts(0, 0), last_run=None)
+DRIFT = Drift(comparisons=(Comparison("history", "live", ()),))
+PLAN = Plan(
+    fingerprint=Fingerprints("a", "b"),
+    hash="h",
+    current=("1",),
+    destination=("1",),
+    direction="upgrade",
+    proved_on="18.6",
+    revisions=(),
+    findings=(),
+    kept=(),
+)
+RUN = RunResult(
+    run="r", state="done", from_=("1",), to=("2",), steps=(), kept=(), restored=(), verify=VerifyOutcome(True, ())
+)
+FINDING = Finding("drop-column", Severity.ERROR, "2", None, "public.t.c", "m", "w", "f", "", 0)
+PROBLEM = Problem("index.invalid", "public.ix", "is invalid", "REINDEX INDEX public.ix")
+CHANGE = Change(Kind.INDEX, "public.ix", Action.DROPPED)
+
+
+@pytest.mark.parametrize(
+    ("words", "answer", "call"),
+    [
+        (["status"], STATUS, ("status", (), {})),
+        (["history"], History(revisions=()), ("history", (), {"runs": False})),
+        (["history", "--runs"], History(revisions=()), ("history", (), {"runs": True})),
+        (["schema"], Schema(side="live", objects=()), ("schema", ("live",), {})),
+        (["schema", "history@0007"], Schema(side="history@0007", objects=()), ("schema", ("history@0007",), {})),
+        (
+            ["drift"],
+            DRIFT,
+            ("drift", (), {"from_": None, "to": None, "strict": False, "privileges": False, "cache": True}),
+        ),
+        (
+            ["drift", "--from", "models", "--to", "live", "--strict", "--privileges", "--no-cache"],
+            DRIFT,
+            ("drift", (), {"from_": "models", "to": "live", "strict": True, "privileges": True, "cache": False}),
+        ),
+        (["plan"], PLAN, ("plan", ("heads",), {"allow": (), "down": False})),
+        (
+            ["plan", "+2", "--allow", "a:b", "--allow", "c:d"],
+            PLAN,
+            ("plan", ("+2",), {"allow": ("a:b", "c:d"), "down": False}),
+        ),
+        (["plan", "--down"], PLAN, ("plan", ("-1",), {"allow": (), "down": True})),
+        (["plan", "-12"], PLAN, ("plan", ("-12",), {"allow": (), "down": True})),
+        (["plan", "base", "--down"], PLAN, ("plan", ("base",), {"allow": (), "down": True})),
+        (["apply"], RUN, ("apply", ("heads",), {"allow": (), "confirm": None})),
+        (
+            ["apply", "+1", "--allow", "a:b", "--confirm", "mesh"],
+            RUN,
+            ("apply", ("+1",), {"allow": ("a:b",), "confirm": "mesh"}),
+        ),
+        (["verify"], Verify(problems=()), ("verify", (), {})),
+        (["test"], TestRun(tables=(), selected=()), ("test", ((),), {"all": False})),
+        (
+            ["test", "--all", "--", "-k", "a", "--json"],
+            TestRun(tables=(), selected=()),
+            ("test", (("-k", "a", "--json"),), {"all": True}),
+        ),
+        (["rollback"], RUN, ("rollback", ("-1",), {"allow": (), "confirm": None})),
+        (["rollback", "-2", "--confirm", "mesh"], RUN, ("rollback", ("-2",), {"allow": (), "confirm": "mesh"})),
+        (["rollback", "--confirm", "mesh", "base"], RUN, ("rollback", ("base",), {"allow": (), "confirm": "mesh"})),
+        (
+            ["stamp", "0007"],
+            Stamp(from_=(), to=("0007",), differences=()),
+            ("stamp", ("0007",), {"force": False, "confirm": None}),
+        ),
+        (
+            ["stamp", "heads", "--force", "--confirm", "mesh"],
+            Stamp(from_=(), to=("1",), differences=()),
+            ("stamp", ("heads",), {"force": True, "confirm": "mesh"}),
+        ),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_a_verb_asks_for_what_was_typed(
+    run: Run,
+    library: Recorder,
+    words: list[str],
+    answer: Result,
+    call: tuple[str, Sequence[object], Mapping[str, object]],
+) -> None:
+    """The library's method gets exactly what the words say, and the result ends 0 in text and in JSON."""
+    library.answers = [answer, answer]
+    outcome = run(*words)
+    assert (outcome.code, outcome.err) == (0, "")
+    assert library.calls == [call]
+    position = words.index("--") if "--" in words else len(words)
+    document = json.loads(run(*words[:position], "--json", *words[position:]).out)
+    assert (document["verb"], document["ok"]) == (words[0], True)
+
+
+@pytest.mark.parametrize(
+    ("words", "answer", "code"),
+    [
+        ("status", replace(STATUS, pending=(PendingRevision("2", "m", "f"),)), 1),
+        ("status", replace(STATUS, unknown=("x",)), 1),
+        ("status", replace(STATUS, drift=DriftCounts(0, 1)), 1),
+        ("status", replace(STATUS, drift=DriftCounts(None, None)), 0),
+        ("drift", Drift(comparisons=(Comparison("history", "live", (CHANGE,)),)), 1),
+        (
+            "drift",
+            Drift(comparisons=(Comparison("history", "live", (replace(CHANGE, class_=ChangeClass.NAME_ONLY),)),)),
+            0,
+        ),
+        (
+            "drift --strict",
+            Drift(comparisons=(Comparison("history", "live", (replace(CHANGE, class_=ChangeClass.NAME_ONLY),)),)),
+            1,
+        ),
+        ("plan", replace(PLAN, findings=(FINDING,)), 1),
+        ("plan", replace(PLAN, findings=(replace(FINDING, severity=Severity.WARNING),)), 0),
+        ("plan", replace(PLAN, findings=(replace(FINDING, allowed=Allowed("r", "flag")),)), 0),
+        ("apply", replace(RUN, verify=VerifyOutcome(False, (PROBLEM,))), 1),
+        ("apply", replace(RUN, verify=None), 0),
+        ("apply", replace(RUN, state="stopped", exit_code=4, error=ErrorReport("e", "m", "", "", "", ())), 4),
+        ("rollback", replace(RUN, state="partial", exit_code=5, error=ErrorReport("e", "m", "", "", "", ())), 5),
+        ("verify", Verify(problems=(PROBLEM,)), 1),
+        ("test", TestRun(tables=(), selected=("t.py",), failed=2, exit_code=1), 1),
+        ("test", TestRun(tables=(), selected=("t.py",), exit_code=4), 1),
+    ],
+)
+def test_the_answer_decides_the_exit_code(run: Run, library: Recorder, words: str, answer: Result, code: int) -> None:
+    """Exit codes follow from the result alone, whatever the format; ``ok`` says the same."""
+    library.answers = [answer, answer]
+    assert run(*words.split()).code == code
+    as_json = run(*words.split(), "--json")
+    assert as_json.code == code
+    assert json.loads(as_json.out)["ok"] is (code == 0)
+
+
+def test_the_error_of_a_run_goes_to_standard_error(run: Run, library: Recorder) -> None:
+    """What was done is on standard output, why it stopped on standard error; in JSON both are in the document."""
+    library.answers = [
+        replace(RUN, state="stopped", exit_code=6, error=ErrorReport("lock.budget", "no lock", "", "", "", ()))
+    ] * 2
+    outcome = run("apply")
+    assert "stopped at a whole revision" in outcome.out
+    assert outcome.err.startswith("error[lock.budget]: no lock")
+    document = json.loads(run("apply", "--json").out)
+    assert document["error"]["code"] == "lock.budget"
+    assert document["to"] == ["2"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [
+            "-n",
+            "other",
+            "-x",
+            "a=1",
+            "--target",
+            "live",
+            "--url",
+            "postgresql://h/d",
+            "-c",
+            "a.ini",
+            "status",
+            "-x",
+            "b=2",
+        ],
+        [
+            "status",
+            "-n",
+            "other",
+            "-x",
+            "a=1",
+            "-x",
+            "b=2",
+            "--target",
+            "live",
+            "--url",
+            "postgresql://h/d",
+            "--config",
+            "a.ini",
+        ],
+        [
+            "-n",
+            "first",
+            "-x",
+            "a=1",
+            "-x",
+            "b=2",
+            "status",
+            "--name",
+            "other",
+            "--target=live",
+            "--url=postgresql://h/d",
+            "-ca.ini",
+        ],
+    ],
+)
+def test_common_options_may_stand_on_either_side(run: Run, library: Recorder, tmp_path: Path, words: list[str]) -> None:
+    """Before the verb or after it: the same settings; the later one wins, and -x adds up."""
+    library.answers = [STATUS]
+    assert run(*words).code == 0
+    settings = library.settings
+    assert settings is not None
+    assert (settings.name, settings.x, settings.target) == ("other", ("a=1", "b=2"), "live")
+    assert (settings.url, settings.config) == ("postgresql://h/d", tmp_path / "a.ini")
+
+
+def test_a_verbs_own_flags_become_settings(run: Run, library: Recorder) -> None:
+    """--lock-budget is the setting of that name, with the flag as its source."""
+    library.answers = [RUN]
+    assert run("apply", "--lock-budget", "90s").code == 0
+    assert library.settings is not None
+    assert library.settings.lock_budget == 90
+    assert library.settings.sources["lock_budget"] == "flag: --lock-budget"
+
+
+def test_a_bad_flag_value_is_reported_with_the_settings(run: Run, library: Recorder) -> None:
+    """A duration without a unit is a usage error that names the flag."""
+    outcome = run("apply", "--lock-budget", "90")
+    assert outcome.code == 2
+    assert "--lock-budget: must be a duration with its unit" in outcome.err
+    assert library.calls == []
+
+
+def test_a_plan_is_written_and_applied_as_the_same_value(run: Run, library: Recorder, tmp_path: Path) -> None:
+    """`plan --out` writes what --json prints, and `apply FILE` hands the library an equal plan."""
+    plan = replace(PLAN, findings=(FINDING,))
+    library.answers = [plan, plan, RUN]
+    assert run("plan", "--out", "plan.json", "--sql", "plan.sql").code == 1
+    assert (tmp_path / "plan.json").read_text("utf-8") == run("plan", "--json").out
+    assert (tmp_path / "plan.sql").read_text("utf-8").startswith("-- upgrade 1 -> 1\n")
+    assert run("apply", "plan.json").code == 0
+    assert library.calls[-1] == ("apply", (plan,), {"allow": (), "confirm": None})
+
+
+def test_a_plan_that_cannot_be_written_is_an_error(run: Run, library: Recorder, tmp_path: Path) -> None:
+    """A folder that is not there ends 2, names the file and leaves nothing behind."""
+    library.answers = [PLAN]
+    outcome = run("plan", "--out", "missing/plan.json")
+    assert outcome.code == 2
+    assert "error[output.unwritable]: missing/plan.json cannot be written" in outcome.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_plan_that_is_not_there_is_an_error(run: Run, library: Recorder) -> None:
+    """`apply FILE.json` without the file ends 2 and says how to make one."""
+    outcome = run("apply", "plan.json")
+    assert outcome.code == 2
+    assert "error[plan.unreadable]" in outcome.err
+    assert "db-migrate plan --out plan.json" in outcome.err
+    assert library.calls == []
+
+
+def test_nothing_is_asked_without_a_terminal(run: Run, library: Recorder) -> None:
+    """A refusal for want of the database's name is passed on; nobody is there to answer."""
+    library.answers = [Refused("confirm.needed", "losing data needs the database's name")]
+    outcome = run("apply")
+    assert outcome.code == 3
+    assert len(library.calls) == 1
+
+
+def test_the_settings_are_listed_without_passwords(run: Run) -> None:
+    """`config` shows every setting, with --sources where it came from, and never a password."""
+    outcome = run("config", "--sources", "--url", "postgresql://u:s3cret@h/d")
+    assert outcome.code == 0
+    assert "s3cret" not in outcome.out
+    assert "flag: --url" in outcome.out
+    document = json.loads(run("config", "--json").out)
+    assert {"key": "lock_timeout", "value": "50ms", "source": "default"} in document["settings"]
