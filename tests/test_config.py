@@ -174,6 +174,7 @@ def test_a_target_is_chosen_by_name(tmp_path: Path) -> None:
     settings = load({"target": "live"}, cwd=tmp_path, environ={})
     assert settings.chosen.production
     assert settings.chosen.budgets == {"lock_timeout": 0.02}
+    assert (settings.budget("lock_timeout"), settings.budget("lock_budget")) == (0.02, 600)
     assert settings.target_url({}) == "embedded://mesh"
     assert settings.target_url({"LIVE_URL": ""}) == "embedded://mesh"
     assert settings.target_url({"LIVE_URL": "postgresql://h/d"}) == "postgresql://h/d"

@@ -22,7 +22,8 @@ Run = Callable[[list[str]], int]
 DATABASE = "mesh"
 INTENT = """
 db_migrate_allow = {
-    "drop-column:public.invoices.legacy_number": "the old accounting system was retired in 2025; nothing reads it",
+    "drop-column:public.invoices.legacy_number": "the accounting system was retired in 2025; no release reads it",
+    "loses-data:public.invoices.legacy_number": "its last export is in the archive of 2025",
 }
 """
 _BY_HAND = "ALTER TABLE users ALTER COLUMN role SET DEFAULT 'admin'; DROP INDEX ix_mesh_instances_owner_id"

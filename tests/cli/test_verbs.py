@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.report.values import a_revision, a_statement
 
 from db_migrate.catalog.change import Action, Change, ChangeClass
 from db_migrate.catalog.objects import Kind
@@ -265,6 +266,16 @@ def test_a_plan_is_written_and_applied_as_the_same_value(run: Run, library: Reco
     assert (tmp_path / "plan.sql").read_text("utf-8").startswith("-- upgrade 1 -> 1\n")
     assert run("apply", "plan.json").code == 0
     assert library.calls[-1] == ("apply", (plan,), {"allow": (), "confirm": None})
+
+
+def test_the_script_has_the_lock_timeout_of_the_settings(run: Run, library: Recorder, tmp_path: Path) -> None:
+    """The SQL that the command writes has the target's own lock timeout, in the file and on standard output."""
+    (tmp_path / "db-migrate.toml").write_text('lock_timeout = "70ms"\n[targets.live.budgets]\nlock_timeout = "20ms"\n')
+    plan = replace(PLAN, revisions=(a_revision("2", a_statement("SELECT 1")),))
+    library.answers = [plan, plan]
+    assert "SET LOCAL lock_timeout = '70ms';" in run("plan", "--format", "sql").out
+    run("plan", "--target", "live", "--sql", "plan.sql")
+    assert "SET LOCAL lock_timeout = '20ms';" in (tmp_path / "plan.sql").read_text("utf-8")
 
 
 def test_a_plan_that_cannot_be_written_is_an_error(run: Run, library: Recorder, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from .values import DEFAULT_CHANGED, INDEX_RENAMED, a_drift, a_plan, a_revision,
 
 def test_a_plan_is_a_script_with_its_own_transactions() -> None:
     """Each transaction is bracketed and has the lock timeout; autocommit statements stand outside."""
-    lines = plan_sql(a_plan()).splitlines()
+    lines = plan_sql(a_plan(), 0.05).splitlines()
     assert lines[3] == "\\set ON_ERROR_STOP on"
     assert lines[5:] == [
         "BEGIN;",
@@ -32,7 +32,7 @@ def test_parameters_are_named_in_a_comment() -> None:
     """A statement that was sent with parameters says which; they cannot break out of the comment."""
     statement = replace(a_statement("UPDATE t SET a = %s"), parameters=("1\nDROP TABLE t;",))
     plan = replace(a_plan(), revisions=(a_revision("0102", statement),))
-    assert "-- with parameters: 1\\nDROP TABLE t;\n" in plan_sql(plan)
+    assert "-- with parameters: 1\\nDROP TABLE t;\n" in plan_sql(plan, 0.05)
 
 
 def test_every_statement_ends_in_one_semicolon() -> None:

@@ -87,7 +87,7 @@ def test_a_plan_says_what_it_blocks_drops_and_whether_it_can_be_applied() -> Non
     assert "locks public.users in ACCESS EXCLUSIVE: reads and writes wait" in shown
     assert "on the target: 48,213 rows, 12 MB, about 4 ms" in shown
     assert "builds index public.ix on public.users" in shown
-    assert "no transaction (autocommit)" in shown
+    assert "in no transaction (autocommit)" in shown
     assert "downgrade gives back the schema that was there" in shown
     assert shown.rstrip().endswith("✗ refused: drop-column:public.users.legacy")
 

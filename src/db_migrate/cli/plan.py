@@ -39,14 +39,18 @@ def command(
     from db_migrate.report.sql import plan_sql
     from db_migrate.report.text.plan import plan_text
 
+    script = ""
+
     def work(workspace: Workspace) -> Plan:
+        nonlocal script
         plan = workspace.plan(
             revision or ("-1" if down else "heads"), allow=allow, down=down or revision.startswith("-")
         )
         if out:
             write_file(out, json.encode(json.document("plan", plan, exit_code(plan))))
+        script = plan_sql(plan, workspace.settings.budget("lock_timeout") or 0)
         if sql:
-            write_file(sql, plan_sql(plan))
+            write_file(sql, script)
         return plan
 
     return carry_out(
@@ -54,7 +58,7 @@ def command(
         work,
         partial(plan_text, source_line=source_line),
         exit_code,
-        formats={"markdown": plan_markdown, "sql": lambda plan, _: plan_sql(plan)},
+        formats={"markdown": plan_markdown, "sql": lambda _plan, _style: script},
     )
 
 

@@ -119,6 +119,11 @@ class Settings:
         """The target that this command is about; one without a URL when the settings do not name it."""
         return self.targets.get(self.target) or TargetSettings(self.target)
 
+    def budget(self, name: str) -> float | None:
+        """One of the budgets (``lock_timeout`` ...) in seconds, as the chosen target overrides it; None is no limit."""
+        own: float | None = getattr(self, name)
+        return self.chosen.budgets.get(name, own)
+
     def target_url(self, environ: Mapping[str, str]) -> str | None:
         """The target's URL: ``--url`` or ``DB_MIGRATE_URL``, else the target's own, else None (env.py says)."""
         return self.url or self.chosen.resolve(environ)

@@ -9,14 +9,12 @@ from db_migrate.report.source import place
 from db_migrate.report.style import Style, name
 from db_migrate.results import Comparison, Drift, Plan, PlannedRevision, PlannedStatement, Schema
 
-LOCK_TIMEOUT = "50ms"
 
-
-def plan_sql(plan: Plan, lock_timeout: str = LOCK_TIMEOUT) -> str:
+def plan_sql(plan: Plan, lock_timeout: float) -> str:
     """The plan's statements as a script that ``psql -f`` runs as they are planned, stopping at the first error.
 
-    Each transaction is in BEGIN and COMMIT with ``lock_timeout`` set; autocommit statements stand outside. The version
-    table's changes are among the plan's own statements. Parameters stand in comments: a statement that has some was
+    Each transaction is in BEGIN and COMMIT with ``lock_timeout`` (seconds) set; autocommit statements stand outside.
+    The version table's changes are among the plan's own statements. Parameters stand in comments: a statement that has some was
     sent with them, and the script says so.
     """
     head = [
@@ -34,7 +32,7 @@ def plan_sql(plan: Plan, lock_timeout: str = LOCK_TIMEOUT) -> str:
             body += [line for member in members for line in (*_statement(*member), "")]
         else:
             inner = [line for member in members for line in _statement(*member)]
-            body += ["BEGIN;", f"SET LOCAL lock_timeout = '{lock_timeout}';", *inner, "COMMIT;", ""]
+            body += ["BEGIN;", f"SET LOCAL lock_timeout = '{lock_timeout * 1000:.0f}ms';", *inner, "COMMIT;", ""]
     return "\n".join([*head, *body])
 
 

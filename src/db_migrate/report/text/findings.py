@@ -42,8 +42,9 @@ def _notes(finding: Finding, sql: str) -> list[tuple[str, str]]:
     if finding.allowed:
         notes.append(("allow", f"allowed by {finding.allowed.by}: {finding.allowed.reason}"))
     elif finding.severity is Severity.ERROR:
+        flag = f"--allow '{finding.name}'"
         written = f'db_migrate_allow = {{"{finding.name}": "the reason"}}  in the revision'
-        notes.append(("allow", f"{written}\nor --allow '{finding.name}'"))
+        notes.append(("allow", flag if finding.name in finding.fix else f"{written}\nor {flag}"))
     return [(label, text) for label, text in notes if text]
 
 

@@ -92,8 +92,8 @@ def revision_text(revision: PlannedRevision, style: Style) -> str:
     for number, statement in enumerate(revision.statements, 1):
         if statement.transaction != transaction:
             transaction = statement.transaction
-            kind = "no transaction (autocommit)" if statement.autocommit else f"transaction {transaction}"
-            lines.append(style.dim(f"  {kind}"))
+            kind = "no transaction (autocommit)" if statement.autocommit else "one transaction"
+            lines.append(style.dim(f"  in {kind}"))
         lines.append(indent(statement_text(statement, style), 6, first=f"  {number:>2}  "))
     if not revision.statements and not revision.error:
         lines.append(style.dim("  no statements"))
