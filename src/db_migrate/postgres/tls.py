@@ -17,16 +17,29 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+from db_migrate.errors import ConfigurationError
 from db_migrate.postgres.conninfo import DEFAULT_PORT, ConnInfo
 
 _SSL_REQUEST = struct.pack("!ii", 8, 80877103)
+_AUTHENTICATION_SASL = struct.pack("!i", 10)
 _CHUNK = 1 << 16
 _CONNECT_SECONDS = 10.0
 
 
 @contextlib.contextmanager
 def tunnel(conninfo: ConnInfo) -> Iterator[ConnInfo]:
-    """The address of a Unix socket that leads to ``conninfo``'s server, over TLS, while the context lasts."""
+    """The address of a Unix socket that leads to ``conninfo``'s server, over TLS, while the context lasts.
+
+    Raises ``ConfigurationError`` (``connect.channel-binding``) when the address demands what cannot be kept.
+    """
+    if conninfo.options.get("channel_binding") == "require":
+        raise ConfigurationError(
+            "connect.channel-binding",
+            "channel_binding=require needs a pg_dump that was built with TLS",
+            why="the embedded one was not, and a tunnel to the server is what channel binding is meant to notice",
+            where=conninfo.redacted(),
+            next=["apt-get install postgresql-client"],
+        )
     with (
         tempfile.TemporaryDirectory(prefix="dbm-tls-", dir="/tmp") as folder,
         socket.socket(socket.AF_UNIX) as listener,
@@ -99,6 +112,7 @@ def _context(conninfo: ConnInfo) -> ssl.SSLContext:
 
 def _carry(client: socket.socket, server: ssl.SSLSocket, stopped: socket.socket) -> None:
     """Bytes both ways until either side ends. One thread: a TLS connection must not be used by two."""
+    greeting: bytes | None = b""
     while True:
         waiting = [] if server.pending() else select.select([client, server, stopped], [], [])[0]
         if stopped in waiting:
@@ -114,7 +128,25 @@ def _carry(client: socket.socket, server: ssl.SSLSocket, stopped: socket.socket)
                 data = server.recv(_CHUNK)
                 if not data:
                     return
+                if greeting is not None:
+                    greeting, data = _without_channel_binding(greeting + data)
                 client.sendall(data)
+
+
+def _without_channel_binding(received: bytes) -> tuple[bytes | None, bytes]:
+    """What to hold back of the server's first message (None when it is through), and what to pass on.
+
+    A server that has TLS offers authentication bound to it, which a client without TLS takes for an attack. See
+    "AuthenticationSASL" in PostgreSQL's documentation of its message formats.
+    """
+    if len(received) < 5 or len(received) < 1 + int.from_bytes(received[1:5]):
+        return received, b""
+    end = 1 + int.from_bytes(received[1:5])
+    body, rest = received[5:end], received[end:]
+    if received[:1] == b"R" and body[:4] == _AUTHENTICATION_SASL:
+        offered = [name for name in body[4:].split(b"\0") if name and not name.endswith(b"-PLUS")]
+        body = _AUTHENTICATION_SASL + b"".join(name + b"\0" for name in offered) + b"\0"
+    return None, received[:1] + struct.pack("!i", len(body) + 4) + body + rest
 
 
 def _send(server: ssl.SSLSocket, data: bytes) -> None:
