@@ -14,8 +14,8 @@ def plan_sql(plan: Plan, lock_timeout: float) -> str:
     """The plan's statements as a script that ``psql -f`` runs as they are planned, stopping at the first error.
 
     Each transaction is in BEGIN and COMMIT with ``lock_timeout`` (seconds) set; autocommit statements stand outside.
-    The version table's changes are among the plan's own statements. Parameters stand in comments: a statement that has some was
-    sent with them, and the script says so.
+    The version table's changes are among the plan's own statements. Parameters stand in comments: a statement that has
+    some was sent with them, and the script says so.
     """
     head = [
         f"-- {plan.direction} {_list(plan.current)} -> {_list(plan.destination)}",
