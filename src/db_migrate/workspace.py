@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
-from db_migrate.catalog.diff import drifted
+from db_migrate.catalog.diff import diff, drifted
 from db_migrate.catalog.objects import RELATION_KINDS, Catalog, Kind, SchemaObject
 from db_migrate.config import Settings
-from db_migrate.errors import DbMigrateError, UsageError
+from db_migrate.errors import DbMigrateError, Refused, UsageError
 from db_migrate.plan.make import Proved, Request, make_plan
-from db_migrate.postgres.session import read_only
+from db_migrate.postgres.session import connect, read_only
+from db_migrate.project.child_process import open_child
 from db_migrate.project.config import ProjectConfig, load_config
 from db_migrate.project.graph import Graph, load_graph
 from db_migrate.results import (
@@ -27,14 +29,21 @@ from db_migrate.results import (
     HistoryRevision,
     PendingRevision,
     Plan,
+    Problem,
+    RunResult,
+    RunSummary,
     Schema,
     SchemaEntry,
+    Stamp,
     Status,
+    TestRun,
+    Verify,
+    VerifyOutcome,
 )
 from db_migrate.rules.facts import Relationship
 from db_migrate.rules.intents import Intent
 from db_migrate.schemas.compare import Side, compare, parse_side
-from db_migrate.schemas.history import replay
+from db_migrate.schemas.history import replay, with_privileges, without_owners
 from db_migrate.schemas.live import carried_over
 from db_migrate.schemas.models import Models, materialise
 from db_migrate.schemas.scratch import Scratch, like_the_target, open_scratch, read_through
@@ -56,6 +65,7 @@ class Workspace:
         self.settings = settings
         self._stack = stack
         self._cached = True
+        self._privileges = False
 
     @cached_property
     def project(self) -> ProjectConfig:
@@ -109,7 +119,7 @@ class Workspace:
             pending=tuple(self._pending(r) for r in pending),
             unknown=unknown,
             drift=self._drift_counts(warnings),
-            last_run=None,
+            last_run=next(iter(self._journal_runs()), None),
             warnings=tuple(warnings),
         )
 
@@ -144,7 +154,17 @@ class Workspace:
             for name in self.graph.ordered()
             for file in (self.graph.revisions[name],)
         )
-        return History(revisions=revisions)
+        return History(
+            target=self.live_state.summary if runs else None,
+            revisions=revisions,
+            runs=self._journal_runs() if runs else (),
+        )
+
+    def _journal_runs(self) -> tuple[RunSummary, ...]:
+        from db_migrate.execute.journal import Journal
+
+        with closing(connect(self.target.conninfo)) as connection:
+            return Journal(connection).runs()
 
     def schema(self, side: str = "live") -> Schema:
         """All objects of one side: models, live, history or history@REV."""
@@ -158,12 +178,14 @@ class Workspace:
         *,
         from_: str | None = None,
         to: str | None = None,
-        strict: bool = False,
         privileges: bool = False,
         cache: bool = True,
     ) -> Drift:
-        """The sides compared: the two that are named, or history→models, history→live and models→live."""
-        self._cached = cache
+        """The sides compared: the two that are named, or history→models, history→live and models→live.
+
+        ``privileges`` adds grants and default privileges; without ``cache`` every side is made anew.
+        """
+        self._cached, self._privileges = cache, privileges
         if (from_ is None) != (to is None):
             raise UsageError(
                 "drift.side", "--from and --to go together", next=["db-migrate drift --from history --to live"]
@@ -203,7 +225,8 @@ class Workspace:
     def _history(self, revisions: tuple[str, ...]) -> Catalog:
         known = self._histories
         if revisions not in known:
-            known[revisions] = replay(self.scratch, self.graph, revisions, cached=self._cached).catalog
+            replayed = replay(self.scratch, self.graph, revisions, cached=self._cached)
+            known[revisions] = with_privileges(self.scratch, replayed) if self._privileges else replayed.catalog
         return known[revisions]
 
     @cached_property
@@ -216,7 +239,10 @@ class Workspace:
         if self.live_state.server_version // 10000 != self.scratch.server.major:
             return carried_over(self.scratch, self.target, self.live_state)
         with read_only(self.target.conninfo) as connection:
-            return read_through(connection, exclude_schemas=self.settings.exclude_schemas)
+            catalog = read_through(
+                connection, privileges=self._privileges, exclude_schemas=self.settings.exclude_schemas
+            )
+        return without_owners(catalog) if self._privileges else catalog
 
     @cached_property
     def _models(self) -> Models:
@@ -229,6 +255,122 @@ class Workspace:
     def plan(self, revision: str = "heads", *, allow: Sequence[str] = (), down: bool = False) -> Plan:
         """What would happen on the target on the way to a revision, proved on a copy of it."""
         return self._proved(revision, allow, Direction.DOWNGRADE if down else Direction.UPGRADE).plan
+
+    def apply(self, what: str | Plan = "heads", *, allow: Sequence[str] = (), confirm: str | None = None) -> RunResult:
+        """Execute a proved plan, or prove the way to a revision and execute that; then verify.
+
+        Raises ``Refused`` before anything is changed; what goes wrong later is in the result's ``error``.
+        """
+        if isinstance(what, Plan):
+            return self._execute(what, None, "apply", confirm)
+        proved = self._proved(what, allow, Direction.UPGRADE)
+        return self._execute(proved.plan, proved, "apply", confirm)
+
+    def rollback(self, to: str = "-1", *, allow: Sequence[str] = (), confirm: str | None = None) -> RunResult:
+        """Prove the way back and go it; then verify. Raises as ``apply`` does."""
+        proved = self._proved(to, allow, Direction.DOWNGRADE)
+        return self._execute(proved.plan, proved, "rollback", confirm)
+
+    def _execute(self, plan: Plan, proved: Proved | None, verb: str, confirm: str | None) -> RunResult:
+        from db_migrate.execute.run import Order, execute_plan
+
+        order = Order(
+            plan=plan,
+            project=self.project,
+            target=self.target,
+            settings=self.settings,
+            read_live=self._read_live,
+            verb=verb,
+            confirm=confirm,
+            expected=proved.before if proved else None,
+        )
+        result = execute_plan(order)
+        self._forget_live()
+        if result.error is not None:
+            return result
+        return replace(result, verify=VerifyOutcome(*self._check(plan, proved)))
+
+    def verify(self) -> Verify:
+        """Whether the target is what its revisions say, with nothing left invalid or unvalidated."""
+        _ok, problems = self._check(None, None)
+        return Verify(target=self.live_state.summary, problems=problems)
+
+    def _check(self, plan: Plan | None, proved: Proved | None) -> tuple[bool, tuple[Problem, ...]]:
+        """What verify finds: against the plan after a run, else against the history at the live revisions."""
+        from db_migrate.execute.verify import verify
+
+        expected = proved.trace.after if proved and proved.plan.revisions else None
+        if expected is None and set(self.live_state.current) <= set(self.graph.revisions):
+            expected = self._history(self.live_state.current)
+        outcome = verify(
+            self.target,
+            self._live_catalog,
+            expected=expected,
+            hidden=self._hidden,
+            planned=plan.destination if plan else None,
+            files={name: each.file for name, each in self.graph.revisions.items()},
+        )
+        return outcome.ok, outcome.problems
+
+    def _read_live(self) -> Catalog:
+        with read_only(self.target.conninfo) as connection:
+            return read_through(connection)
+
+    def _forget_live(self) -> None:
+        """What was read from the target before a run is no longer so."""
+        for name in ("live_state", "_live_catalog"):
+            self.__dict__.pop(name, None)
+
+    def stamp(self, revision: str, *, force: bool = False, confirm: str | None = None) -> Stamp:
+        """Set the version table, if the schema is that revision's.
+
+        Raises ``Refused`` (``stamp.differs``) with the differences when it is not, unless ``force`` is given together
+        with the database's name.
+        """
+        wanted = self.graph.resolve(revision, self.live_state.current)
+        comparison = self._compare("history@" + (",".join(wanted) or "base"), "live")
+        differences = drifted(comparison.changes)
+        name = self.live_state.summary.database
+        if differences and not (force and confirm == name):
+            raise Refused(
+                "stamp.differs",
+                f"the schema of {name} is not that of {revision}: {len(differences)} differences",
+                why="; ".join(f"{c.kind} {c.object} {c.action}" for c in differences[:5]),
+                state="nothing was changed",
+                next=[
+                    f"db-migrate drift --from history@{revision} --to live",
+                    f"db-migrate stamp {revision} --force --confirm {name}",
+                ],
+            )
+        before = self.live_state.current
+        target = None if self.target.as_is else self.target.conninfo.as_libpq()
+        with open_child(self.project, allowed=[self.target.conninfo.as_libpq()]) as child:
+            child.stamp(wanted, target, purge=bool(set(before) - set(self.graph.revisions)))
+        self._forget_live()
+        return Stamp(
+            target=self.live_state.summary, from_=before, to=self.live_state.current, differences=comparison.changes
+        )
+
+    def test(self, args: Sequence[str] = (), *, all: bool = False) -> TestRun:
+        """Run the tests of the tables that the pending revisions, or else the last one, change."""
+        from db_migrate.testing.run import run_tests
+        from db_migrate.testing.select import select, tables_of
+
+        with self.scratch.database("what the models say") as empty:
+            facts = self.scratch.child.models(empty.as_libpq(), create=False).facts
+        before, after = self._before_and_after()
+        tables = tables_of(diff(before, after), after)
+        chosen = select(self.settings.root, tables, facts.mapped, all=all)
+        return run_tests(chosen, self.settings.test_command, args, root=self.settings.root)
+
+    def _before_and_after(self) -> tuple[Catalog, Catalog]:
+        """The history around the pending revisions; around the last one where none is pending."""
+        current = tuple(r for r in self.live_state.current if r in self.graph.revisions)
+        heads = self.graph.heads
+        if set(current) != set(heads):
+            return self._history(current), self._history(heads)
+        parents = tuple(sorted({p for head in heads for p in self.graph.parents(head)}))
+        return self._history(parents), self._history(heads)
 
     def _proved(self, revision: str, allow: Sequence[str], direction: Direction) -> Proved:
         request = Request(revision, direction, self._intents(allow), self._relationships())
@@ -250,7 +392,7 @@ class Workspace:
                 child_table=each.child_table,
                 columns=each.columns,
                 passive_deletes=each.passive_deletes,
-                cascade=", ".join(each.cascade),
+                cascade=each.cascade,
                 direction=each.direction,
                 viewonly=each.viewonly,
             )

@@ -44,7 +44,7 @@ def command(
     verbose = context.ensure_object(Call).flag("verbose")
     return carry_out(
         context,
-        lambda workspace: workspace.drift(from_=from_, to=to, strict=strict, privileges=privileges, cache=not no_cache),
+        lambda workspace: workspace.drift(from_=from_, to=to, privileges=privileges, cache=not no_cache),
         partial(drift_text, sql=sql or verbose),
         lambda drift: 1 if _drifted(drift, strict) else 0,
         formats={"markdown": drift_markdown, "sql": drift_sql},

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from db_migrate.report.style import Style
     from db_migrate.results import Result
 
-CONFIRM_NEEDED = "confirm.needed"
+CONFIRM_NEEDED = "consent.missing"
 """The code of a refusal that the database's name lifts."""
 
 R = TypeVar("R", bound="Result")

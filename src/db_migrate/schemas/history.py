@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 
 from db_migrate import __version__
-from db_migrate.catalog.objects import Catalog
+from db_migrate.catalog.objects import Catalog, Kind
 from db_migrate.catalog.store import FORMAT, dumps, loads
 from db_migrate.errors import Failed
 from db_migrate.postgres.scratch import keep_as_template, template
@@ -44,6 +44,23 @@ def replay(scratch: Scratch, graph: Graph, revisions: Iterable[str], *, cached: 
         scratch.cache.mkdir(parents=True, exist_ok=True)
         (scratch.cache / f"{key}.catalog").write_bytes(dumps(catalog))
     return History(wanted, catalog, kept)
+
+
+def with_privileges(scratch: Scratch, history: History) -> Catalog:
+    """The history's catalog with grants and default privileges, read from a copy of its template."""
+    with scratch.database("the history's privileges", template=history.template) as database:
+        return without_owners(read(database, privileges=True))
+
+
+def without_owners(catalog: Catalog) -> Catalog:
+    """The catalog without owners: who runs the revisions owns what they make, and that is no part of the history."""
+    kept = (o for o in catalog if o.kind is not Kind.OWNER)
+    return catalog.where(
+        replace(o, attributes={name: value for name, value in o.attributes.items() if name != "owner"})
+        if "owner" in o.attributes
+        else o
+        for o in kept
+    )
 
 
 def history_key(scratch: Scratch, graph: Graph, revisions: tuple[str, ...]) -> str:
