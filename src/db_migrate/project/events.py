@@ -164,7 +164,7 @@ class StatementFailed(Event, frozen=True):
 
 
 class Notice(Event, frozen=True):
-    """The server said something beside the result. ``severity`` is not translated (NOTICE, WARNING, DEBUG1, ...)."""
+    """The server said something beside the result. ``severity`` is not translated (NOTICE, WARNING, DEBUG, ...)."""
 
     connection: int
     severity: str

@@ -221,15 +221,19 @@ def _patch_asyncpg(module: Any) -> None:
 
 
 def _patch_pg8000(module: Any) -> None:
-    connect = module.dbapi.connect
+    # Two functions of that name, of which SQLAlchemy takes the first.
+    for owner in (module, module.dbapi):
+        owner.connect = _turned_pg8000(owner.connect)
 
+
+def _turned_pg8000(connect: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(connect)
     def turned(user: str, *args: Any, **kwargs: Any) -> Any:
         names = ("host", "database", "port", "password")
         given = {"user": user} | dict(zip(names, args, strict=False)) | kwargs
         return connect(**_turn(given, _rewrite_pg8000))
 
-    module.dbapi.connect = module.connect = turned
+    return turned
 
 
 _PATCHES: dict[str, Callable[[Any], None]] = {

@@ -176,7 +176,7 @@ class Pg8000Session:
         return int.from_bytes(data[:4]) if data else None
 
     def in_transaction(self) -> bool:
-        return bool(self.dbapi._transaction_status != b"I")
+        return bool(self.dbapi._in_transaction)
 
     def failed(self) -> bool:
         return bool(self.dbapi._transaction_status == b"E")
