@@ -56,6 +56,6 @@ $(BIN)/python:
 	$(PYTHON) -m venv --clear $(VENV)
 
 $(STAMP): $(BIN)/python requirements/runtime.txt requirements/dev.txt pyproject.toml
-	$(PIP) install --require-hashes --only-binary :all: -r requirements/dev.txt
+	$(PIP) install --require-hashes --only-binary :all: --no-compile -r requirements/dev.txt
 	$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
