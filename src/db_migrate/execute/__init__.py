@@ -1,1 +1,1 @@
-"""Room execute: see ARCHITECTURE.md."""
+"""Apply and roll back: what was proved is executed under lock discipline, journalled, and verified."""

@@ -1,0 +1,84 @@
+"""Whether the user has agreed to a plan; consent grows with danger (``ux.md``, 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from db_migrate.errors import Refused
+from db_migrate.results import Plan
+from db_migrate.rules.finding import Finding
+
+
+def check_consent(plan: Plan, *, confirm: str | None, production: bool, database: str, verb: str = "apply") -> None:
+    """Return if the plan may be executed; raise ``Refused`` (exit code 3) with what has to be said first.
+
+    ``plan.findings`` when a finding stops it, ``plan.failed`` when the proof failed, ``consent.missing`` when the
+    database's name has to be given and is not, ``consent.wrong-name`` when another one was given.
+    """
+    _check_proved(plan)
+    _check_findings(plan, verb)
+    reasons = tuple(_reasons(plan, production=production, verb=verb))
+    if confirm is not None and confirm != database:
+        raise Refused(
+            "consent.wrong-name",
+            f"--confirm names {confirm!r}, the target is {database!r}",
+            state="nothing was changed",
+            next=[f"db-migrate {verb} --confirm {database}"],
+        )
+    if reasons and confirm is None:
+        raise Refused(
+            "consent.missing",
+            f"this needs the name of the database: --confirm {database}",
+            why="; ".join(reasons),
+            state="nothing was changed",
+            next=[f"db-migrate {verb} --confirm {database}"],
+        )
+
+
+def _check_proved(plan: Plan) -> None:
+    failed = next((each for each in plan.revisions if each.error is not None), None)
+    if failed is not None:
+        raise Refused(
+            "plan.failed",
+            f"revision {failed.revision} fails on a copy of the schema",
+            why=failed.error or "",
+            where=failed.file,
+            state="nothing was changed",
+            next=["db-migrate plan"],
+        )
+
+
+def _check_findings(plan: Plan, verb: str) -> None:
+    stopping = [each for each in plan.findings if each.stops]
+    if not stopping:
+        return
+    first = stopping[0]
+    raise Refused(
+        "plan.findings",
+        f"{len(stopping)} finding{'s' if len(stopping) > 1 else ''} must be allowed first: "
+        + ", ".join(dict.fromkeys(each.name for each in stopping)),
+        why=first.message,
+        where=f"{first.file}:{first.line}" if first.line else first.file,
+        state="nothing was changed",
+        next=[
+            "db-migrate plan",
+            f"db-migrate {verb} " + " ".join(f"--allow {name}" for name in dict.fromkeys(f.name for f in stopping)),
+        ],
+    )
+
+
+def _reasons(plan: Plan, *, production: bool, verb: str) -> Iterator[str]:
+    """Why the database's name is needed, if it is."""
+    if production and plan.revisions:
+        yield "the target is marked production"
+    if verb == "rollback" and not plan.destination and plan.revisions:
+        yield "a rollback to base takes back everything that migrations ever made"
+    lost = tuple(dict.fromkeys(each.message for each in _losing(plan)))
+    if lost:
+        yield "data is lost: " + "; ".join(lost)
+
+
+def _losing(plan: Plan) -> Iterator[Finding]:
+    """The findings that say that rows or values are gone afterwards, but for what is kept."""
+    kept = {each.object for each in plan.kept}
+    return (each for each in plan.findings if each.rule == "loses-data" and each.object not in kept)

@@ -1,0 +1,221 @@
+"""The journal: schema ``db_migrate`` in the target, which says what every run did there. Only ever added to.
+
+It is written on the connection that holds the lock between runners, with ``synchronous_commit = off``: the write-ahead
+log is one sequence, so an entry that was made before a commit of the migration is on disk whenever that commit is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
+
+from db_migrate.errors import Refused
+from db_migrate.execute.blockers import statement
+from db_migrate.postgres.redact import redact
+from db_migrate.results import RunSummary
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+VERSION = 1
+_LONGEST_SQL = 20_000
+
+
+class Entry(StrEnum):
+    """The kinds of entry."""
+
+    RUN_OPENED = "run_opened"
+    WORKER = "worker"
+    STEP_STARTED = "step_started"
+    STEP_ENDED = "step_ended"
+    COMMITTING = "committing"
+    TRANSACTION_ENDED = "transaction_ended"
+    REVISION_DONE = "revision_done"
+    NOTE = "note"
+    RUN_CLOSED = "run_closed"
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """A run that was never closed: its first entry, its sessions, and the last transaction that it meant to commit."""
+
+    run: str
+    opened: Mapping[str, Any]
+    workers: tuple[Mapping[str, Any], ...]
+    committing: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class AppliedScript:
+    """The script that ran last for a revision, and in which direction."""
+
+    revision: str
+    direction: str
+    checksum: str
+    script: str
+
+
+class Log(Protocol):
+    """What a run writes down: a :class:`Journal`, or nothing (:class:`NoJournal`)."""
+
+    def add(self, run: str, kind: Entry, content: Mapping[str, Any]) -> None:
+        """Write down that something happened in ``run``."""
+
+
+class NoJournal:
+    """``journal = "off"``: nothing is written into the target, and after a crash nobody can tell what was done."""
+
+    warning = (
+        "the journal is off: who applied what is not recorded, edited revisions and runs of another environment are "
+        "not noticed, and after a crash nobody can tell which statements were committed"
+    )
+
+    def add(self, run: str, kind: Entry, content: Mapping[str, Any]) -> None:
+        """Nothing."""
+
+
+class Journal:
+    """The journal of the database that ``connection`` (in autocommit mode) is connected to."""
+
+    def __init__(self, connection: Connection[tuple[object, ...]]) -> None:
+        self._connection = connection
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a journal that this role may read."""
+        query = (
+            "SELECT coalesce(pg_catalog.has_table_privilege(pg_catalog.to_regclass('db_migrate.entries'), 'SELECT') "
+            "AND pg_catalog.has_schema_privilege(pg_catalog.to_regnamespace('db_migrate'), 'USAGE'), false)"
+        )
+        return self._connection.execute(query.encode()).fetchone() == (True,)
+
+    def ensure(self) -> None:
+        """Make the journal where there is none. Raises ``Refused`` (``journal.forbidden``, ``journal.newer``)."""
+        from psycopg import errors
+
+        try:
+            if self._version() is None:
+                with self._connection.transaction():
+                    self._connection.execute(statement("journal_1"))
+            self._connection.execute("SET synchronous_commit = off")
+        except errors.InsufficientPrivilege as error:
+            raise self._forbidden(str(error)) from error
+
+    def _version(self) -> int | None:
+        """The journal's version; None where there is none."""
+        found = self._connection.execute("SELECT pg_catalog.to_regclass('db_migrate.version')").fetchone()
+        if found is None or found[0] is None:
+            return None
+        row = self._connection.execute("SELECT max(number) FROM db_migrate.version").fetchone()
+        number = int(str(row[0])) if row and row[0] is not None else 0
+        if number > VERSION:
+            raise Refused(
+                "journal.newer",
+                f"the journal of this database is of version {number}, this db-migrate knows {VERSION}",
+                why="a newer db-migrate has been at work here",
+                state="nothing was changed",
+                next=["pip install --upgrade db-migrate"],
+            )
+        return number
+
+    def _forbidden(self, why: str) -> Refused:
+        from psycopg import sql
+
+        info = self._connection.info
+        grant = sql.SQL("GRANT CREATE ON DATABASE {} TO {};").format(
+            sql.Identifier(info.dbname), sql.Identifier(info.user)
+        )
+        return Refused(
+            "journal.forbidden",
+            f"the role {info.user} may not keep the journal in {info.dbname}",
+            why=why.strip(),
+            state="nothing was changed",
+            next=[grant.as_string(None), 'journal = "off" in the settings, which gives up what the journal is for'],
+        )
+
+    def add(self, run: str, kind: Entry, content: Mapping[str, Any]) -> None:
+        """Add an entry. Only who holds the lock between runners may."""
+        text = msgspec.json.encode(_clean(content)).decode()
+        self._connection.execute(statement("journal_add"), {"run": run, "kind": kind.value, "content": text})
+
+    def runs(self, limit: int = 20) -> tuple[RunSummary, ...]:
+        """The latest runs, newest first; none where there is no journal."""
+        if not self.exists:
+            return ()
+        rows: list[Any] = self._connection.execute(statement("journal_runs"), {"limit": limit}).fetchall()
+        going_on = self._is_locked() if any(row[2] == "running" for row in rows) else False
+        return tuple(_summary(row, going_on=going_on) for row in rows)
+
+    def last_run(self) -> RunSummary | None:
+        """The latest run, or None."""
+        return next(iter(self.runs(1)), None)
+
+    def environment(self) -> str | None:
+        """The name of the target that the first run was about; None before any."""
+        if not self.exists:
+            return None
+        query = (
+            "SELECT content ->> 'environment' FROM db_migrate.entries WHERE kind = 'run_opened' ORDER BY number LIMIT 1"
+        )
+        row = self._connection.execute(query.encode()).fetchone()
+        return None if row is None else str(row[0])
+
+    def unfinished(self) -> tuple[Unfinished, ...]:
+        """The runs that were never closed, oldest first."""
+        if not self.exists:
+            return ()
+        rows: list[Any] = self._connection.execute(statement("journal_unfinished")).fetchall()
+        return tuple(Unfinished(run, opened, tuple(workers), committing) for run, opened, workers, committing in rows)
+
+    def applied(self) -> tuple[AppliedScript, ...]:
+        """The script that ran last for each revision."""
+        if not self.exists:
+            return ()
+        rows: list[Any] = self._connection.execute(statement("journal_applied")).fetchall()
+        return tuple(AppliedScript(*row) for row in rows)
+
+    def roll_back_pending(self, run: str) -> None:
+        """Note that what a run did in a transaction which it never came to commit is rolled back."""
+        query = "SELECT step FROM db_migrate.steps WHERE run = %s AND state = 'done' ORDER BY step"
+        steps = [step for (step,) in self._connection.execute(query.encode(), [run]).fetchall()]
+        if steps:
+            self.add(run, Entry.TRANSACTION_ENDED, {"steps": steps, "state": "rolled back"})
+
+    def check_chain(self) -> tuple[int, ...]:
+        """The numbers of the entries at which the chain is broken; empty when all is as it was written."""
+        if not self.exists:
+            return ()
+        rows = self._connection.execute(statement("journal_check")).fetchall()
+        return tuple(int(str(number)) for (number,) in rows)
+
+    def _is_locked(self) -> bool:
+        from db_migrate.postgres.advisory import holder_of
+
+        return holder_of(self._connection) is not None
+
+
+def _summary(row: Any, *, going_on: bool) -> RunSummary:
+    run, verb, state, from_, to, started, seconds, role, os_user, host, plan = row
+    return RunSummary(
+        run=run,
+        verb=verb,
+        state="crashed" if state == "running" and not going_on else state,
+        from_=tuple(from_),
+        to=tuple(to),
+        started_at=started,
+        seconds=seconds,
+        who=f"{role} ({os_user}@{host})",
+        plan=plan or "",
+    )
+
+
+def _clean(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Without passwords, without what jsonb cannot hold, and without megabytes."""
+    return {
+        key: redact(value).replace("\0", "")[:_LONGEST_SQL] if isinstance(value, str) and key != "script" else value
+        for key, value in content.items()
+    }

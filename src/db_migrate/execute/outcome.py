@@ -1,0 +1,125 @@
+"""How a run ended, in words, with the exit code: made from what the database says, not from what was hoped. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from db_migrate.errors import (
+    DbMigrateError,
+    Failed,
+    Interrupted,
+    LockBudgetExceeded,
+    PartiallyApplied,
+)
+from db_migrate.execute.discipline import BudgetSpent
+from db_migrate.execute.expectation import Differs
+from db_migrate.execute.interruption import InterruptedByUser, StoppedAtOnce
+from db_migrate.postgres.redact import redact
+from db_migrate.project.child_process import ChildDied
+from db_migrate.project.events import Failure
+
+
+class RunState(StrEnum):
+    """Where a run left the database, as ``json.md`` names it."""
+
+    DONE = "done"
+    UNCHANGED = "unchanged"
+    STOPPED = "stopped"
+    PARTIAL = "partial"
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What stopped a run: what the child's user code raised, or what we met ourselves.
+
+    ``sql`` and ``message``: the last statement that failed and the server's words; ``revision`` was running.
+    """
+
+    verb: str
+    revision: str
+    failure: Failure | None = None
+    error: BaseException | None = None
+    sql: str = ""
+    message: str = ""
+
+
+def explain(ending: Ending, state: RunState, heads: Iterable[str]) -> DbMigrateError:
+    """The error to show for a run that did not reach its destination."""
+    told = _describe(ending)
+    where = told.where
+    position = f"the database is at {', '.join(sorted(heads)) or 'base'}"
+    if state is RunState.PARTIAL:
+        return PartiallyApplied(
+            told.code,
+            told.message,
+            why=told.why,
+            where=where,
+            state=f"{position}; of revision {ending.revision} some statements are committed and others are not",
+            next=["db-migrate doctor", "db-migrate repair"],
+        )
+    again = f"db-migrate {ending.verb}"
+    return told.kind(
+        told.code,
+        told.message,
+        why=told.why,
+        where=where,
+        state=f"{position}; nothing is half-done",
+        next=["db-migrate status", again] if told.kind is Failed else [again],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    kind: type[DbMigrateError]
+    code: str
+    message: str
+    why: str
+    where: str = ""
+
+
+def _describe(ending: Ending) -> _Told:
+    error = ending.error
+    if isinstance(error, BudgetSpent):
+        return _Told(
+            LockBudgetExceeded,
+            "lock.budget",
+            f"the locks for revision {ending.revision} could not be had within {error.seconds:g} s",
+            "; ".join(each.described() for each in error.blockers) or "others always came first",
+        )
+    if isinstance(error, InterruptedByUser | StoppedAtOnce):
+        return _Told(Interrupted, f"{ending.verb}.interrupted", "interrupted", "you asked the run to stop")
+    if isinstance(error, Differs):
+        return _Told(
+            Failed, f"{ending.verb}.differs", f"revision {ending.revision}: {error.message}", redact(error.why)
+        )
+    if isinstance(error, ChildDied):
+        return _Told(Failed, f"{ending.verb}.child-died", error.message, error.why)
+    if isinstance(error, DbMigrateError):
+        return _Told(Failed, error.code, error.message, error.why, error.where)
+    if error is not None:
+        return _Told(
+            Failed, f"{ending.verb}.connection-lost", "the run lost its connection", redact(str(error).strip())
+        )
+    return _failed(ending)
+
+
+def _unexpected(ending: Ending, error: BaseException) -> _Told:
+    """What psycopg raised on a connection of our own; anything else is our mistake."""
+    from psycopg import OperationalError
+
+    why = redact(str(error).strip())
+    if isinstance(error, OperationalError):
+        return _Told(Failed, f"{ending.verb}.connection-lost", "the run lost its connection", why)
+    return _Told(DbMigrateError, "internal", f"{type(error).__name__} in db-migrate itself", why)
+
+
+def _failed(ending: Ending) -> _Told:
+    failure = ending.failure
+    where = f"{failure.file}:{failure.line}" if failure and failure.file else ""
+    why = ending.message or (failure.message if failure else "")
+    if ending.sql and ending.message:
+        why = f"{why}\n{redact(ending.sql)}"
+    message = f"revision {ending.revision} failed" if ending.revision else "env.py failed"
+    return _Told(Failed, f"{ending.verb}.failed", message, why, where)

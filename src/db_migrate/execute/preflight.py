@@ -1,0 +1,108 @@
+"""What must be true before a plan is executed: it is unchanged, and so are the files, the server and the schema."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from db_migrate.catalog.change import Change
+from db_migrate.catalog.diff import diff
+from db_migrate.catalog.objects import Catalog
+from db_migrate.errors import Refused
+from db_migrate.plan.document import checksum, plan_hash
+from db_migrate.results import Plan
+
+_SHOWN = 10
+
+
+def check_document(plan: Plan) -> None:
+    """Raise ``Refused`` (``plan.altered``) when the plan is not the one that its hash names."""
+    if plan_hash(plan) != plan.hash:
+        raise Refused(
+            "plan.altered",
+            "the plan was changed after it was made",
+            why="its hash is not that of its content",
+            state="nothing was changed",
+            next=["db-migrate plan --out plan.json"],
+        )
+
+
+def check_files(plan: Plan, files: Mapping[str, Path]) -> None:
+    """Raise ``Refused`` (``plan.stale``) when a revision's file is not the one that was traced."""
+    for each in plan.revisions:
+        path = files.get(each.revision)
+        if path is None:
+            raise _stale(f"revision {each.revision} has no file any more", each.file)
+        if checksum(str(path)) != each.checksum:
+            raise _stale(f"revision {each.revision} was edited after it was planned", str(path))
+
+
+def check_server(plan: Plan, database: str, server_version: str) -> None:
+    """Raise ``Refused`` when the plan is about another database (``plan.other-target``) or server (``plan.stale``)."""
+    if plan.target is None:
+        raise Refused(
+            "plan.no-target",
+            "the plan is about no database",
+            why="it was made by lint, without a target",
+            state="nothing was changed",
+            next=["db-migrate plan --out plan.json"],
+        )
+    if plan.target.database != database:
+        raise Refused(
+            "plan.other-target",
+            f"the plan is about the database {plan.target.database!r}, the target is {database!r}",
+            state="nothing was changed",
+            next=["db-migrate plan"],
+        )
+    if plan.target.server_version != server_version:
+        raise _stale(
+            f"the server is PostgreSQL {server_version} now, the plan was made for {plan.target.server_version}", ""
+        )
+
+
+def check_start(plan: Plan, current: Iterable[str], live: Catalog, expected: Catalog | None) -> None:
+    """Raise ``Refused`` (``plan.stale``) when the database is not where the plan begins; says what changed."""
+    if set(current) != set(plan.current):
+        raise _stale(
+            f"the database is at {_named(current)}, the plan begins at {_named(plan.current)}", "the version table"
+        )
+    if live.fingerprint == plan.fingerprint.from_:
+        return
+    changes = diff(expected, live) if expected is not None else ()
+    raise _stale("the schema was changed after the plan was made", "", "; ".join(_described(changes)))
+
+
+def _described(changes: tuple[Change, ...]) -> Iterable[str]:
+    for change in changes[:_SHOWN]:
+        attributes = ", ".join(each.name for each in change.attributes)
+        yield f"{change.kind} {change.object} {change.action}{f' ({attributes})' if attributes else ''}"
+    if len(changes) > _SHOWN:
+        yield f"and {len(changes) - _SHOWN} more"
+
+
+def _named(revisions: Iterable[str]) -> str:
+    return ", ".join(sorted(revisions)) or "base"
+
+
+def _stale(message: str, where: str, why: str = "") -> Refused:
+    return Refused(
+        "plan.stale",
+        message,
+        why=why or "what was proved is not what would happen now",
+        where=where,
+        state="nothing was changed",
+        next=["db-migrate plan"],
+    )
+
+
+def check_environment(recorded: str | None, name: str) -> None:
+    """Raise ``Refused`` (``environment.other``) when this database belongs to a target of another name."""
+    if recorded is None or recorded == name:
+        return
+    raise Refused(
+        "environment.other",
+        f"this database belongs to the target {recorded!r}, and this run is for {name!r}",
+        why="the first run here was recorded under that name",
+        state="nothing was changed",
+        next=[f"db-migrate --target {recorded} status"],
+    )

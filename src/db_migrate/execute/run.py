@@ -1,0 +1,294 @@
+"""Executes a proved plan on its target, under the lock between runners, and says truthfully what became of it."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import os
+import random
+import socket
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from db_migrate import __version__
+from db_migrate.catalog.objects import Catalog
+from db_migrate.config import Settings
+from db_migrate.errors import DbMigrateError, Interrupted
+from db_migrate.execute import preflight
+from db_migrate.execute.aftermath import find_out
+from db_migrate.execute.attempts import carry_out
+from db_migrate.execute.conductor import Conductor, Rules
+from db_migrate.execute.consent import check_consent
+from db_migrate.execute.debris import built_by, drop_indexes, invalid_indexes
+from db_migrate.execute.discipline import Budget, Manners
+from db_migrate.execute.interruption import InterruptedByUser, Interruption, listening
+from db_migrate.execute.journal import Entry, Journal, Log, NoJournal
+from db_migrate.execute.outcome import Ending, RunState, explain
+from db_migrate.execute.progress import Blocker, Observer, ProgressEvent, ProgressKind, nobody
+from db_migrate.execute.recording import Recorder
+from db_migrate.execute.unfinished import settle
+from db_migrate.postgres.advisory import Holder, RunnerLock
+from db_migrate.postgres.session import connect
+from db_migrate.project.child_process import open_child
+from db_migrate.project.config import ProjectConfig
+from db_migrate.project.graph import load_graph
+from db_migrate.results import Plan, RunResult, StepResult
+from db_migrate.schemas.target import Target, look_at
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+_JOBS = ("GITHUB_RUN_ID", "CI_JOB_URL", "BUILD_URL", "CIRCLE_BUILD_URL", "BUILDKITE_BUILD_URL", "BUILD_BUILDURI")
+"""What GitHub, GitLab, Jenkins, CircleCI, Buildkite and Azure call the job that runs."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be executed, where and how.
+
+    ``read_live`` reads the target's catalog now, in the way in which the plan's *from* fingerprint was read;
+    ``expected`` is the catalog that it began with, to say what has changed since.
+    """
+
+    plan: Plan
+    project: ProjectConfig
+    target: Target
+    settings: Settings
+    read_live: Callable[[], Catalog]
+    verb: str = "apply"
+    confirm: str | None = None
+    expected: Catalog | None = None
+    observer: Observer = nobody
+
+    @property
+    def budgets(self) -> Mapping[str, float]:
+        """The time limits in seconds, with the target's own where it has some."""
+        names = ("lock_timeout", "lock_budget", "statement_timeout")
+        general = {name: value for name in names if (value := getattr(self.settings, name)) is not None}
+        return {**general, **self.settings.chosen.budgets}
+
+
+def execute_plan(order: Order) -> RunResult:
+    """Carry out ``order``; what went wrong once it had begun is in the result's ``error``, with its ``exit_code``.
+
+    Raises ``Refused`` (exit code 3) before anything is changed: consent, an altered or stale plan, another target;
+    ``LockBudgetExceeded`` when another run does not end in time; what connecting raises.
+    """
+    plan = order.plan
+    preflight.check_document(plan)
+    check_consent(
+        plan,
+        confirm=order.confirm,
+        production=order.settings.chosen.production,
+        database=order.target.conninfo.dbname,
+        verb=order.verb,
+    )
+    if not plan.revisions:
+        return _result(order, "", RunState.UNCHANGED, plan.current)
+    files = {name: each.file for name, each in load_graph(order.project).revisions.items()}
+    preflight.check_files(plan, files)
+    with _locked(order) as lock, listening(order.target.conninfo) as interruption, _watching(order) as watch:
+        try:
+            return _Run(order, lock, watch, interruption, files).execute()
+        except InterruptedByUser as error:
+            raise _interrupted(order) from error
+
+
+@contextlib.contextmanager
+def _locked(order: Order) -> Iterator[RunnerLock]:
+    """The lock between runners."""
+
+    def wait(holder: Holder) -> None:
+        blocker = Blocker(
+            holder.pid, holder.user, holder.application, holder.age, "", holder.query, "the target", "the runner lock"
+        )
+        order.observer(ProgressEvent(ProgressKind.LOCK_WAIT, "", blockers=(blocker,)))
+
+    try:
+        lock = RunnerLock.acquire(order.target.conninfo, budget_s=order.budgets["lock_budget"], on_wait=wait)
+    except KeyboardInterrupt as error:
+        raise _interrupted(order) from error
+    with lock:
+        yield lock
+
+
+def _interrupted(order: Order) -> Interrupted:
+    return Interrupted(
+        f"{order.verb}.interrupted",
+        "interrupted before anything was begun",
+        state="nothing was changed",
+        next=[f"db-migrate {order.verb}"],
+    )
+
+
+@contextlib.contextmanager
+def _watching(order: Order) -> Iterator[Connection[tuple[object, ...]]]:
+    """A second session, to look at what the others hold."""
+    settings = {"search_path": "pg_catalog"}
+    with contextlib.closing(
+        connect(order.target.conninfo, application_name="db-migrate watch", settings=settings)
+    ) as connection:
+        yield connection
+
+
+class _Run:
+    """One run, from the lock on."""
+
+    def __init__(
+        self,
+        order: Order,
+        lock: RunnerLock,
+        watch: Connection[tuple[object, ...]],
+        interruption: Interruption,
+        files: Mapping[str, Path],
+    ) -> None:
+        self._order = order
+        self._lock = lock
+        self._watch = watch
+        self._interruption = interruption
+        self._run = str(uuid.uuid4())
+        self._journal = Journal(lock.connection)
+        log: Log = self._journal if order.settings.journal else NoJournal()
+        pid = lock.connection.info.backend_pid
+        self._recorder = Recorder(self._run, log, order.observer, pid, dict(files))
+        self._warnings: list[str] = [] if order.settings.journal else [NoJournal.warning]
+
+    def execute(self) -> RunResult:
+        """Check once more, now that nobody else can change it, then do it."""
+        order, plan = self._order, self._order.plan
+        live = look_at(self._watch, order.target)
+        if order.settings.journal:
+            self._prepare_journal(live.current)
+        if set(live.current) == set(plan.destination):
+            return self._unchanged(live.current)
+        preflight.check_server(plan, live.summary.database, live.summary.server_version)
+        preflight.check_start(plan, live.current, order.read_live(), order.expected)
+        self._open(live.role)
+        return self._execute()
+
+    def _prepare_journal(self, heads: tuple[str, ...]) -> None:
+        order = self._order
+        preflight.check_environment(self._journal.environment(), order.target.name)
+        self._journal.ensure()
+        self._warnings += settle(
+            self._watch,
+            self._journal,
+            heads,
+            budget=order.budgets["lock_budget"],
+            sleep=self._interruption.sleep,
+            waiting=lambda blockers, waited: self._recorder.tell(
+                ProgressKind.LOCK_WAIT, blockers=blockers, seconds=waited
+            ),
+        )
+
+    def _open(self, role: str) -> None:
+        order, plan = self._order, self._order.plan
+        content = {
+            "verb": order.verb,
+            "environment": order.target.name,
+            "from": list(plan.current),
+            "destination": list(plan.destination),
+            "plan": plan.hash,
+            "version": __version__,
+            "who": _who(role),
+            "settings": dict(order.budgets),
+        }
+        self._recorder.note(Entry.RUN_OPENED, content)
+        self._recorder.tell(ProgressKind.RUN_STARTED)
+
+    def _execute(self) -> RunResult:
+        order = self._order
+        conductor = self._conductor()
+        before = invalid_indexes(self._watch)
+        for name in drop_indexes(self._watch, built_by(order.plan.revisions) & set(before)):
+            self._warnings.append(f"an earlier run had left the index {name} invalid; it was dropped")
+            self._recorder.note(Entry.NOTE, {"dropped_invalid_index": name})
+        allowed = [order.target.conninfo.as_libpq()]
+        with open_child(order.project, allowed=allowed) as child:
+            ending = carry_out(child, conductor, order.verb, order.target, frozenset(before))
+        return self._close(conductor, ending, frozenset(before))
+
+    def _conductor(self) -> Conductor:
+        budgets = self._order.budgets
+        row = self._watch.execute(
+            "SELECT extract(epoch FROM current_setting('deadlock_timeout')::interval)::float8"
+        ).fetchone()
+        manners = Manners(budgets["lock_timeout"], budgets["lock_budget"], float(str(row[0])) if row else 1.0)
+        return Conductor(
+            plan=self._order.plan,
+            rules=Rules(manners, budgets.get("statement_timeout")),
+            recorder=self._recorder,
+            watch=self._watch,
+            read_live=self._order.read_live,
+            interruption=self._interruption,
+            budget=Budget(manners.lock_budget, time.monotonic, random.random),
+        )
+
+    def _unchanged(self, heads: tuple[str, ...]) -> RunResult:
+        return _result(self._order, "", RunState.UNCHANGED, heads, warnings=tuple(self._warnings))
+
+    def _close(self, conductor: Conductor, ending: Ending | None, known_invalid: frozenset[str]) -> RunResult:
+        """See what the database says, note it, and tell it."""
+        order = self._order
+        after = find_out(order.target, conductor, known_invalid, order.read_live)
+        reached = set(after.heads) == set(order.plan.destination)
+        state = RunState.DONE if reached else RunState.PARTIAL if after.partial else RunState.STOPPED
+        error = None if ending is None or reached else explain(ending, state, after.heads)
+        for name in after.dropped:
+            self._warnings.append(f"the index {name} was left invalid; it was dropped")
+        content = {"state": state.value, "to": list(after.heads), "error": error.message if error else ""}
+        self._note_end(content)
+        self._recorder.tell(ProgressKind.FINISHED, message=state.value)
+        warnings = (*self._warnings, *conductor.warnings)
+        return _result(order, self._run, state, after.heads, steps=self._recorder.steps, error=error, warnings=warnings)
+
+    def _note_end(self, content: dict[str, Any]) -> None:
+        """Close the run in the journal; where the connection is gone, the next run will."""
+        from psycopg import OperationalError
+
+        try:
+            self._recorder.discard()
+            self._recorder.note(Entry.RUN_CLOSED, content)
+        except OperationalError:
+            self._warnings.append("the journal could not be closed, since its connection is gone; the next run will")
+
+
+def _who(role: str) -> dict[str, Any]:
+    """Who runs this, as far as the machine and the CI system tell."""
+    try:
+        os_user = getpass.getuser()
+    except (KeyError, OSError):
+        os_user = str(os.geteuid())
+    job = next((os.environ[name] for name in _JOBS if os.environ.get(name)), "")
+    return {"role": role, "os_user": os_user, "host": socket.gethostname(), "pid": os.getpid(), "job": job}
+
+
+def _result(
+    order: Order,
+    run: str,
+    state: RunState,
+    heads: tuple[str, ...],
+    *,
+    steps: tuple[StepResult, ...] = (),
+    error: DbMigrateError | None = None,
+    warnings: tuple[str, ...] = (),
+) -> RunResult:
+    return RunResult(
+        target=order.plan.target,
+        warnings=warnings,
+        run=run,
+        state=state.value,
+        from_=order.plan.current,
+        to=heads,
+        steps=steps,
+        kept=(),
+        restored=(),
+        verify=None,
+        plan=order.plan,
+        error=error.report() if error else None,
+        exit_code=error.exit_code if error else 0,
+    )

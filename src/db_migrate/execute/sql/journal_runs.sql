@@ -1,0 +1,8 @@
+-- The latest runs, newest first. One that was never closed is running only while somebody has the lock.
+SELECT r.run::text, r.verb, r.state, r.from_heads, r.to_heads,
+       to_char(r.started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
+       extract(epoch FROM r.finished_at - r.started_at)::float8,
+       r.who ->> 'role', r.who ->> 'os_user', r.who ->> 'host', r.plan_hash
+  FROM db_migrate.runs r
+ ORDER BY r.started_at DESC
+ LIMIT %(limit)s

@@ -1,0 +1,128 @@
+"""The sessions of the child process, as the parent sees them and speaks through them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from db_migrate.execute.blockers import statement
+from db_migrate.execute.discipline import Tried
+from db_migrate.execute.expectation import HeldLock
+from db_migrate.execute.locks import mode_of
+from db_migrate.project.child_process import Link, QueryError
+from db_migrate.trace.effects import Lock
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+_ANSWER = "db_migrate.answer"
+_CLIENT_CHECK = "10s"
+_INSUFFICIENT_PRIVILEGE = "42501"
+
+
+@dataclass(slots=True)
+class Worker:
+    """One connection of the child process.
+
+    ``open``: it is in a transaction that we have seen a statement of; ``busy``: that has done something, so that
+    waiting would make others wait; ``failed``: it can only be rolled back; ``xid``: of its transaction, once it has
+    one; ``foreign``: it is not connected to the target's database. ``restore`` are session settings to put back.
+    """
+
+    number: int
+    pid: int
+    foreign: bool = False
+    open: bool = False
+    busy: bool = False
+    failed: bool = False
+    xid: str | None = None
+    hurried: bool = False
+    checked: set[str] = field(default_factory=set)
+    restore: dict[str, str] = field(default_factory=dict)
+
+    def ended(self) -> None:
+        """Its transaction is over."""
+        self.open = self.busy = self.failed = self.hurried = False
+        self.xid = None
+        self.checked.clear()
+
+
+def introduce(link: Link, server_version: int) -> None:
+    """Make a new session notice within seconds that its client is gone (14+), so that its work does not outlive us."""
+    if server_version >= 140000:
+        link.query(f"SELECT pg_catalog.set_config('client_connection_check_interval', '{_CLIENT_CHECK}', false)")
+
+
+def try_locks(link: Link, locks: Iterable[Lock], timeout: float) -> Tried:
+    """Take locks in the session's transaction, all or none. Whatever comes, the transaction has not failed after it."""
+    takes = " ".join(f"LOCK TABLE ONLY {lock.relation} IN {lock.mode} MODE;" for lock in locks)
+    if not takes:
+        return Tried.GOT
+    answer = f"PERFORM pg_catalog.set_config('{_ANSWER}', "
+    try:
+        link.query(
+            "DO $db_migrate$ BEGIN BEGIN "
+            f"PERFORM pg_catalog.set_config('lock_timeout', '{_milliseconds(timeout)}', true); {takes} "
+            "EXCEPTION WHEN lock_not_available OR deadlock_detected THEN "
+            f"{answer}'{Tried.BUSY}', true); RETURN; "
+            "WHEN insufficient_privilege OR wrong_object_type OR undefined_table OR invalid_schema_name THEN "
+            f"{answer}'{Tried.IMPOSSIBLE}', true); RETURN; END; "
+            f"{answer}'{Tried.GOT}', true); END $db_migrate$"
+        )
+        return Tried(link.query(f"SELECT pg_catalog.current_setting('{_ANSWER}')")[0][0] or "")
+    except QueryError as error:
+        if error.sqlstate != _INSUFFICIENT_PRIVILEGE:
+            raise
+        return Tried.IMPOSSIBLE
+
+
+def set_timeouts(link: Link, worker: Worker, wanted: dict[str, float], *, autocommit: bool) -> None:
+    """Set ``lock_timeout`` or ``statement_timeout`` (seconds; 0: none), where the session's own is not shorter.
+
+    In a transaction until its end; in autocommit until ``restore_timeouts``. A shorter one that is set already stays,
+    except that 0 is always carried out.
+    """
+    for name, seconds in wanted.items():
+        current = f"pg_catalog.current_setting('{name}')"
+        new = f"pg_catalog.set_config('{name}', '{_milliseconds(seconds)}', {'false' if autocommit else 'true'})"
+        if seconds:
+            limit = f"extract(epoch FROM {current}::pg_catalog.interval)"
+            new = f"CASE WHEN {limit} > 0 AND {limit} <= {seconds} THEN '' ELSE {new} END"
+        rows = link.query(f"SELECT {current}, {new}")
+        if autocommit and rows[0][1] != "":
+            worker.restore.setdefault(name, rows[0][0] or "0")
+
+
+def restore_timeouts(link: Link, worker: Worker) -> None:
+    """Put back what ``set_timeouts`` changed for the session."""
+    while worker.restore:
+        name, value = worker.restore.popitem()
+        link.query(f"SELECT pg_catalog.set_config('{name}', '{value}', false)")
+
+
+def observe(link: Link, watch: Connection[tuple[object, ...]]) -> tuple[str | None, tuple[HeldLock, ...]]:
+    """The transaction's number, None while it has written nothing, and the locks that it holds."""
+    xid, found = link.query(statement("held").decode())[0]
+    rows = msgspec.json.decode(found or "[]", type=list[tuple[int, str | None, str | None, str]])
+    if not rows:
+        return xid, ()
+    parameters = {"oids": [oid for oid, *_ in rows]}
+    committed = {
+        int(str(oid)): (str(name), str(kind), bool(system))
+        for oid, name, kind, system in watch.execute(statement("committed_names"), parameters).fetchall()
+    }
+    return xid, tuple(_held(row, committed) for row in rows if not committed.get(row[0], ("", "", False))[2])
+
+
+def _held(row: tuple[int, str | None, str | None, str], committed: dict[int, tuple[str, str, bool]]) -> HeldLock:
+    oid, name, kind, mode = row
+    before = committed.get(oid)
+    names = {each for each in (name, before[0] if before else None) if each is not None}
+    return HeldLock(oid, frozenset(names), mode_of(mode), kind or (before[1] if before else ""), before is None)
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{round(seconds * 1000)}ms"

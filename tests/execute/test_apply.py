@@ -1,0 +1,35 @@
+"""Applying and rolling back plans on real databases."""
+
+from __future__ import annotations
+
+import pytest
+
+from .conftest import Site
+
+ACCOUNTS = """
+op.create_table('accounts', sa.Column('id', sa.Integer, primary_key=True), sa.Column('kind', sa.Text))
+op.create_index('accounts_kind', 'accounts', ['kind'])
+"""
+
+
+@pytest.mark.parametrize("driver", ["psycopg", "psycopg2", "asyncpg", "psycopg_async"])
+def test_a_plan_is_applied_and_rolled_back_with_every_driver(site_on_each: Site, driver: str) -> None:
+    """Each revision commits, the version table follows, every statement is a step, and the way back works."""
+    site = site_on_each
+    site.use_driver(f"postgresql+{driver}")
+    site.revision("r1", ACCOUNTS, "op.drop_table('accounts')")
+    site.revision("r2", "op.add_column('accounts', sa.Column('n', sa.Integer))", "op.drop_column('accounts', 'n')")
+
+    done = site.apply()
+
+    assert done.error is None
+    assert (done.state, done.from_, done.to, done.exit_code) == ("done", (), ("r2",), 0)
+    assert [(s.revision, s.sql.split("(")[0].split(" ")[0]) for s in done.steps if "alembic_version" not in s.sql] == [
+        ("r1", "\nCREATE"),
+        ("r1", "CREATE"),
+        ("r2", "ALTER"),
+    ]
+    back = site.rollback("base")
+    assert back.error is None
+    assert (back.state, back.from_, back.to) == ("done", ("r2",), ())
+    assert site.sql("SELECT to_regclass('accounts')") == [(None,)]
