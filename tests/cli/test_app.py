@@ -18,10 +18,10 @@ from .conftest import Recorder, Run
 
 def test_a_misspelt_verb_is_corrected(run: Run) -> None:
     """The nearest verb is named, although verbs are imported only when used."""
-    outcome = run("aply")
+    outcome = run("rollbak")
     assert outcome.code == 2
     assert outcome.out == ""
-    assert "There is no verb 'aply'. Did you mean apply?" in outcome.err
+    assert "There is no verb 'rollbak'. Did you mean rollback?" in outcome.err
 
 
 def test_a_word_that_is_nearly_nothing_lists_the_verbs(run: Run) -> None:

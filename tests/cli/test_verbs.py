@@ -298,7 +298,7 @@ def test_a_plan_that_is_not_there_is_an_error(run: Run, library: Recorder) -> No
 
 def test_nothing_is_asked_without_a_terminal(run: Run, library: Recorder) -> None:
     """A refusal for want of the database's name is passed on; nobody is there to answer."""
-    library.answers = [Refused("confirm.needed", "losing data needs the database's name")]
+    library.answers = [Refused("consent.missing", "losing data needs the database's name")]
     outcome = run("apply")
     assert outcome.code == 3
     assert len(library.calls) == 1
