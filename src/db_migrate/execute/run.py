@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import getpass
-import os
 import random
-import socket
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from db_migrate import __version__
 from db_migrate.catalog.objects import Catalog
 from db_migrate.config import Settings
-from db_migrate.errors import DbMigrateError, Interrupted
+from db_migrate.errors import DbMigrateError
 from db_migrate.execute import preflight
 from db_migrate.execute.aftermath import find_out
 from db_migrate.execute.attempts import carry_out
@@ -27,12 +23,12 @@ from db_migrate.execute.debris import built_by, drop_indexes, invalid_indexes
 from db_migrate.execute.discipline import Budget, Manners
 from db_migrate.execute.interruption import InterruptedByUser, Interruption, listening
 from db_migrate.execute.journal import Entry, Journal, Log, NoJournal
+from db_migrate.execute.opening import interrupted, locked, watching, who
 from db_migrate.execute.outcome import Ending, RunState, explain
-from db_migrate.execute.progress import Blocker, Observer, ProgressEvent, ProgressKind, nobody
+from db_migrate.execute.progress import Observer, ProgressKind, nobody
 from db_migrate.execute.recording import Recorder
 from db_migrate.execute.unfinished import settle
-from db_migrate.postgres.advisory import Holder, RunnerLock
-from db_migrate.postgres.session import connect
+from db_migrate.postgres.advisory import RunnerLock
 from db_migrate.project.child_process import open_child
 from db_migrate.project.config import ProjectConfig
 from db_migrate.project.graph import load_graph
@@ -41,9 +37,6 @@ from db_migrate.schemas.target import Target, look_at
 
 if TYPE_CHECKING:
     from psycopg import Connection
-
-_JOBS = ("GITHUB_RUN_ID", "CI_JOB_URL", "BUILD_URL", "CIRCLE_BUILD_URL", "BUILDKITE_BUILD_URL", "BUILD_BUILDURI")
-"""What GitHub, GitLab, Jenkins, CircleCI, Buildkite and Azure call the job that runs."""
 
 
 @dataclass(frozen=True)
@@ -91,48 +84,16 @@ def execute_plan(order: Order) -> RunResult:
         return _result(order, "", RunState.UNCHANGED, plan.current)
     files = {name: each.file for name, each in load_graph(order.project).revisions.items()}
     preflight.check_files(plan, files)
-    with _locked(order) as lock, listening(order.target.conninfo) as interruption, _watching(order) as watch:
+    budget = order.budgets["lock_budget"]
+    with (
+        locked(order.target, order.verb, budget, order.observer) as lock,
+        listening(order.target.conninfo) as interruption,
+        watching(order.target) as watch,
+    ):
         try:
             return _Run(order, lock, watch, interruption, files).execute()
         except InterruptedByUser as error:
-            raise _interrupted(order) from error
-
-
-@contextlib.contextmanager
-def _locked(order: Order) -> Iterator[RunnerLock]:
-    """The lock between runners."""
-
-    def wait(holder: Holder) -> None:
-        blocker = Blocker(
-            holder.pid, holder.user, holder.application, holder.age, "", holder.query, "the target", "the runner lock"
-        )
-        order.observer(ProgressEvent(ProgressKind.LOCK_WAIT, "", blockers=(blocker,)))
-
-    try:
-        lock = RunnerLock.acquire(order.target.conninfo, budget_s=order.budgets["lock_budget"], on_wait=wait)
-    except KeyboardInterrupt as error:
-        raise _interrupted(order) from error
-    with lock:
-        yield lock
-
-
-def _interrupted(order: Order) -> Interrupted:
-    return Interrupted(
-        f"{order.verb}.interrupted",
-        "interrupted before anything was begun",
-        state="nothing was changed",
-        next=[f"db-migrate {order.verb}"],
-    )
-
-
-@contextlib.contextmanager
-def _watching(order: Order) -> Iterator[Connection[tuple[object, ...]]]:
-    """A second session, to look at what the others hold."""
-    settings = {"search_path": "pg_catalog"}
-    with contextlib.closing(
-        connect(order.target.conninfo, application_name="db-migrate watch", settings=settings)
-    ) as connection:
-        yield connection
+            raise interrupted(order.verb) from error
 
 
 class _Run:
@@ -194,7 +155,7 @@ class _Run:
             "destination": list(plan.destination),
             "plan": plan.hash,
             "version": __version__,
-            "who": _who(role),
+            "who": who(role),
             "settings": dict(order.budgets),
         }
         self._recorder.note(Entry.RUN_OPENED, content)
@@ -255,16 +216,6 @@ class _Run:
             self._recorder.note(Entry.RUN_CLOSED, content)
         except OperationalError:
             self._warnings.append("the journal could not be closed, since its connection is gone; the next run will")
-
-
-def _who(role: str) -> dict[str, Any]:
-    """Who runs this, as far as the machine and the CI system tell."""
-    try:
-        os_user = getpass.getuser()
-    except (KeyError, OSError):
-        os_user = str(os.geteuid())
-    job = next((os.environ[name] for name in _JOBS if os.environ.get(name)), "")
-    return {"role": role, "os_user": os_user, "host": socket.gethostname(), "pid": os.getpid(), "job": job}
 
 
 def _result(

@@ -1,0 +1,159 @@
+"""Whether a database is what its revisions say, and everything in it does its work."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from db_migrate.catalog.diff import diff, drifted
+from db_migrate.catalog.objects import Catalog, SchemaObject
+from db_migrate.execute.blockers import statement
+from db_migrate.execute.journal import Journal
+from db_migrate.postgres.session import read_only
+from db_migrate.results import Problem, VerifyOutcome
+from db_migrate.schemas.target import Target, look_at
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+_CURES = {
+    "index.invalid": "db-migrate repair",
+    "constraint.not-validated": "ALTER TABLE {table} VALIDATE CONSTRAINT {name};",
+    "trigger.disabled": "ALTER TABLE {table} ENABLE TRIGGER {name};",
+    "foreign-key.disabled": "ALTER TABLE {table} ENABLE TRIGGER ALL;",
+}
+_MESSAGES = {
+    "index.invalid": "the index is invalid: a CREATE INDEX CONCURRENTLY did not finish; it is kept up and never used",
+    "constraint.not-validated": "the constraint was never validated: rows from before it may violate it",
+    "trigger.disabled": "the trigger is disabled",
+    "foreign-key.disabled": "the foreign key is not enforced, since its triggers are disabled",
+}
+
+
+def verify(
+    target: Target,
+    live: Catalog,
+    *,
+    expected: Catalog | None,
+    hidden: Collection[str] = (),
+    planned: Sequence[str] | None = None,
+    files: Mapping[str, Path] | None = None,
+) -> VerifyOutcome:
+    """What is off in the target.
+
+    ``live`` and ``expected`` are catalogs as one server prints them, ``expected`` None when nobody can say what should
+    be there; objects named in ``hidden``, and what belongs to them, are left out. ``planned`` are the revisions that a
+    run was to reach. ``files`` has the file of each revision, to be held against the scripts in the journal.
+    """
+    with read_only(target.conninfo) as connection:
+        current = look_at(connection, target).current
+        problems = [
+            *_revision(current, planned),
+            *_drift(live, expected, hidden),
+            *_flaws(connection, expected),
+            *_sequences(connection),
+            *_journal(connection, current, files or {}),
+        ]
+    found = tuple(dict.fromkeys(problems))
+    return VerifyOutcome(not found, found)
+
+
+def _revision(current: Sequence[str], planned: Sequence[str] | None) -> Iterator[Problem]:
+    if planned is not None and set(current) != set(planned):
+        yield Problem(
+            "revision.other",
+            "",
+            f"the database is at {_named(current)}, planned was {_named(planned)}",
+            "db-migrate status",
+        )
+
+
+def _named(revisions: Sequence[str]) -> str:
+    return ", ".join(sorted(revisions)) or "base"
+
+
+def _drift(live: Catalog, expected: Catalog | None, hidden: Collection[str]) -> Iterator[Problem]:
+    if expected is None:
+        return
+    for change in drifted(diff(_without(expected, hidden), _without(live, hidden))):
+        attributes = "".join(f", {a.name} {a.from_!r} → {a.to!r}" for a in change.attributes)
+        yield Problem(
+            f"schema.{change.action.value}",
+            change.object,
+            f"{change.kind.value} {change.action.value}, which no revision does{attributes}",
+            "db-migrate drift --from history --to live",
+        )
+
+
+def _without(catalog: Catalog, hidden: Collection[str]) -> Catalog:
+    if not hidden:
+        return catalog
+    return catalog.where(o for o in catalog if o.name not in hidden and o.parent not in hidden)
+
+
+def _flaws(connection: Connection[tuple[object, ...]], expected: Catalog | None) -> Iterator[Problem]:
+    """Invalid indexes and their like, but for those that the revisions themselves want so."""
+    wanted = {each.name for each in expected or () if _is_wanted_flaw(each)}
+    rows: list[Any] = connection.execute(statement("flaws")).fetchall()
+    for code, name, table, short in rows:
+        if name not in wanted:
+            yield Problem(code, name, _MESSAGES[code], _CURES[code].format(table=table, name=short))
+
+
+def _is_wanted_flaw(item: SchemaObject) -> bool:
+    states = [item.attributes.get(name) for name in ("valid", "validated", "enforced")]
+    return False in states or " DISABLE TRIGGER " in item.definition
+
+
+def _sequences(connection: Connection[tuple[object, ...]]) -> Iterator[Problem]:
+    """Sequences whose next value is in their column already."""
+    from psycopg import sql
+
+    rows: list[Any] = connection.execute(statement("owned_sequences")).fetchall()
+    for table, column, sequence, last in rows:
+        query = f"SELECT max({column}) FROM {table}"
+        row = connection.execute(query.encode()).fetchone()
+        highest = int(str(row[0])) if row and row[0] is not None else None
+        if highest is not None and highest > 0 and (last is None or last < highest):
+            literal = sql.Literal(sequence).as_string(None)
+            yield Problem(
+                "sequence.behind",
+                sequence,
+                f"its next value is in {table}.{column} already, which goes up to {highest}",
+                f"SELECT setval({literal}, (SELECT max({column}) FROM {table}));",
+            )
+
+
+def _journal(
+    connection: Connection[tuple[object, ...]], current: Sequence[str], files: Mapping[str, Path]
+) -> Iterator[Problem]:
+    journal = Journal(connection)
+    broken = journal.check_chain()
+    if broken:
+        yield Problem(
+            "journal.broken",
+            "db_migrate.entries",
+            f"entry {broken[0]} is not what was written, or others are missing before it",
+            "db-migrate history --runs",
+        )
+    last = journal.last_run()
+    if last is not None and last.state == "crashed" and journal.unfinished():
+        yield Problem(
+            "run.unfinished",
+            last.run,
+            f"{last.verb} of {last.started_at} ended without a word; the database is at {_named(current)}",
+            "db-migrate apply",
+        )
+    for each in journal.applied():
+        path = files.get(each.revision)
+        if each.direction != "upgrade" or path is None or not path.is_file():
+            continue
+        if hashlib.sha256(path.read_bytes()).hexdigest() != each.checksum:
+            yield Problem(
+                "revision.edited",
+                each.revision,
+                f"{path.name} was edited after it was applied",
+                "db-migrate doctor",
+            )
