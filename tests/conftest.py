@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import functools
 import itertools
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -16,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from db_migrate.jail import landlock
 from db_migrate.postgres import binaries, identity
 from db_migrate.postgres.binaries import Binaries
 from db_migrate.postgres.conninfo import ConnInfo
@@ -26,28 +29,37 @@ from db_migrate.postgres.session import connect
 TARGET_PASSWORD = "p@ss/w%rd 'quoted'"
 """Every character that breaks naive handling of URLs, connection strings and SQL."""
 
+_LANDLOCK_ABI = 6
 _NEEDS_15 = {"server15", "database15", "target15_server", "target15_database"}
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Declare the markers that this file gives to tests."""
     config.addinivalue_line("markers", "pg15: needs the programs of PostgreSQL 15 on this machine")
+    config.addinivalue_line("markers", "landlock: needs a kernel with Landlock ABI 6 (Linux 6.12)")
 
 
-def pytest_report_header() -> str:
-    """Say which servers the tests can use."""
+def pytest_report_header() -> list[str]:
+    """Say which servers the tests can use, and which tests this machine cannot run."""
     found = binaries.find(15)
-    fifteen = found.source if found else "NOT FOUND: tests marked pg15 are deselected (apt-get install postgresql-15)"
-    return f"PostgreSQL {binaries.embedded().major}: embedded; 15: {fifteen}"
+    fifteen = found.source if found else "NOT FOUND, tests marked pg15 are deselected (apt-get install postgresql-15)"
+    abi = landlock.version()
+    kernel = f"ABI {abi}" if abi >= _LANDLOCK_ABI else f"ABI {abi}, tests marked landlock are deselected"
+    return [f"PostgreSQL {binaries.embedded().major}: embedded; 15: {fifteen}", f"Landlock: {kernel}"]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect, visibly, what needs PostgreSQL 15 where there is none."""
-    needing = [item for item in items if _NEEDS_15 & set(getattr(item, "fixturenames", ()))]
-    for item in needing:
-        item.add_marker("pg15")
-    if binaries.find(15) is None:
-        deselected = [item for item in items if item.get_closest_marker("pg15")]
+    """Deselect, visibly, what needs a PostgreSQL or a kernel that is not here."""
+    missing = {
+        name
+        for name, here in (("pg15", binaries.find(15) is not None), ("landlock", landlock.version() >= _LANDLOCK_ABI))
+        if not here
+    }
+    for item in items:
+        if _NEEDS_15 & set(getattr(item, "fixturenames", ())):
+            item.add_marker("pg15")
+    deselected = [item for item in items if any(item.get_closest_marker(name) for name in missing)]
+    if deselected:
         items[:] = [item for item in items if item not in deselected]
         config.hook.pytest_deselected(items=deselected)
 
@@ -139,7 +151,7 @@ def target15_database(target15_server: TargetServer) -> ConnInfo:
 @contextlib.contextmanager
 def plain_server(found: Binaries) -> Iterator[TargetServer]:
     """Run an ordinary server in a temporary folder, under whichever user the machine allows."""
-    who = identity.choose()
+    who = identity.choose(confined=True)
     folder = Path(tempfile.mkdtemp(prefix="dbm-target-", dir="/tmp"))
     try:
         data = _make_data_directory(found, folder, who)
@@ -190,14 +202,20 @@ def _running(found: Binaries, data: Path, folder: Path, port: int, who: identity
             ],
             stdout=log,
             stderr=log,
-            preexec_fn=functools.partial(identity.become, who),
+            preexec_fn=functools.partial(_become_target, who),
         )
     try:
         _wait_until_ready(process, data, folder / "log")
         yield
     finally:
-        process.send_signal(2)
+        process.send_signal(signal.SIGQUIT)
         process.wait(30)
+
+
+def _become_target(who: identity.Identity) -> None:
+    identity.become(who)
+    # The server ends with the test process, also when that is killed (PR_SET_PDEATHSIG).
+    ctypes.CDLL(None).prctl(1, signal.SIGQUIT, 0, 0, 0)
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], data: Path, log: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import os
 import pwd
 import shutil
@@ -373,7 +374,6 @@ def test_the_jail_is_named(server: Server) -> None:
 
 def test_a_program_started_by_copy_fails_for_the_jail_and_not_for_itself(database: ConnInfo, tmp_path: Path) -> None:
     """COPY does run programs here; it is the connection that the kernel denies."""
-    tmp_path.chmod(0o777)
     script = "import socket,sys; s = socket.socket(socket.AF_UNIX); print(s.connect_ex(sys.argv[1]))"
     (tmp_path / "call.py").write_text(script)
     with contextlib.closing(connect(database)) as connection:
@@ -383,6 +383,39 @@ def test_a_program_started_by_copy_fails_for_the_jail_and_not_for_itself(databas
         assert connection.execute("SELECT what FROM said").fetchone() == (str(errno.EACCES),)
 
 
+@pytest.mark.landlock
+@pytest.mark.parametrize("which", ["database", "database15"])
+def test_the_scratch_server_writes_nowhere_else(which: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    """Neither COPY TO a file nor a program that COPY starts changes a file, or a process, of the machine."""
+    conninfo: ConnInfo = request.getfixturevalue(which)
+    tmp_path.chmod(0o777)
+    precious = tmp_path / "precious"
+    precious.write_text("content")
+    precious.chmod(0o666)
+    with contextlib.closing(connect(conninfo)) as connection:
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute(f"COPY (SELECT 1) TO '{tmp_path}/new'".encode())
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute(f"COPY (SELECT 1) TO '{precious}'".encode())
+        for command in (f"rm {precious}", f"touch {tmp_path}/new", f"sh -c ''echo > {precious}''"):
+            with pytest.raises(psycopg.errors.ExternalRoutineException):
+                connection.execute(f"COPY (SELECT 1) TO PROGRAM '{command}'".encode())
+    assert [path.name for path in tmp_path.iterdir()] == ["precious"]
+    assert precious.read_text() == "content"
+
+
+@pytest.mark.landlock
+def test_programs_in_the_scratch_server_cannot_signal_others(database: ConnInfo) -> None:
+    """Where the kernel can keep signals inside (Landlock ABI 6), a program that COPY starts cannot kill anybody."""
+    with subprocess.Popen(["sleep", "60"]) as victim, contextlib.closing(connect(database)) as connection:
+        try:
+            with pytest.raises(psycopg.errors.ExternalRoutineException):
+                connection.execute(f"COPY (SELECT 1) TO PROGRAM 'kill {victim.pid}'".encode())
+            assert victim.poll() is None
+        finally:
+            victim.kill()
+
+
 def identities() -> list[Identity]:
     """Every way of running a server that this user has."""
     if os.geteuid() == 0:
@@ -390,8 +423,9 @@ def identities() -> list[Identity]:
     return [Identity.ITSELF]
 
 
-@pytest.mark.parametrize("who", identities())
-@pytest.mark.parametrize("jail", ["seccomp", "namespace", "none"])
+@pytest.mark.parametrize(
+    ("who", "jail"), list(zip(itertools.cycle(identities()), ["seccomp", "namespace", "none", "seccomp"], strict=False))
+)
 def test_each_fallback_gives_a_working_server(empty_folder: Path, who: Identity, jail: str) -> None:
     """Whoever the server runs as, and whatever jails it, it starts, answers and stops."""
     found = binaries.embedded()

@@ -21,7 +21,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from db_migrate.errors import Failed
-from db_migrate.jail import namespaces, seccomp
+from db_migrate.jail import landlock, namespaces, seccomp
 from db_migrate.postgres.identity import Identity, become, unprivileged
 from db_migrate.postgres.instance import Instance, private_directory
 
@@ -54,6 +54,8 @@ _SCRATCH = {
     # A dump of 10,000 tables, or one transaction over them, needs a lock for each. 4096 starts 0.3 s later, measured.
     "max_locks_per_transaction": "1024",
     "max_prepared_transactions": "10",
+    # In the data directory, so that nothing stays in /dev/shm when the server is killed.
+    "dynamic_shared_memory_type": "mmap",
     # One statement, one process: what a trace observes is then all there is.
     "max_parallel_workers_per_gather": "0",
     "max_parallel_maintenance_workers": "0",
@@ -208,19 +210,23 @@ def start(instance: Instance, identity: Identity, bindir: Path, jail: str) -> su
             stderr=log,
             cwd="/",
             env=_environment(),
-            preexec_fn=_entrance(identity, jail),
+            preexec_fn=_entrance(instance, identity, jail),
         )
     _wait_until_ready(instance, process)
     return process
 
 
-def _entrance(identity: Identity, jail: str) -> Callable[[], None]:
+def _entrance(instance: Instance, identity: Identity, jail: str) -> Callable[[], None]:
     """What the postmaster does before it is one: become somebody, be jailed, and die with its supervisor."""
     program = jail_program() if jail == "seccomp" else b""
+    # Where the kernel can, it cannot write anywhere else either: COPY TO and programs that it starts leave no trace.
+    folders = [] if instance.durable or not landlock.version() else [instance.data, instance.sockets]
     supervisor = os.getpid()
 
     def enter() -> None:
         become(identity, own_network=jail == "namespace")
+        if folders:
+            landlock.restrict_writes(folders)
         if program:
             seccomp.install(program)
         if sys.platform == "linux":

@@ -22,12 +22,16 @@ class Identity(enum.Enum):
     """By becoming an unprivileged user; files must be readable and writable by that one."""
 
 
-def choose() -> Identity:
-    """The way that works on this machine. Raises ``ConfigurationError`` (``server.user``) when there is none."""
+def choose(*, confined: bool) -> Identity:
+    """The way that works on this machine. Raises ``ConfigurationError`` (``server.user``) when there is none.
+
+    ``confined``: the process will not be able to write outside its folders. Without that, root does not lend its own
+    files' ownership to a server that runs other people's SQL, which could start programs.
+    """
     if os.geteuid() != 0 and _has_name(os.geteuid()):
         return Identity.ITSELF
     inside = unprivileged().pw_uid
-    if namespaces.possible(lambda: namespaces.map_user(inside)):
+    if (confined or os.geteuid() != 0) and namespaces.possible(lambda: namespaces.map_user(inside)):
         return Identity.NAMESPACE
     if os.geteuid() == 0:
         return Identity.OTHER_USER

@@ -22,6 +22,7 @@ from pathlib import Path
 from types import FrameType
 
 from db_migrate.errors import DbMigrateError
+from db_migrate.jail import landlock
 from db_migrate.postgres import cluster, identity
 from db_migrate.postgres.instance import Instance, State, try_lock, wait_for_lock, write_state
 
@@ -68,7 +69,8 @@ def _report(result: object) -> None:
 
 
 def _start(instance: Instance) -> subprocess.Popen[bytes]:
-    who = identity.choose()
+    # What is in a durable server is the user's own doing.
+    who = identity.choose(confined=instance.durable or landlock.version() > 0)
     bindir = cluster.prepare(instance, who)
     jail = "none" if instance.durable else cluster.choose_jail(who)
     _end_orphans(instance)
