@@ -171,9 +171,14 @@ class Child:
         create: bool,
         candidates: Sequence[Candidate] = (),
         handler: Handler | None = None,
+        *,
+        draft: bool = False,
     ) -> ModelsOutcome:
-        """What env.py's models declare; with ``create`` also made real in ``database``. Raises ``ChildError``."""
-        job = jobs.Models(database=dict(database), create=create, candidates=tuple(candidates))
+        """What env.py's models declare; with ``create`` also made real in ``database``. Raises ``ChildError``.
+
+        With ``draft`` their DDL is in the facts and nothing is run; it is empty where it cannot be known without.
+        """
+        job = jobs.Models(database=dict(database), create=create, candidates=tuple(candidates), draft=draft)
         found = self._run(job, handler or Ignore())
         if isinstance(found, events.Failure):
             raise ChildError(found)

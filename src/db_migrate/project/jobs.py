@@ -76,7 +76,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An object that env.py's ``include_name`` and ``include_object`` are to be asked about.
 
     ``type`` as in Alembic: schema, table, column, index, unique_constraint, foreign_key_constraint. ``parent`` is the
-    table of what belongs to one; ``columns`` are the table's (for an index or constraint: its own).
+    table of what belongs to one; ``columns`` are the table's, or those of the index or constraint.
     """
 
     type: str
@@ -87,10 +87,15 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Models(Message, frozen=True):
-    """What env.py's ``target_metadata`` holds; with ``create`` also made real in ``database``."""
+    """What env.py's ``target_metadata`` holds; with ``create`` also made real in ``database``.
+
+    ``draft``: the DDL is written down instead of being run, which is many times faster; empty where a DDL event asks
+    the database something, which only a real one can answer.
+    """
 
     database: dict[str, str]
     create: bool
+    draft: bool = False
     candidates: tuple[Candidate, ...] = ()
 
 

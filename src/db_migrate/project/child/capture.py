@@ -51,6 +51,10 @@ class Sent:
         style = getattr(getattr(self.context, "dialect", None), "paramstyle", "pyformat")
         return self.parameters is not None and style in ("pyformat", "format")
 
+    def rendered(self) -> str | None:
+        """The text with its parameters as literals; None for several sets of them."""
+        return None if self.many else rendered(self.sql, self.parameters, percent=self.percent)
+
     def shown(self) -> Any:
         """The parameters as text; of many sets, the first ones."""
         if not self.parameters:
@@ -67,8 +71,8 @@ class Capture:
         self._begun: set[int] = set()
         self._wrapped: weakref.WeakSet[Any] = weakref.WeakSet()
         self.running = Running()
-        self.watchers: list[Callable[[str, Any], None]] = []
-        """Called with the text and the execution context of each statement, before it is sent."""
+        self.watchers: list[Callable[[Sent], None]] = []
+        """Called with each statement before it is sent."""
 
     def install(self) -> None:
         """Watch every pool that SQLAlchemy will ever make in this process."""
@@ -216,7 +220,7 @@ class Capture:
             return
         number, session = found
         for watch in self.watchers:
-            watch(sent.sql, sent.context)
+            watch(sent)
         autocommit = not session.begins() and not session.in_transaction()
         query = partial(sessions.query, session, inside=not autocommit)
         if session.begins():
@@ -263,7 +267,7 @@ class Capture:
     def _event(self, number: int, sent: Sent, *, autocommit: bool) -> events.Statement:
         file, line = places.within(self.running.file)
         caller_file, caller_line = places.caller()
-        text = None if sent.many else rendered(sent.sql, sent.parameters, percent=sent.percent)
+        text = sent.rendered()
         return events.Statement(
             connection=number,
             sql=sent.sql if sent.parameters or text is None else text,

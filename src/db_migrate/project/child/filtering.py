@@ -57,13 +57,15 @@ class Filter:
         schema = self._schema(candidate)
         if candidate.type == "table":
             return _table(candidate.name or "", schema, candidate.columns), self._model(schema, candidate.name)
-        columns = (candidate.name or "",) if candidate.type == "column" else candidate.columns
-        table = _table(candidate.parent or "", schema, columns)
+        own = (candidate.name or "",) if candidate.type == "column" else ()
+        others = tuple(column for column in candidate.columns if column not in own)
+        table = _table(candidate.parent or "", schema, own + others)
         model = self._model(schema, candidate.parent)
         return _part(table, candidate), _counterpart(model, candidate)
 
     def _model(self, schema: str | None, name: str | None) -> Table | None:
-        return self._models.get((schema, name or "")) or self._models.get((schema or self._default_schema, name or ""))
+        spelled = (schema, name or ""), (schema or self._default_schema, name or "")
+        return next((self._models[key] for key in spelled if key in self._models), None)
 
 
 def _table(name: str, schema: str | None, columns: Sequence[str]) -> Table:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from db_migrate.project import jobs
 from db_migrate.project.child.alembic_project import AlembicProject
-from db_migrate.project.child.capture import Capture
+from db_migrate.project.child.capture import Capture, Sent
+from db_migrate.project.child.drafting import draft
 from db_migrate.project.child.filtering import Filter
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ class _Looked:
         self.warnings: list[str] = []
         if job.create:
             self._create(connection, capture)
+        elif job.draft:
+            self.ddl.extend(draft(self.metadata, connection.dialect, self.schemas() - _existing_schemas(connection)))
         filter_ = Filter(context.opts, self.metadata, self.default_schema)
         self.included = tuple(filter_.includes(candidate) for candidate in job.candidates)
 
@@ -76,12 +79,15 @@ class _Looked:
         return [(each.schema, each.name) for metadata in self.metadata for each in metadata._sequences.values()]
 
     def enums(self) -> list[tuple[str | None, str]]:
-        """Schema and name of each named type that columns bring along."""
+        """Schema and name of each enum and domain that columns bring along and that ``create_all`` makes."""
+        from sqlalchemy.dialects.postgresql.named_types import NamedType
+
         found: dict[tuple[str | None, str], None] = {}
         for table in self.tables():
             for column in table.columns:
                 kind: Any = getattr(column.type, "item_type", column.type)
-                if getattr(kind, "native_enum", False) and kind.name:
+                named = isinstance(kind, NamedType) or getattr(kind, "native_enum", False)
+                if named and kind.name and getattr(kind, "create_type", True):
                     found[kind.schema or table.metadata.schema, kind.name] = None
         return list(found)
 
@@ -111,9 +117,10 @@ class _recording(AbstractContextManager[None]):  # noqa: N801 - reads as a verb 
     def __exit__(self, *_: object) -> None:
         self._capture.watchers.remove(self._watch)
 
-    def _watch(self, sql: str, context: Any) -> None:
-        compiled = getattr(context, "compiled", None)
+    def _watch(self, sent: Sent) -> None:
+        compiled = getattr(sent.context, "compiled", None)
         reads = compiled is not None and getattr(compiled.statement, "is_select", False)
+        sql = sent.rendered() or sent.sql
         if not reads and not sql.lstrip().upper().startswith(("SELECT", "SHOW")):
             self._into.append(sql)
 
