@@ -246,7 +246,9 @@ class Workspace:
 
     @cached_property
     def _models(self) -> Models:
-        return materialise(self.scratch, self._history(self.graph.heads), (self._live_catalog,))
+        heads = self.graph.heads
+        ground = self._histories.get(heads) or self._live_catalog
+        return materialise(self.scratch, ground, (self._live_catalog,))
 
     @property
     def _hidden(self) -> frozenset[str]:

@@ -14,7 +14,7 @@ from db_migrate.errors import Failed
 from db_migrate.postgres.scratch import keep_as_template, template
 from db_migrate.project.graph import Graph
 from db_migrate.schemas.replay import Witness
-from db_migrate.schemas.scratch import Scratch, read
+from db_migrate.schemas.scratch import Scratch, read, write_cached
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,7 @@ def replay(scratch: Scratch, graph: Graph, revisions: Iterable[str], *, cached: 
         catalog = read(database)
         kept = keep_as_template(scratch.server, database, key)
     if scratch.cache is not None:
-        scratch.cache.mkdir(parents=True, exist_ok=True)
-        (scratch.cache / f"{key}.catalog").write_bytes(dumps(catalog))
+        write_cached(scratch.cache / f"{key}.catalog", dumps(catalog))
     return History(wanted, catalog, kept)
 
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from db_migrate import __version__
 from db_migrate.catalog.objects import Catalog, Kind, SchemaObject
+from db_migrate.catalog.store import FORMAT, dumps, loads
 from db_migrate.errors import ConfigurationError, DbMigrateError
 from db_migrate.postgres.conninfo import ConnInfo
 from db_migrate.postgres.session import connect
 from db_migrate.project.jobs import Candidate, ModelFacts
-from db_migrate.schemas.scratch import Scratch, read
+from db_migrate.schemas.scratch import Scratch, read, write_cached
 
 _GROUND = (Kind.SCHEMA, Kind.EXTENSION, Kind.COLLATION, Kind.ENUM, Kind.DOMAIN, Kind.COMPOSITE_TYPE, Kind.RANGE_TYPE)
 _MORE_GROUND = (*_GROUND, Kind.SEQUENCE, Kind.FUNCTION, Kind.AGGREGATE, Kind.OPERATOR, Kind.TEXT_SEARCH)
@@ -52,25 +56,70 @@ def materialise(scratch: Scratch, ground: Catalog, others: Iterable[Catalog]) ->
 def _create(
     scratch: Scratch, ground: Catalog, kinds: tuple[Kind, ...], candidates: tuple[tuple[str, Candidate], ...]
 ) -> Models:
+    asked = tuple(candidate for _, candidate in candidates)
     with scratch.database("models") as database:
-        asked = tuple(candidate for _, candidate in candidates)
-        facts = scratch.child.models(database.as_libpq(), create=False).facts
+        facts = scratch.child.models(database.as_libpq(), create=False, candidates=asked, draft=True).facts
         if not facts.has_metadata:
-            raise ConfigurationError(
-                "models.missing",
-                "env.py gives Alembic no target_metadata",
-                why="without it nobody knows what the models declare",
-                where=str(scratch.project.script_location / "env.py"),
-                next=["set target_metadata in env.py and pass it to context.configure()"],
-            )
+            raise _missing(scratch)
         declared = frozenset((*facts.enums, *facts.sequences))
-        _prepare(database, (o for o in ground if o.kind in kinds and o.name not in declared))
-        before = read(database)
-        facts = scratch.child.models(database.as_libpq(), create=True, candidates=asked).facts
-        after = read(database)
-    own = (o for o in after if before.get(*o.key) is None and o.name not in facts.version_tables)
-    hidden = frozenset(qualified for (qualified, _), yes in zip(candidates, facts.included, strict=True) if not yes)
-    return Models(after.where(o for o in own if o.kind is not Kind.SCHEMA), facts, hidden)
+        lent = tuple(o for o in ground if o.kind in kinds and o.name not in declared)
+        catalog = _known(scratch, facts, lent)
+        if catalog is None:
+            _prepare(database, lent)
+            before = read(database)
+            if not _run(database, facts.ddl):
+                scratch.child.models(database.as_libpq(), create=True)
+            after = read(database)
+            own = (o for o in after if before.get(*o.key) is None and o.kind is not Kind.SCHEMA)
+            catalog = after.where(o for o in own if o.name not in facts.version_tables)
+            _remember(scratch, facts, lent, catalog)
+    hidden = frozenset(name for (name, _), yes in zip(candidates, facts.included, strict=True) if not yes)
+    return Models(catalog, facts, hidden)
+
+
+def _missing(scratch: Scratch) -> ConfigurationError:
+    return ConfigurationError(
+        "models.missing",
+        "env.py gives Alembic no target_metadata",
+        why="without it nobody knows what the models declare",
+        where=str(scratch.project.script_location / "env.py"),
+        next=["set target_metadata in env.py and pass it to context.configure()"],
+    )
+
+
+def _run(database: ConnInfo, ddl: Sequence[str]) -> bool:
+    """Run drafted DDL in one round trip, all of it or nothing; False where it has to be done by the child itself."""
+    import psycopg
+
+    if not ddl:
+        return False
+    with contextlib.closing(connect(database)) as connection:
+        try:
+            connection.execute(";\n".join(ddl).encode())
+        except psycopg.Error:
+            return False  # the child meets the same error with the user's own code around it, or gets by
+    return True
+
+
+def _file(scratch: Scratch, facts: ModelFacts, lent: Sequence[SchemaObject]) -> Path | None:
+    """Where the catalog of models with this DDL on this ground is kept; None without a cache, or without a draft."""
+    if scratch.cache is None or not facts.ddl:
+        return None
+    digest = hashlib.sha256(f"{FORMAT} {__version__} {scratch.server.version}\n".encode())
+    for text in (*facts.ddl, *facts.version_tables, *(ground_sql(o) for o in lent)):
+        digest.update(text.encode() + b"\0")
+    return scratch.cache / f"{digest.hexdigest()}.catalog"
+
+
+def _known(scratch: Scratch, facts: ModelFacts, lent: Sequence[SchemaObject]) -> Catalog | None:
+    file = _file(scratch, facts, lent)
+    return loads(file.read_bytes()) if file is not None and file.is_file() else None
+
+
+def _remember(scratch: Scratch, facts: ModelFacts, lent: Sequence[SchemaObject], catalog: Catalog) -> None:
+    file = _file(scratch, facts, lent)
+    if file is not None:
+        write_cached(file, dumps(catalog))
 
 
 def _prepare(database: ConnInfo, objects: Iterable[SchemaObject]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING
 
 from db_migrate.catalog.objects import Catalog
@@ -39,6 +40,14 @@ class Scratch:
         """A scratch database for as long as the context lasts."""
         with scratch_database(self.server, template=template, owner=owner, purpose=purpose) as database:
             yield database
+
+
+def write_cached(file: Path, content: bytes) -> None:
+    """Put a file into the cache, whole or not at all, whoever else does the same at the same time."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with NamedTemporaryFile(dir=file.parent, delete=False) as temporary:
+        temporary.write(content)
+    Path(temporary.name).replace(file)
 
 
 @contextmanager
