@@ -18,7 +18,6 @@ from db_migrate.config import Settings
 from db_migrate.errors import DbMigrateError, Refused, UsageError
 from db_migrate.plan.make import Proved, Request, make_plan
 from db_migrate.postgres.session import connect, read_only
-from db_migrate.project.child_process import open_child
 from db_migrate.project.config import ProjectConfig, load_config
 from db_migrate.project.graph import Graph, load_graph
 from db_migrate.results import (
@@ -329,6 +328,8 @@ class Workspace:
         Raises ``Refused`` (``stamp.differs``) with the differences when it is not, unless ``force`` is given together
         with the database's name.
         """
+        from db_migrate.execute.stamp import stamp_revisions
+
         wanted = self.graph.resolve(revision, self.live_state.current)
         comparison = self._compare("history@" + (",".join(wanted) or "base"), "live")
         differences = drifted(comparison.changes)
@@ -345,9 +346,8 @@ class Workspace:
                 ],
             )
         before = self.live_state.current
-        target = None if self.target.as_is else self.target.conninfo.as_libpq()
-        with open_child(self.project, allowed=[self.target.conninfo.as_libpq()]) as child:
-            child.stamp(wanted, target, purge=bool(set(before) - set(self.graph.revisions)))
+        purge = bool(set(before) - set(self.graph.revisions))
+        stamp_revisions(self.project, self.target, self.settings, wanted, purge=purge)
         self._forget_live()
         return Stamp(
             target=self.live_state.summary, from_=before, to=self.live_state.current, differences=comparison.changes
