@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import subprocess
@@ -11,8 +12,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from db_migrate.errors import ConfigurationError
+from db_migrate.jail import namespaces
 from db_migrate.postgres.conninfo import ConnInfo
-from db_migrate.project.child_process import ChildError
+from db_migrate.project.child_process import ChildError, open_child
+from db_migrate.project.loading import load_project
 
 from .conftest import PROJECTS, OpenProject
 
@@ -46,26 +50,24 @@ MOVES = [
 
 
 def test_forks_merges_labels_and_dependencies_run_as_in_alembic(
-    open_project: OpenProject, server: object, database: ConnInfo, target_database: ConnInfo
+    open_project: OpenProject, database: ConnInfo, target_database: ConnInfo
 ) -> None:
     """The same moves give the same sequence of revisions as the alembic command, the plan and the heads included."""
-    assert server
     with open_project("forked", database.as_libpq(), env={"DATABASE_URL": database.url("postgresql+psycopg")}) as child:
         for direction, target in MOVES:
+            current = _current(database)
             try:
                 theirs = alembic(target_database, PROJECTS / "forked", direction, target)
             except subprocess.CalledProcessError:
                 with pytest.raises(ChildError):
-                    child.steps(direction, target, sorted(versions(database)))
+                    child.steps(direction, target, current)
                 continue
-            current = tuple(sorted(versions(database))) if theirs != [] and direction == "downgrade" else ()
-            planned = child.steps(direction, target, current or _current(database))
+            planned = child.steps(direction, target, current)
             outcome = child.migrate(direction, target, database.as_libpq())
             assert outcome.failure is None, (direction, target, outcome.failure)
             assert list(outcome.revisions) == theirs == [step.revision for step in planned], (direction, target)
             assert versions(database) == versions(target_database)
-            if planned:
-                assert set(planned[-1].to_heads) == versions(database)
+            assert not planned or set(planned[-1].to_heads) == versions(database)
 
 
 def _current(database: ConnInfo) -> tuple[str, ...]:
@@ -105,7 +107,7 @@ def test_a_stamp_is_alembics(open_project: OpenProject, database: ConnInfo) -> N
 def test_what_alembic_refuses_is_told_in_its_words(
     direction: str, target: str, current: tuple[str, ...], words: str, open_project: OpenProject
 ) -> None:
-    """Unknown revisions and several heads are errors of their own kind, and running gives the same."""
+    """Unknown revisions and several heads are errors of their own kind."""
     shape = "two_heads" if target == "head" else "forked"
     with (
         open_project(shape, env={"DATABASE_URL": "postgresql+psycopg:///x"}) as child,
@@ -114,3 +116,158 @@ def test_what_alembic_refuses_is_told_in_its_words(
         child.steps(direction, target, current)
     assert raised.value.code == "project.alembic"
     assert words in raised.value.why
+
+
+def broken(folder: Path, env: str = "", revision: str = "", **files: str) -> Path:
+    """A project with this env.py, one revision, and more files beside."""
+    versions_folder = folder / "migrations" / "versions"
+    versions_folder.mkdir(parents=True)
+    (folder / "alembic.ini").write_text("[alembic]\nscript_location = migrations\nprepend_sys_path = .\n")
+    (folder / "migrations" / "env.py").write_text(env or CONNECTING)
+    body = revision or "revision = 'r1'\ndown_revision = None\ndef upgrade(): pass\ndef downgrade(): pass\n"
+    (versions_folder / "r1.py").write_text(body)
+    for name, text in files.items():
+        (folder / f"{name}.py").write_text(text)
+    return folder
+
+
+CONNECTING = """from alembic import context
+from sqlalchemy import create_engine
+with create_engine("postgresql+psycopg://u:hunter22pw@h.invalid/d").connect() as connection:
+    context.configure(connection=connection)
+    context.run_migrations()
+"""
+
+
+@pytest.mark.parametrize(
+    ("env", "code", "words", "line"),
+    [
+        ("import os\nurl = os.environ['NO_SUCH_SETTING']\n", "project.raised", "NO_SUCH_SETTING", 2),
+        ("import nowhere_to_be_found\n", "project.raised", "nowhere_to_be_found", 1),
+        ("x = (\n", "project.raised", "never closed", None),
+        ("raise SystemExit('bye')\n", "project.exit", "bye", 1),
+        ("raise RuntimeError('postgresql://u:hunter22pw@h/d')\n", "project.raised", "postgresql://u:***@h/d", 1),
+        ("pass\n", "project.no-connection", "no SQLAlchemy engine", None),
+        (
+            "from sqlalchemy import create_engine\ncreate_engine('sqlite://').connect()\n",
+            "project.no-connection",
+            "no SQLAlchemy engine",
+            None,
+        ),
+    ],
+)
+def test_what_env_py_raises_is_told_with_its_line(
+    env: str, code: str, words: str, line: int | None, tmp_path: Path
+) -> None:
+    """Each way in which env.py can fail before it connects has a code, the words, and the user's own line."""
+    with open_child(load_project(broken(tmp_path / "p", env)), allowed=[]) as child:
+        with pytest.raises(ConfigurationError) as raised:
+            child.learn()
+        assert raised.value.code == code
+        assert words in raised.value.why
+        assert "hunter22pw" not in f"{raised.value.report()}{getattr(raised.value, 'failure', '')}"
+        if line is not None:
+            assert raised.value.where == f"{tmp_path / 'p' / 'migrations' / 'env.py'}:{line}"
+
+
+def test_an_env_py_for_another_database_is_refused(tmp_path: Path, database: ConnInfo) -> None:
+    """A migration of SQLite is none of our business, and is not run."""
+    env = CONNECTING.replace("postgresql+psycopg://u:hunter22pw@h.invalid/d", "sqlite://")
+    with open_child(load_project(broken(tmp_path / "p", env)), allowed=[]) as child:
+        outcome = child.migrate("upgrade", "head", database.as_libpq())
+    assert outcome.failure is not None
+    assert (outcome.failure.kind, outcome.failure.message) == (
+        "project",
+        "env.py configures Alembic for sqlite, not for postgresql",
+    )
+
+
+@pytest.mark.parametrize(
+    ("around", "module", "words"),
+    [
+        ("hooks", "", "not of the form module:callable"),
+        ("nowhere:x", "", "there is no module nowhere"),
+        ("hooks:missing", "", "no missing there"),
+        ("hooks:NUMBER", "NUMBER = 5", "cannot be called"),
+        ("hooks:plain", "def plain(): return 5", "gives a int, not a context manager"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_says_why(around: str, module: str, words: str, tmp_path: Path) -> None:
+    """``around`` is checked with words that name the setting and what is wrong."""
+    config = load_project(broken(tmp_path / "p", hooks=module), around=around)
+    with open_child(config, allowed=[]) as child, pytest.raises(ChildError) as raised:
+        child.learn()
+    assert raised.value.code == "project.setting"
+    assert words in raised.value.message
+    assert "around" in raised.value.message
+
+
+def test_a_callable_that_gives_no_config_says_so(tmp_path: Path) -> None:
+    """``alembic_config`` must give Alembic's own Config."""
+    folder = broken(tmp_path / "p", hooks="def make(): return {}")
+    with pytest.raises(ChildError, match=r"alembic_config: hooks:make.* gives a dict"):
+        load_project(folder, alembic_config="hooks:make")
+
+
+def test_what_is_around_env_py_is_entered_and_left_for_each_job(tmp_path: Path) -> None:
+    """The context manager is open while env.py runs, and closed afterwards, also when env.py raises."""
+    hooks = """
+from contextlib import contextmanager
+@contextmanager
+def around():
+    print("entered", flush=True)
+    try:
+        yield
+    finally:
+        print("left", flush=True)
+"""
+    config = load_project(broken(tmp_path / "p", hooks=hooks), around="hooks:around")
+    with open_child(config, allowed=[]) as child:
+        child.learn()
+        child.learn()
+        assert child.output().split() == ["entered", "left"] * 2
+
+
+def test_modules_are_loaded_once_and_env_py_each_time(tmp_path: Path, database: ConnInfo) -> None:
+    """Imports dominate, so one process serves many jobs; a revision that was changed meanwhile is read anew."""
+    env = "import costly\nprint('env.py', flush=True)\n" + CONNECTING
+    folder = broken(tmp_path / "p", env, costly="print('costly', flush=True)")
+    with open_child(load_project(folder), allowed=[database.as_libpq()]) as child:
+        child.learn()
+        child.migrate("upgrade", "head", database.as_libpq())
+        revision = folder / "migrations" / "versions" / "r1.py"
+        revision.write_text(revision.read_text().replace("downgrade(): pass", "downgrade(): raise KeyError('changed')"))
+        outcome = child.migrate("downgrade", "base", database.as_libpq())
+        assert child.output().split() == ["costly", "env.py", "env.py", "env.py"]
+    assert outcome.failure is not None
+    assert outcome.failure.type == "builtins.KeyError"
+
+
+def test_a_failure_in_user_code_can_be_raised(tmp_path: Path, database: ConnInfo) -> None:
+    """A failed run is a value first, and an exception for whoever wants one."""
+    revision = "revision = 'r1'\ndown_revision = None\ndef upgrade():\n    1 / 0\n"
+    config = load_project(broken(tmp_path / "p", revision=revision))
+    with open_child(config, allowed=[database.as_libpq()]) as child:
+        outcome = child.migrate("upgrade", "head", database.as_libpq())
+    with pytest.raises(ChildError, match="the project's code raised ZeroDivisionError") as raised:
+        outcome.raise_for_failure()
+    assert raised.value.where.endswith("versions/r1.py:4")
+
+
+def test_a_child_starts_as_an_ordinary_user_too(tmp_path: Path) -> None:
+    """Nothing of the jail needs privileges: without any it is the same seccomp filter."""
+    folder = broken(tmp_path / "p")
+    code = (
+        "import os, sys\nfrom pathlib import Path\n"
+        "from db_migrate.project.child_process import open_child\nfrom db_migrate.project.config import load_config\n"
+        "assert os.geteuid() != 0 and 'CapEff:\\t0000000000000000' in Path('/proc/self/status').read_text()\n"
+        "with open_child(load_config(Path(sys.argv[1])), allowed=[]) as child:\n"
+        "    print(child.jail, child.learn()[0].parameters['host'])\n"
+    )
+    # As root: still root to the file system, which holds this Python, but nobody and without capabilities otherwise.
+    become = functools.partial(namespaces.map_user, 65534) if os.geteuid() == 0 else None
+    path = os.pathsep.join(entry for entry in sys.path if entry)
+    environment = {**os.environ, "PYTHONPATH": path, "TMPDIR": str(tmp_path)}
+    command = [sys.executable, "-c", code, str(folder)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, preexec_fn=become)
+    assert done.stdout.strip() == "seccomp h.invalid", done.stderr
