@@ -15,7 +15,7 @@ _SHORTEST = 4
 _PATTERNS = (
     re.compile(r"(?P<before>\b[A-Za-z][A-Za-z0-9+.-]*://[^\s:/@]*:)[^\s@]+(?P<after>@)"),
     re.compile(
-        r"(?P<before>\bpass(?:word|wd)?\s*(?:=|:)\s*)(?:'(?:[^'\\]|\\.|'')*'|\"[^\"]*\"|[^\s,;)&'\"]+)(?P<after>)", re.I
+        r"(?P<before>\bpass(?:word|wd)?["']?\s*[=:]\s*)(?:'(?:[^'\\]|\\.|'')*'|\"[^\"]*\"|[^\s,;)&'\"]+)(?P<after>)", re.I
     ),
     re.compile(r"(?P<before>\bpassword\s+(?:e|u&)?)'(?:[^']|'')*'(?P<after>)", re.I),
 )
