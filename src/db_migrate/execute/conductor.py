@@ -247,6 +247,7 @@ class Conductor:
             return Got()  # whoever waits for us must not wait longer: try once, and begin the revision again
         # When something of the revision is committed it cannot be begun again, so all locks are taken at once.
         now = ahead if self.position.committed else needed
+        self._expectation.took(now)
         return drive(acquire(now, ahead, self.rules.manners, self.budget), lambda each: self._perform(each, link))
 
     def _wait(self, ahead: tuple[Lock, ...], link: Link) -> Got:

@@ -66,6 +66,7 @@ class Expectation:
         self._sorts = tuple(_sort(each.sql) for each in revision.statements)
         self._next = 0
         self._also_written: set[str] = set()
+        self._taken: tuple[Lock, ...] = ()
         self._written_by_data = [s for s, sort in zip(revision.statements, self._sorts, strict=True) if not sort.ddl]
 
     def take(self, sql: str) -> tuple[int, PlannedStatement]:
@@ -130,6 +131,10 @@ class Expectation:
         self._also_written |= set(reachable(sorted(written)))
         return len(self._also_written) > before
 
+    def took(self, locks: tuple[Lock, ...]) -> None:
+        """We have taken these ourselves, before the statements that need them."""
+        self._taken = strongest((*self._taken, *locks))
+
     def strong_ahead(self, transaction: int | None = None) -> tuple[Lock, ...]:
         """The strong locks that a transaction of the plan is still going to need (default: the next one's)."""
         rest = self.revision.statements[self._next :]
@@ -145,6 +150,7 @@ class Expectation:
     def _allowed(self) -> dict[str, int]:
         """The strongest mode by relation that statements sent so far, and all DML of the revision, may hold."""
         allowed = dict.fromkeys(self._also_written, LockMode.ROW_EXCLUSIVE.strength)
+        allowed |= {lock.relation: lock.mode.strength for lock in self._taken}
         for each in (*self.revision.statements[: self._next], *self._written_by_data):
             named = [(lock.relation, LockMode(lock.mode)) for lock in each.effects.locks]
             named += [(relation, LockMode.ROW_EXCLUSIVE) for relation in each.effects.writes]

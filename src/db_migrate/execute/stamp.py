@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from typing import Any
 
 from db_migrate import __version__
 from db_migrate.config import Settings
-from db_migrate.execute.journal import Entry, Journal
+from db_migrate.errors import DbMigrateError
+from db_migrate.execute.journal import Entry, Journal, Log, NoJournal
 from db_migrate.execute.opening import locked, watching, who
 from db_migrate.execute.preflight import check_environment
 from db_migrate.execute.progress import Observer, nobody
 from db_migrate.project.child_process import open_child
 from db_migrate.project.config import ProjectConfig
-from db_migrate.schemas.target import Target, look_at
+from db_migrate.schemas.target import LiveState, Target, look_at
 
 
 def stamp_revisions(
@@ -35,18 +37,35 @@ def stamp_revisions(
     budget = settings.chosen.budgets.get("lock_budget", settings.lock_budget)
     with locked(target, "stamp", budget, observer) as lock, watching(target) as watch:
         live = look_at(watch, target)
+        log: Log = _prepared(Journal(lock.connection), target) if settings.journal else NoJournal()
         run = str(uuid.uuid4())
-        journal = Journal(lock.connection)
-        if settings.journal:
-            check_environment(journal.environment(), target.name)
-            journal.ensure()
-            opened = {"verb": "stamp", "environment": target.name, "from": list(live.current), "plan": ""}
-            opened |= {"destination": list(revisions), "version": __version__, "who": who(live.role), "settings": {}}
-            journal.add(run, Entry.RUN_OPENED, opened)
+        log.add(run, Entry.RUN_OPENED, _opened(target, revisions, live))
         database = None if target.as_is else target.conninfo.as_libpq()
-        with open_child(project, allowed=[target.conninfo.as_libpq()]) as child:
-            child.stamp(revisions, database, purge=purge)
+        try:
+            with open_child(project, allowed=[target.conninfo.as_libpq()]) as child:
+                child.stamp(revisions, database, purge=purge)
+        except DbMigrateError as error:
+            log.add(run, Entry.RUN_CLOSED, {"state": "stopped", "to": list(live.current), "error": error.message})
+            raise
         current = look_at(watch, target).current
-        if settings.journal:
-            journal.add(run, Entry.RUN_CLOSED, {"state": "done", "to": list(current), "error": ""})
+        log.add(run, Entry.RUN_CLOSED, {"state": "done", "to": list(current), "error": ""})
         return current
+
+
+def _prepared(journal: Journal, target: Target) -> Journal:
+    check_environment(journal.environment(), target.name)
+    journal.ensure()
+    return journal
+
+
+def _opened(target: Target, revisions: Sequence[str], live: LiveState) -> dict[str, Any]:
+    return {
+        "verb": "stamp",
+        "environment": target.name,
+        "from": list(live.current),
+        "destination": list(revisions),
+        "plan": "",
+        "version": __version__,
+        "who": who(live.role),
+        "settings": {},
+    }

@@ -64,8 +64,9 @@ def try_locks(link: Link, locks: Iterable[Lock], timeout: float) -> Tried:
     answer = f"PERFORM pg_catalog.set_config('{_ANSWER}', "
     try:
         link.query(
-            "DO $db_migrate$ BEGIN BEGIN "
+            "DO $db_migrate$ DECLARE before text := pg_catalog.current_setting('lock_timeout'); BEGIN BEGIN "
             f"PERFORM pg_catalog.set_config('lock_timeout', '{_milliseconds(timeout)}', true); {takes} "
+            "PERFORM pg_catalog.set_config('lock_timeout', before, true); "
             "EXCEPTION WHEN lock_not_available OR deadlock_detected THEN "
             f"{answer}'{Tried.BUSY}', true); RETURN; "
             "WHEN insufficient_privilege OR wrong_object_type OR undefined_table OR invalid_schema_name THEN "

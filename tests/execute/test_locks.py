@@ -1,0 +1,169 @@
+"""The lock queue on a real server: who is in the way is waited for and named, and nobody queues up behind us."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+import psycopg
+
+from db_migrate.execute.progress import Observer, ProgressEvent, ProgressKind
+from db_migrate.postgres.session import connect
+
+from .conftest import Site
+
+GROUND = "CREATE TABLE a (id int PRIMARY KEY, n int); CREATE TABLE b (id int PRIMARY KEY); INSERT INTO a VALUES (1, 1)"
+
+
+@contextlib.contextmanager
+def in_transaction(site: Site, statement: str) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
+    """A session of an application that stays in a transaction after a statement."""
+    with contextlib.closing(connect(site.conninfo, application_name="webshop")) as connection:
+        connection.execute("BEGIN")
+        connection.execute(statement.encode())
+        yield connection
+
+
+@contextlib.contextmanager
+def released(site: Site, connection: psycopg.Connection[tuple[object, ...]]) -> Iterator[Observer]:
+    """An observer that ends the session's transaction a moment after the run has said that it waits."""
+    timer = threading.Timer(0.6, connection.rollback)
+
+    def observe(event: ProgressEvent) -> None:
+        site.events.append(event)
+        if event.event is ProgressKind.LOCK_WAIT and timer.ident is None:
+            timer.start()
+
+    yield observe
+    if timer.ident is not None:
+        timer.join()
+
+
+def test_an_idle_transaction_is_waited_for_and_named(site_on_each: Site) -> None:
+    """The run waits until it ends, says whom for, and meanwhile readers of the table are not held up."""
+    site = site_on_each
+    site.sql(*GROUND.split(";"))
+    site.revision("r1", "op.add_column('a', sa.Column('c', sa.Integer))")
+    plan = site.plan()
+    slowest = 0.0
+
+    def read() -> None:
+        nonlocal slowest
+        for _ in range(60):
+            began = time.monotonic()
+            site.sql("SELECT count(*) FROM a")
+            slowest = max(slowest, time.monotonic() - began)
+            time.sleep(0.05)
+
+    with in_transaction(site, "SELECT * FROM a") as blocker, released(site, blocker) as observer:
+        pid = blocker.info.backend_pid
+        reader = threading.Thread(target=read)
+        reader.start()
+        done = site.execute(plan, observer=observer)
+        reader.join()
+
+    assert (done.state, done.error) == ("done", None)
+    waits = site.seen(ProgressKind.LOCK_WAIT)
+    assert waits
+    named = waits[0].blockers[0]
+    assert (named.pid, named.application, named.relation) == (pid, "webshop", "public.a")
+    assert named.state == "idle in transaction"
+    assert "SELECT * FROM a" in named.query
+    altering = next(step for step in done.steps if "ALTER TABLE a" in step.sql)
+    assert altering.lock_wait_seconds > 0.3
+    assert slowest < 0.5
+
+
+def test_the_budget_ends_with_exit_code_6_at_a_whole_revision(site: Site) -> None:
+    """What came before stays applied, the blocker is named, and the same command can be run again."""
+    site.sql(*GROUND.split(";"))
+    site.revision("r1", "op.execute('CREATE TABLE c (id int)')")
+    site.revision("r2", "op.execute('ALTER TABLE a ADD COLUMN c int')")
+    site.settings = replace(site.settings, lock_budget=0.5)
+    plan = site.plan()
+
+    with in_transaction(site, "UPDATE a SET n = 2"):
+        stopped = site.execute(plan)
+
+    assert (stopped.state, stopped.to, stopped.exit_code) == ("stopped", ("r1",), 6)
+    assert stopped.error is not None
+    assert stopped.error.code == "lock.budget"
+    assert "webshop" in stopped.error.why
+    assert "r1" in stopped.error.state
+    assert site.apply().to == ("r2",)
+
+
+def test_a_later_transaction_of_a_revision_waits_without_failing(site: Site) -> None:
+    """After an autocommit block something is committed, so the locks that follow are waited for, not failed over."""
+    site.sql(*GROUND.split(";"))
+    site.revision(
+        "r1",
+        """
+        with op.get_context().autocommit_block():
+            op.execute('CREATE INDEX CONCURRENTLY a_n ON a (n)')
+        op.execute('ALTER TABLE b ADD COLUMN c int')
+        op.execute('ALTER TABLE a ADD COLUMN c int')
+        """,
+    )
+    plan = site.plan()
+
+    with in_transaction(site, "SELECT * FROM b") as blocker, released(site, blocker) as observer:
+        done = site.execute(plan, observer=observer)
+
+    assert done.error is None
+    assert site.seen(ProgressKind.LOCK_WAIT)
+
+
+def test_a_lock_that_is_lost_after_data_was_written_is_tried_again_from_the_start(site: Site) -> None:
+    """Once rows are written nobody may be made to wait: the revision is rolled back, and begun again later."""
+    site.sql(*GROUND.split(";"))
+    site.revision("r1", "op.execute('UPDATE a SET n = n + 1')\nop.execute('ALTER TABLE b ADD COLUMN c int')")
+    plan = site.plan()
+    held = threading.Event()
+
+    def hold(event: ProgressEvent) -> None:
+        site.events.append(event)
+        if not held.is_set() and event.sql.startswith("UPDATE a"):
+            held.set()
+            blocker.execute("BEGIN")
+            blocker.execute("SELECT * FROM b")
+            timer.start()
+
+    with contextlib.closing(connect(site.conninfo)) as blocker:
+        timer = threading.Timer(0.5, blocker.rollback)
+        done = site.execute(plan, observer=hold)
+        timer.join()
+
+    assert (done.state, done.error) == ("done", None)
+    assert site.sql("SELECT n FROM a") == [(2,)]
+    assert site.seen(ProgressKind.RETRY)
+    assert max(step.attempts for step in done.steps) > 1
+    assert [step.sql for step in done.steps if step.sql.startswith("UPDATE a")] == ["UPDATE a SET n = n + 1"]
+
+
+def test_the_timeouts_of_each_kind_of_statement(site: Site) -> None:
+    """Strong locks get the short lock_timeout, CONCURRENTLY none at all, and a shorter one of the revision stays."""
+    site.sql(*GROUND.split(";"), "CREATE TABLE seen (what text, lock text, statement text)")
+    note = "INSERT INTO seen SELECT '{}', current_setting('lock_timeout'), current_setting('statement_timeout')"
+    site.sql(
+        "CREATE FUNCTION note() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN "
+        + note.format("ddl").replace("'ddl'", "tg_tag")
+        + "; END $$",
+        "CREATE EVENT TRIGGER note ON ddl_command_end EXECUTE FUNCTION note()",
+        f"ALTER DATABASE {site.conninfo.dbname} SET statement_timeout = '90s'",
+    )
+    site.revision("r1", "op.execute('ALTER TABLE a ADD COLUMN c int')")
+    site.revision("r2", "op.execute(\"SET lock_timeout = '20ms'\")\nop.execute('ALTER TABLE b ADD COLUMN c int')")
+    site.revision("r3", "with op.get_context().autocommit_block():\n    op.execute('CREATE INDEX CONCURRENTLY ON a (n)')")
+
+    assert site.apply().error is None
+
+    rows = [row for row in site.sql("SELECT what, lock, statement FROM seen ORDER BY ctid") if row[0] != "CREATE TABLE"]
+    assert [row for row in rows if "TABLE" in str(row[0])] == [
+        ("ALTER TABLE", "50ms", "90s"),
+        ("ALTER TABLE", "20ms", "90s"),
+    ]
+    assert [row for row in rows if "INDEX" in str(row[0])][-1:] == [("CREATE INDEX", "0", "0")]
