@@ -30,6 +30,8 @@ TARGET_PASSWORD = "p@ss/w%rd 'quoted'"
 """Every character that breaks naive handling of URLs, connection strings and SQL."""
 
 _LANDLOCK_ABI = 6
+_IN_MEMORY = os.access("/dev/shm", os.W_OK) and shutil.disk_usage("/dev/shm").free > 1 << 30
+_ROOMY = "/dev/shm" if _IN_MEMORY else "/tmp"
 _NEEDS_15 = {"server15", "database15", "target15_server", "target15_database"}
 
 
@@ -152,7 +154,7 @@ def target15_database(target15_server: TargetServer) -> ConnInfo:
 def plain_server(found: Binaries) -> Iterator[TargetServer]:
     """Run an ordinary server in a temporary folder, under whichever user the machine allows."""
     who = identity.choose(confined=True)
-    folder = Path(tempfile.mkdtemp(prefix="dbm-target-", dir="/tmp"))
+    folder = Path(tempfile.mkdtemp(prefix="dbm-target-", dir=_ROOMY))
     try:
         data = _make_data_directory(found, folder, who)
         port = _free_port()

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import psycopg
 import pytest
 
 from db_migrate.errors import Failed
+from db_migrate.postgres import roles
 from db_migrate.postgres.conninfo import ConnInfo
 from db_migrate.postgres.roles import RoleSpec, ensure_roles, read_roles, reset_roles
 from db_migrate.postgres.scratch import scratch_database
@@ -133,3 +138,32 @@ def test_a_role_that_a_database_needs_is_not_reset(own_server: Server, superuser
     with scratch_database(own_server, owner="owner_of_much"):
         assert "owner_of_much" not in reset_roles(own_server)
     assert "owner_of_much" in reset_roles(own_server)
+
+
+def test_a_role_that_another_process_asked_for_is_not_reset(own_server: Server, superuser: Connection) -> None:
+    """Two processes need the role of one name: it stays while the other one lives, whoever asked last."""
+    program = """
+import contextlib, sys
+from pathlib import Path
+from db_migrate.postgres.roles import RoleSpec, ensure_roles
+from db_migrate.postgres.server import scratch_server
+from db_migrate.postgres.session import connect
+folder = Path(sys.argv[1])
+with scratch_server(runtime_dir=folder) as server, contextlib.closing(connect(server.conninfo())) as connection:
+    ensure_roles(connection, [RoleSpec("common")])
+print("ready", flush=True)
+sys.stdin.read()
+"""
+    folder = own_server.instance.directory.parent
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(Path(roles.__file__).parents[2])},
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "ready\n"
+        ensure_roles(superuser, [RoleSpec("common")])
+        assert reset_roles(own_server) == ()
+    assert reset_roles(own_server) == ("common",)

@@ -93,10 +93,11 @@ def ensure_roles(
     with connection.transaction():
         # Cluster-wide: two processes that make the same role at once would both find it missing.
         connection.execute("LOCK TABLE pg_catalog.pg_authid IN SHARE ROW EXCLUSIVE MODE")
-        existing = {str(name) for (name,) in connection.execute("SELECT rolname FROM pg_catalog.pg_roles").fetchall()}
+        claims = {str(name): _claims(comment) for name, comment in connection.execute(_ROLE_COMMENTS).fetchall()}
         for spec in wanted.values():
-            _ensure_role(connection, spec, exists=spec.name in existing, login=spec.name == login)
-        return _ensure_memberships(connection, wanted, existing | set(wanted))
+            _ensure_role(connection, spec, exists=spec.name in claims, login=spec.name == login)
+            _claim(connection, spec.name, claims.get(spec.name, ()))
+        return _ensure_memberships(connection, wanted, set(claims) | set(wanted))
 
 
 def _ensure_role(
@@ -114,9 +115,25 @@ def _ensure_role(
     }
     attributes = " ".join(word if on else f"NO{word}" for word, on in flags.items())
     verb = "ALTER" if exists else "CREATE"
-    role = sql.Identifier(spec.name)
-    connection.execute(sql.SQL("{} ROLE {} {}").format(sql.SQL(verb), role, sql.SQL(attributes)))
-    connection.execute(sql.SQL("COMMENT ON ROLE {} IS {}").format(role, sql.Literal(own_mark())))
+    statement = sql.SQL("{} ROLE {} {}").format(sql.SQL(verb), sql.Identifier(spec.name), sql.SQL(attributes))
+    connection.execute(statement)
+
+
+_ROLE_COMMENTS = """
+SELECT rolname, pg_catalog.shobj_description(oid, 'pg_authid') FROM pg_catalog.pg_roles
+"""
+
+
+def _claims(comment: object) -> tuple[str, ...]:
+    """The processes that need a role: its comment lists their marks."""
+    return tuple(str(comment).split()) if comment else ()
+
+
+def _claim(connection: psycopg.Connection[tuple[object, ...]], name: str, claims: tuple[str, ...]) -> None:
+    from psycopg import sql
+
+    marks = " ".join([*(mark for mark in claims if is_alive(mark) and not is_own(mark)), own_mark()])
+    connection.execute(sql.SQL("COMMENT ON ROLE {} IS {}").format(sql.Identifier(name), sql.Literal(marks)))
 
 
 _MEMBERSHIPS = """
@@ -173,25 +190,32 @@ def forget_unclaimed_roles(connection: psycopg.Connection[tuple[object, ...]]) -
 
 
 def _forget_roles(connection: psycopg.Connection[tuple[object, ...]], *, own: bool) -> tuple[str, ...]:
-    from psycopg import sql
-
     with connection.transaction():
         connection.execute("LOCK TABLE pg_catalog.pg_authid IN SHARE ROW EXCLUSIVE MODE")
         databases = connection.execute("SELECT datname FROM pg_catalog.pg_database").fetchall()
         others = any(is_alive(str(name)) and not (own and is_own(str(name))) for (name,) in databases)
-        names = [
+        unused = [
             str(name)
             for name, comment in connection.execute(_UNUSED_ROLES).fetchall()
-            if not _claimed(str(comment) if comment else None, own=own, others=others)
+            if not _claimed(_claims(comment), own=own, others=others)
         ]
-        if names:
-            roles = sql.SQL(", ").join(map(sql.Identifier, names))
-            connection.execute(sql.SQL("DROP ROLE {}").format(roles))
-    return tuple(names)
+        return tuple(name for name in unused if _drop_role(connection, name))
 
 
-def _claimed(mark: str | None, *, own: bool, others: bool) -> bool:
-    """Whether a role with this comment may be in use. One without a mark, a revision made."""
-    if mark is None:
+def _drop_role(connection: psycopg.Connection[tuple[object, ...]], name: str) -> bool:
+    from psycopg import errors, sql
+
+    try:
+        with connection.transaction():
+            connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))
+    except errors.DependentObjectsStillExist:
+        # Somebody has given it an object since we looked.
+        return False
+    return True
+
+
+def _claimed(claims: tuple[str, ...], *, own: bool, others: bool) -> bool:
+    """Whether a role with these claims may be in use. One without any, a revision made."""
+    if not claims:
         return others
-    return is_alive(mark) and not (own and is_own(mark))
+    return any(is_alive(mark) and not (own and is_own(mark)) for mark in claims)
