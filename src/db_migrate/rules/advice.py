@@ -134,6 +134,12 @@ def add_column(column: SchemaObject, *arguments: str) -> str:
     return f"op.add_column({py(last(table))}, sa.Column({described}){schema_argument(table)})"
 
 
+def in_batches(update: str) -> str:
+    """An UPDATE of a limited number of rows, committed and repeated until it finds none."""
+    loop = f"while op.get_bind().execute(sa.text({py(update)})).rowcount:\n    pass"
+    return autocommit(loop)
+
+
 def new_column_backfill(column: str, type_: str, value: str) -> str:
     """A column that starts without a default, gets one for new rows, and is filled in batches."""
     table, name = owner_of(column), tail(column)
@@ -144,8 +150,6 @@ def new_column_backfill(column: str, type_: str, value: str) -> str:
         (
             execute(f"ALTER TABLE {table} ADD COLUMN {name} {type_}"),
             execute(f"ALTER TABLE {table} ALTER COLUMN {name} SET DEFAULT {value}"),
-            AUTOCOMMIT,
-            f"    while op.get_bind().execute(sa.text({py(batch)})).rowcount:",
-            "        pass",
+            in_batches(batch),
         )
     )

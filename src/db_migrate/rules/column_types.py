@@ -7,9 +7,15 @@ from collections.abc import Iterator
 from db_migrate.catalog.change import Action
 from db_migrate.catalog.objects import Kind
 from db_migrate.rules import advice
+from db_migrate.rules.columns import is_rewritten
 from db_migrate.rules.context import Context, Hit, Place
-from db_migrate.rules.names import owner_of
+from db_migrate.rules.conversions import base_of, misfits
+from db_migrate.rules.finding import Severity
+from db_migrate.rules.matching import altered, attribute, changed, column_and_table
+from db_migrate.rules.names import last, owner_of, tail
 from db_migrate.rules.registry import About, Section, rule
+
+_TIMESTAMPS = frozenset({"timestamp without time zone", "timestamp with time zone"})
 
 
 def type_changes(context: Context, place: Place) -> Iterator[tuple[str, str, str]]:
@@ -17,9 +23,8 @@ def type_changes(context: Context, place: Place) -> Iterator[tuple[str, str, str
     for change in place.changes(Kind.COLUMN, Action.ALTERED):
         if context.fresh(place, change.object) or context.fresh(place, owner_of(change.object)):
             continue
-        for attribute in change.attributes:
-            if attribute.name == "type":
-                yield change.object, str(attribute.from_), str(attribute.to)
+        if (found := attribute(change, "type")) is not None:
+            yield change.object, str(found.from_), str(found.to)
 
 
 @rule(
@@ -62,3 +67,215 @@ def made_not_null(place: Place) -> Iterator[str]:
     for change in place.changes(Kind.COLUMN, Action.ALTERED):
         if any(a.name == "nullable" and a.to is False for a in change.attributes):
             yield change.object
+
+
+@rule(
+    "change-type-rewrite",
+    Section.TYPE,
+    About(
+        catches="a column of a table with rows gets a type that is stored differently",
+        effect="ACCESS EXCLUSIVE while every row and every index is written again",
+        why="nobody can read or write the table until the copy is done; it needs as much disk again, and as much WAL",
+        instead="add a column of the new type, write both, fill it in batches, then let it take the old one's place",
+        general="rewrite-under-lock",
+        bad='op.alter_column("users", "balance", type_=sa.BigInteger())',
+        good='op.alter_column("users", "nickname", type_=sa.String(200))',
+    ),
+)
+def change_type_rewrite(context: Context) -> Iterator[Hit]:
+    """Proved by the rewrite, so what is only relabelled (varchar made longer, or text) is quiet."""
+    for place in context.places:
+        for column, old, new in type_changes(context, place):
+            relation = owner_of(column)
+            if not is_rewritten(place, relation) or context.exempt(place, relation) or {old, new} == _TIMESTAMPS:
+                continue
+            message = f"rewrites {context.size(place, relation)}: {last(column)} from {old} to {new}"
+            yield Hit(place, column, message, _other_column(column, new), context.block_severity(place))
+
+
+def _other_column(column: str, new: str) -> str:
+    table, name = owner_of(column), tail(column)
+    copy = f"{last(column)}_new"
+    batch = (
+        f"UPDATE {table} SET {copy} = {name}::{new} WHERE ctid IN "
+        f"(SELECT ctid FROM {table} WHERE {copy} IS NULL AND {name} IS NOT NULL LIMIT 10000)"
+    )
+    return "\n".join(
+        (
+            advice.execute(f"ALTER TABLE {table} ADD COLUMN {copy} {new}"),
+            f"# a release (or a trigger) that writes both {last(column)} and {copy}; then, in a later revision:",
+            advice.in_batches(batch),
+            f"# a release that reads {copy}; then drop {last(column)} and rename, or keep the new name",
+        )
+    )
+
+
+@rule(
+    "change-type-timestamp-tz",
+    Section.TYPE,
+    About(
+        catches="a column changes between timestamp with and without time zone",
+        effect="every value is converted by the session's TimeZone; a rewrite under ACCESS EXCLUSIVE unless it is UTC",
+        why="a session with another TimeZone shifts every value, and the table is blocked while it does",
+        instead="say the zone: USING c AT TIME ZONE 'UTC', with SET LOCAL timezone = 'UTC' before it",
+        versions="12 and later rewrite nothing when TimeZone is UTC",
+        general="rewrite-under-lock",
+        bad='op.alter_column("users", "seen_at", type_=sa.DateTime(timezone=True))',
+        good='op.add_column("users", sa.Column("last_seen_at", sa.DateTime(timezone=True)))',
+    ),
+)
+def change_type_timestamp_tz(context: Context) -> Iterator[Hit]:
+    """A note where nothing was rewritten: it was UTC on scratch, and may not be on the target."""
+    for place in context.places:
+        for column, old, new in type_changes(context, place):
+            if {base_of(old)[0], base_of(new)[0]} != _TIMESTAMPS:
+                continue
+            relation = owner_of(column)
+            rewritten = is_rewritten(place, relation) and not context.exempt(place, relation)
+            zone = context.facts.server.settings.get("TimeZone", "")
+            says = f" (the target's is {zone})" if zone else ""
+            fix = "\n".join(
+                (
+                    advice.execute("SET LOCAL timezone = 'UTC'"),
+                    advice.execute(f"ALTER TABLE {relation} ALTER COLUMN {tail(column)} TYPE {new}"),
+                )
+            )
+            yield Hit(
+                place,
+                column,
+                f"every value of {column_and_table(column)} is converted by the session's TimeZone{says}",
+                fix,
+                context.block_severity(place) if rewritten else Severity.NOTE,
+            )
+
+
+@rule(
+    "change-type-narrowing",
+    Section.TYPE,
+    About(
+        catches="a column gets a type that does not hold every value of the old one",
+        effect="values that do not fit make the statement fail (22001, 22003, 22P02), or are cut by USING",
+        why="it fails on the target's rows, or loses what does not fit",
+        instead="check the values first: a CHECK of the new bound, added NOT VALID and validated",
+        bad='op.alter_column("orders", "note", type_=sa.String(20))',
+        good='op.alter_column("orders", "note", type_=sa.String(80))',
+    ),
+)
+def change_type_narrowing(context: Context) -> Iterator[Hit]:
+    """By PostgreSQL's own rules of what fits; whether any value does not is ``would-fail-on-data``."""
+    for place in context.places:
+        for column, old, new in type_changes(context, place):
+            if context.exempt(place, owner_of(column)):
+                continue
+            enum = place.find(Kind.ENUM, new)
+            labels = advice.texts(enum, "labels") if enum is not None else None
+            found = misfits(tail(column), old, new, labels, context.major)
+            if found.refused or found.changed or found.unknown:
+                message = f"not every {old} of {column_and_table(column)} is a {new}"
+                yield Hit(place, column, message, _check_first(column, found.refused or found.changed))
+
+
+def _check_first(column: str, offending: str) -> str:
+    table = owner_of(column)
+    if not offending:
+        return "# look at the values that do not fit first"
+    name = f"{last(table)}_{last(column)}_fits"
+    add = f"ALTER TABLE {table} ADD CONSTRAINT {name} CHECK (NOT ({offending})) NOT VALID"
+    return f"{advice.execute(add)}\n{advice.validate(table, f'{table}.{name}')}"
+
+
+@rule(
+    "change-type-recheck-constraint",
+    Section.TYPE,
+    About(
+        catches="a change of type that rewrites nothing still scans the table or builds an index again",
+        effect="ACCESS EXCLUSIVE while CHECKs are evaluated again and indexes are built again",
+        why="a change that looks free blocks the table all the same",
+        instead="drop the CHECK or index first and build it again the careful way afterwards",
+        bad='op.execute("ALTER TABLE invoices ALTER COLUMN number TYPE oid USING number::oid")',
+        good='op.alter_column("users", "nickname", type_=sa.String(200))',
+    ),
+)
+def change_type_recheck_constraint(context: Context) -> Iterator[Hit]:
+    """Proved by a scan or an index build without a rewrite."""
+    for place in context.places:
+        for column, old, new in type_changes(context, place):
+            relation = owner_of(column)
+            builds = [b.index for b in place.effects.index_builds if b.relation == relation]
+            scanned = relation in place.effects.scans
+            if context.exempt(place, relation) or is_rewritten(place, relation) or not (builds or scanned):
+                continue
+            what = f"builds {', '.join(builds)} again on" if builds else "looks at every row of"
+            yield Hit(
+                place,
+                column,
+                f"{what} {context.size(place, relation)}: {last(column)} from {old} to {new}",
+                severity=context.block_severity(place),
+            )
+
+
+@rule(
+    "change-collation",
+    Section.TYPE,
+    About(
+        catches="a column gets another collation",
+        effect="every index over the column is built again under ACCESS EXCLUSIVE",
+        why="results come back in another order, ranges and unique keys compare differently",
+        instead="say COLLATE in the queries that need it, with an index of their own",
+        bad="op.execute('ALTER TABLE users ALTER COLUMN full_name TYPE text COLLATE \"C\"')",
+        good="op.execute('CREATE TABLE words (word text COLLATE \"C\")')",
+    ),
+)
+def change_collation(context: Context) -> Iterator[Hit]:
+    """By the budget where an index is built again, else a plain warning."""
+    for place, change, collation in altered(context, Kind.COLUMN, "collation"):
+        relation = owner_of(change.object)
+        message = f"{column_and_table(change.object)} sorts by {collation.to or 'the default'} from then on"
+        builds = any(b.relation == relation for b in place.effects.index_builds)
+        severity = context.block_severity(place) if builds and not context.exempt(place, relation) else None
+        yield Hit(place, change.object, message, severity=severity)
+
+
+@rule(
+    "drop-identity-or-expression",
+    Section.TYPE,
+    About(
+        catches="an identity or generated column changes or becomes a plain one",
+        effect="ACCESS EXCLUSIVE; SET EXPRESSION of a stored column rewrites the table",
+        why="INSERTs that leave the column out get NULL or fail, those that name it are refused or let in",
+        instead="deploy code that works with both first",
+        versions="identity from 10, DROP EXPRESSION from 13, SET EXPRESSION from 17",
+        bad='op.execute("ALTER TABLE orders ALTER COLUMN id DROP IDENTITY")',
+        good='op.execute("CREATE TABLE tickets (id bigint GENERATED ALWAYS AS IDENTITY)")',
+    ),
+)
+def drop_identity_or_expression(context: Context) -> Iterator[Hit]:
+    """Judged by the catalog."""
+    for place, change in changed(context, Action.ALTERED, Kind.COLUMN):
+        for name in ("identity", "generated"):
+            found = attribute(change, name)
+            if found is not None:
+                before, after = found.from_ or "not", found.to or "not any more"
+                message = f"{column_and_table(change.object)} was {name} {before}, and is {after}"
+                yield Hit(place, change.object, message)
+
+
+@rule(
+    "sequence-alter",
+    Section.TYPE,
+    About(
+        catches="a sequence that existed before the run changes its type, bounds, step or start",
+        effect="SHARE ROW EXCLUSIVE on the sequence; the numbers already given out stay",
+        why="numbers may come again, run out, or not fit the column",
+        instead="only ever make the range wider",
+        bad='op.execute("ALTER SEQUENCE ticket_number AS integer MAXVALUE 1000 CYCLE")',
+        good='op.execute("CREATE SEQUENCE invoice_number")',
+    ),
+)
+def sequence_alter(context: Context) -> Iterator[Hit]:
+    """An owner or cache alone is harmless."""
+    watched = ("type", "increment", "min", "max", "start", "cycle")
+    for place, change in changed(context, Action.ALTERED, Kind.SEQUENCE):
+        said = [f"{a.name} {a.from_} -> {a.to}" for a in change.attributes if a.name in watched]
+        if said:
+            yield Hit(place, change.object, f"{change.object}: {', '.join(said)}")

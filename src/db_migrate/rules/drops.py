@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from db_migrate.catalog.change import Action, Change
-from db_migrate.catalog.objects import Kind
-from db_migrate.rules import advice
+from db_migrate.catalog.change import Action
+from db_migrate.catalog.objects import CONSTRAINT_KINDS, Kind
+from db_migrate.rules import advice, grammar
 from db_migrate.rules.context import Context, Hit, Place
 from db_migrate.rules.finding import Severity
-from db_migrate.rules.names import owner_of
+from db_migrate.rules.matching import TABLES, changed, replaced, subject
+from db_migrate.rules.names import last, owner_of, tail
 from db_migrate.rules.registry import About, Section, rule
-from db_migrate.trace.effects import Direction
-
-TABLES = (Kind.TABLE, Kind.PARTITION, Kind.FOREIGN_TABLE)
+from db_migrate.trace.effects import Direction, TracedStatement
 
 
 def dropped_tables(place: Place) -> tuple[str, ...]:
     """The tables that the statement dropped and that this run had not made itself, in order."""
     named = [c.object for kind in TABLES for c in place.changes(kind, Action.DROPPED)]
     named += [name for name in place.effects.dropped if any(place.revision.before.get(k, name) for k in TABLES)]
-    return tuple(name for name in dict.fromkeys(named) if not _made_here(place, name))
+    stays = replaced(place)
+    return tuple(name for name in dict.fromkeys(named) if not _made_here(place, name) and name not in stays)
 
 
 def dropped_columns(place: Place) -> tuple[str, ...]:
@@ -129,6 +129,161 @@ def truncate(context: Context) -> Iterator[Hit]:
                 )
 
 
-def renames(place: Place, kind: Kind) -> Iterator[Change]:
-    """Objects of the kind that got another name; one that was dropped and made anew elsewhere is none."""
-    return (c for c in place.changes(kind, Action.RENAMED) if c.from_object not in place.effects.dropped)
+@rule(
+    "truncate-cascade",
+    Section.DROP,
+    About(
+        severity=Severity.ERROR,
+        catches="TRUNCATE empties tables beyond the one that was meant, through foreign keys",
+        effect="ACCESS EXCLUSIVE on every table that is reached",
+        why="tables that nobody named lose all their rows",
+        instead="name each table, or DELETE what is meant",
+        general="truncate",
+        bad='op.execute("TRUNCATE users CASCADE")',
+        good="op.execute(\"DELETE FROM audit WHERE happened_at < '2020-01-01'\")",
+    ),
+)
+def truncate_cascade(context: Context) -> Iterator[Hit]:
+    """Tables that were emptied although another one that they reference was."""
+    for place in context.places:
+        emptied = [name for name in place.effects.truncated if not context.fresh(place, name)]
+        for name in emptied:
+            reached = [k for k in place.revision.before.children.get(name, ()) if k.kind is Kind.FOREIGN_KEY]
+            parents = {advice.text(key, "referenced").rpartition("(")[0] for key in reached}
+            over = sorted(parent for parent in parents if parent in emptied and parent != name)
+            if over and last(name) not in grammar.names_in(place.statement.sql):
+                yield Hit(
+                    place,
+                    name,
+                    f"empties {context.size(place, name)} too, over its foreign key to {', '.join(over)}",
+                    advice.intent("truncate-cascade", name, "why nobody needs these rows"),
+                    severity_of_loss(place),
+                )
+
+
+@rule(
+    "drop-schema",
+    Section.DROP,
+    About(
+        severity=Severity.ERROR,
+        catches="a schema that existed before the run is dropped",
+        effect="ACCESS EXCLUSIVE on every table in it",
+        why="everything in it goes with it",
+        instead="drop what is in it one by one, with an intent for each table",
+        bad='op.execute("DROP SCHEMA app")',
+        good='op.execute("CREATE SCHEMA billing")',
+    ),
+)
+def drop_schema(context: Context) -> Iterator[Hit]:
+    """Judged by the catalog."""
+    for place, change in changed(context, Action.DROPPED, Kind.SCHEMA):
+        if not any(c.object == change.object for s in _earlier(place) for c in s.effects.changes):
+            yield Hit(
+                place,
+                change.object,
+                f"drops the schema {change.object}",
+                advice.intent("drop-schema", change.object, "who used it, and since when nobody does"),
+                severity_of_loss(place),
+            )
+
+
+def _earlier(place: Place) -> Sequence[TracedStatement]:
+    return place.revision.statements[: place.index]
+
+
+@rule(
+    "drop-database",
+    Section.DROP,
+    About(
+        severity=Severity.ERROR,
+        catches="DROP DATABASE is sent",
+        effect="all sessions of that database must be gone; everything in it is deleted",
+        why="no revision can take it back",
+        instead="leave databases to whoever runs the server",
+        source=True,
+        bad="""
+with op.get_context().autocommit_block():
+    op.execute("DROP DATABASE IF EXISTS reporting")
+""",
+        good='op.execute("DROP VIEW active_users")',
+    ),
+)
+def drop_database(context: Context) -> Iterator[Hit]:
+    """By the grammar: on scratch there is no other database to lose."""
+    for place in context.places:
+        for dropped in grammar.nodes(place.statement.sql, "DropdbStmt"):
+            yield Hit(place, dropped.dbname, f"drops the database {dropped.dbname}", "# remove this statement")
+
+
+@rule(
+    "drop-cascade",
+    Section.DROP,
+    About(
+        catches="DROP ... CASCADE, which takes along whatever depends on the object",
+        effect="dependents are dropped too, named only in a notice",
+        why="what goes is decided by the target's state of that day, not by the revision",
+        instead="drop the dependents by name first, then drop without CASCADE",
+        source=True,
+        bad='op.execute("ALTER TABLE users DROP COLUMN active CASCADE")',
+        good="""
+op.execute("DROP VIEW active_users")
+op.execute("ALTER TABLE users ALTER COLUMN active DROP DEFAULT")
+""",
+    ),
+)
+def drop_cascade(context: Context) -> Iterator[Hit]:
+    """The word is read from the statement; what it took along is the effect."""
+    for place in context.places:
+        if not grammar.cascades(place.statement.sql):
+            continue
+        gone = sorted({c.object for c in place.effects.changes if c.action is Action.DROPPED})
+        named = grammar.names_in(place.statement.sql)
+        along = [name for name in gone if last(name).partition("(")[0] not in named]
+        message = (
+            f"takes along {', '.join(along)}" if along else "says CASCADE, which takes along whatever depends on it"
+        )
+        lines = [_drop_of(place, name) for name in along]
+        yield Hit(place, subject(context, place), message, "\n".join((*lines, "# then the statement without CASCADE")))
+
+
+def _drop_of(place: Place, name: str) -> str:
+    for change in place.effects.changes:
+        if change.object == name and change.action is Action.DROPPED:
+            if change.parent and change.kind in CONSTRAINT_KINDS:
+                return advice.execute(f"ALTER TABLE {change.parent} DROP CONSTRAINT {tail(name)}")
+            word = change.kind.replace("_", " ").upper()
+            return advice.execute(f"DROP {word} {name}")
+    return f"# {name}"
+
+
+@rule(
+    "destructive-force-create",
+    Section.DROP,
+    About(
+        severity=Severity.ERROR,
+        catches="a table is dropped and another one of the same name is made in the same revision",
+        effect="ACCESS EXCLUSIVE; the new table is empty, without the old one's grants, triggers and foreign keys",
+        why="all rows are gone although the schema looks the same afterwards",
+        instead="alter the table that is there",
+        general="drop-table",
+        bad="""
+op.drop_table("audit")
+op.create_table("audit", sa.Column("id", sa.BigInteger()))
+""",
+        good='op.create_table("audit_2026", sa.Column("id", sa.BigInteger()))',
+    ),
+)
+def destructive_force_create(context: Context) -> Iterator[Hit]:
+    """The same name dropped and, in this revision, created again."""
+    for place in context.places:
+        later = place.revision.statements[place.index :]
+        made = {name for statement in later for name in statement.effects.created}
+        for name in dropped_tables(place):
+            if name in made:
+                yield Hit(
+                    place,
+                    name,
+                    f"replaces {context.size(place, name)} by an empty table of the same name",
+                    advice.intent("destructive-force-create", name, "why nobody needs these rows"),
+                    severity_of_loss(place),
+                )

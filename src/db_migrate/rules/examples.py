@@ -44,6 +44,7 @@ CREATE TABLE invoices (
     CONSTRAINT invoices_amount_check CHECK (amount >= 0) NOT VALID
 );
 CREATE UNIQUE INDEX uq_invoices_number ON invoices (number);
+CREATE TABLE places (spot point, facts jsonb);
 CREATE TABLE audit (id bigint, happened_at timestamptz, actor_id bigint, detail text);
 CREATE SEQUENCE ticket_number;
 CREATE TABLE events (id bigint NOT NULL, day date NOT NULL, kind text) PARTITION BY RANGE (day);

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
+from db_migrate.rules.names import parts
+
 _CONSTR_FOREIGN = 10
 """``ConstrType.CONSTR_FOREIGN`` of the grammar's protocol (checked by a test)."""
 
@@ -71,16 +73,22 @@ def _inline_owner(sql: str, location: int) -> tuple[str, ...]:
     return (max(before, key=lambda column: column.location).colname,) if before else ()
 
 
-def named_by(sql: str) -> str:
-    """The relation or index that the text names first, as far as the grammar says; empty where it does not."""
+def named_by(sql: str) -> tuple[str, ...]:
+    """What the text names first: its schema (empty where not written), the object, and the column of an ALTER TABLE.
+
+    Empty where the grammar sees no name.
+    """
     for index in nodes(sql, "IndexStmt"):
-        return f"{index.relation.schemaname or 'public'}.{index.idxname}"
+        return (index.relation.schemaname, index.idxname)
     for dropped in nodes(sql, "DropStmt"):
-        names = [part.string.sval for part in dropped.objects[0].list.items]
-        return ".".join(names if len(names) > 1 else ["public", *names])
+        first = dropped.objects[0]
+        items = first.list.items if first.WhichOneof("node") == "list" else _object_names(first)
+        names = tuple(item.string.sval for item in items)
+        return names if len(names) > 1 else ("", *names)
     for relation in nodes(sql, "RangeVar"):
-        return f"{relation.schemaname or 'public'}.{relation.relname}"
-    return ""
+        columns = [c.name for c in nodes(sql, "AlterTableCmd") if c.name]
+        return (relation.schemaname, relation.relname, *columns[:1])
+    return ()
 
 
 def calls_user_code(expression: str) -> str:
@@ -132,3 +140,131 @@ def using_of(sql: str, column: str) -> str:
             kind = expression.WhichOneof("node")
         return "cast" if kind == "column_ref" else "computed"
     return "plain"
+
+
+def names_in(sql: str) -> frozenset[str]:
+    """Every name of a relation, column, constraint or object that the text writes itself."""
+    found = {relation.relname for relation in nodes(sql, "RangeVar")}
+    found |= {command.name for command in nodes(sql, "AlterTableCmd")}
+    for dropped in nodes(sql, "DropStmt"):
+        for each in dropped.objects:
+            items = each.list.items if each.WhichOneof("node") == "list" else _object_names(each)
+            found |= {item.string.sval for item in items}
+    return frozenset(found)
+
+
+def _object_names(node: Any) -> list[Any]:
+    """The name parts of an object that the grammar wraps (a function with its arguments, a type)."""
+    kind = node.WhichOneof("node")
+    if kind == "object_with_args":
+        return list(node.object_with_args.objname)
+    if kind == "type_name":
+        return list(node.type_name.names)
+    return [node] if kind == "string" else []
+
+
+_DROP_CASCADE = 2
+"""``DropBehavior.DROP_CASCADE`` (checked by a test)."""
+
+
+def cascades(sql: str) -> bool:
+    """Whether the text says CASCADE for something that it drops."""
+    dropping = any(each.behavior == _DROP_CASCADE for each in nodes(sql, "DropStmt"))
+    return dropping or any(each.behavior == _DROP_CASCADE for each in nodes(sql, "AlterTableCmd"))
+
+
+_CLOCKS = frozenset(
+    {
+        "now",
+        "clock_timestamp",
+        "statement_timestamp",
+        "transaction_timestamp",
+        "timeofday",
+        "random",
+        "gen_random_uuid",
+        "current_setting",
+        "pg_backend_pid",
+        "txid_current",
+        "pg_current_xact_id",
+    }
+)
+
+
+def calls_clock(expression: str) -> str:
+    """What in an expression gives another value at another time, in another session or by chance; empty for nothing."""
+    text = f"SELECT {expression}"
+    for call in nodes(text, "FuncCall"):
+        if (name := call.funcname[-1].string.sval) in _CLOCKS:
+            return f"{name}()"
+    for value in nodes(text, "SQLValueFunction"):
+        return str(value.DESCRIPTOR.fields_by_name["op"].enum_type.values_by_number[value.op].name).removeprefix(
+            "SVFOP_"
+        )
+    return ""
+
+
+def settings_of(sql: str) -> Iterator[tuple[str, str]]:
+    """The parameters that the text sets, SET and set_config both, with their values as text."""
+    for node in nodes(sql, "VariableSetStmt"):
+        if len(node.args) == 1:
+            yield node.name.lower(), _constant(node.args[0])
+    for call in nodes(sql, "FuncCall"):
+        if call.funcname[-1].string.sval == "set_config" and len(call.args) >= 2:
+            yield _constant(call.args[0]).lower(), _constant(call.args[1])
+
+
+def _constant(node: Any) -> str:
+    constant = node.a_const
+    kind = constant.WhichOneof("val")
+    if kind == "sval":
+        return str(constant.sval.sval)
+    return str(constant.ival.ival) if kind == "ival" else str(constant.fval.fval) if kind == "fval" else "0"
+
+
+def transaction_words(sql: str) -> Iterator[str]:
+    """BEGIN, COMMIT, ROLLBACK, SAVEPOINT and the like, in the order of the text."""
+    for node in nodes(sql, "TransactionStmt"):
+        name = node.DESCRIPTOR.fields_by_name["kind"].enum_type.values_by_number[node.kind].name
+        word = str(name).removeprefix("TRANS_STMT_")
+        yield "BEGIN" if word == "START" else word
+
+
+def alters(sql: str, relation: str) -> bool:
+    """Whether the text is an ALTER TABLE of that relation, whatever schema it leaves out."""
+    own = parts(relation)
+    for node in nodes(sql, "AlterTableStmt"):
+        if node.relation.relname == own[-1] and node.relation.schemaname in ("", own[0]):
+            return True
+    return False
+
+
+def whole_table_writes(sql: str) -> Iterator[tuple[str, tuple[str, str]]]:
+    """UPDATE and DELETE without WHERE in the text: the word, and the relation's schema (or empty) and name."""
+    for word, kind in (("UPDATE", "UpdateStmt"), ("DELETE", "DeleteStmt")):
+        for node in nodes(sql, kind):
+            if not node.HasField("where_clause"):
+                yield word, (node.relation.schemaname, node.relation.relname)
+
+
+def whole_table_updates(sql: str) -> Iterator[tuple[tuple[str, str], tuple[str, ...]]]:
+    """UPDATE without WHERE: the relation, and the columns that it sets."""
+    for node in nodes(sql, "UpdateStmt"):
+        if not node.HasField("where_clause"):
+            columns = tuple(target.res_target.name for target in node.target_list)
+            yield (node.relation.schemaname, node.relation.relname), columns
+
+
+def inserted_from_query(sql: str) -> Iterator[tuple[str, str]]:
+    """INSERT ... SELECT: the relation."""
+    for node in nodes(sql, "InsertStmt"):
+        if node.select_stmt.select_stmt.HasField("where_clause") or len(node.select_stmt.select_stmt.from_clause):
+            yield node.relation.schemaname, node.relation.relname
+
+
+def analyzes(sql: str, relation: str) -> bool:
+    """Whether the text is an ANALYZE of the relation, or of everything."""
+    for node in nodes(sql, "VacuumStmt"):
+        names = [each.vacuum_relation.relation.relname for each in node.rels]
+        if not names or relation in names:
+            return True
+    return False

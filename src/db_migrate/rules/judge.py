@@ -16,11 +16,19 @@ from db_migrate.trace.effects import Direction, Trace, TracedRevision
 
 FAMILIES = (
     "columns",
+    "additions",
     "drops",
+    "withdrawals",
+    "renames",
     "column_types",
     "constraints",
+    "validation",
+    "constraint_design",
     "indexes",
+    "index_design",
     "transactions",
+    "timeouts",
+    "transaction_text",
     "process",
     "data",
 )

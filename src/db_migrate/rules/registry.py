@@ -37,11 +37,11 @@ class Rule:
 
     ``catches`` is the condition, ``effect`` what PostgreSQL does, ``why`` what that means for a running system and
     ``instead`` the way around it. ``bad`` and ``good`` are bodies of ``upgrade()`` over the schema of ``examples``
-    (whole revisions when they define ``upgrade`` themselves). ``versions`` says where it holds; ``since`` is the
-    oldest major that can run the examples. ``general`` names the rule of which this one is a case: an intent for
-    that allows this too. ``source`` marks the rules that read the revision's text and not only its effects.
-    ``needs_facts`` marks those that are silent without a target. ``severity`` is the usual one; a check may say
-    another for a case.
+    (whole revisions when they define ``upgrade`` themselves). ``versions`` says where it holds; ``since`` and ``until``
+    are the oldest and the newest major that can run the examples. ``general`` names the rule of which this one is a
+    case: an intent for that allows this too. ``source`` marks the rules that read the revision's text and not only
+    its effects, ``needs_facts`` those that are silent without a target. ``severity`` is the usual one; a check may
+    say another for a case.
     """
 
     id: str
@@ -56,6 +56,7 @@ class Rule:
     check: Check
     versions: str = "all"
     since: int = 0
+    until: int = 99
     general: str = ""
     source: bool = False
     needs_facts: bool = False
@@ -75,6 +76,7 @@ class About:
     severity: Severity = Severity.WARNING
     versions: str = "all"
     since: int = 0
+    until: int = 99
     general: str = ""
     source: bool = False
     needs_facts: bool = False
@@ -105,6 +107,7 @@ def rule(id: str, section: Section, about: About) -> Callable[[Check], Check]:
             good=about.good.strip("\n"),
             versions=about.versions,
             since=about.since,
+            until=about.until,
             general=about.general,
             source=about.source,
             needs_facts=about.needs_facts,

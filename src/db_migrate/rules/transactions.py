@@ -1,12 +1,14 @@
-"""Section F: what is held while what runs, rewrites, and where transactions begin and end."""
+"""Section F: what is held while what runs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 
+from db_migrate.rules import advice
 from db_migrate.rules.context import Context, Hit, Place, is_table, locked
 from db_migrate.rules.finding import Severity
-from db_migrate.rules.grammar import named_by
+from db_migrate.rules.matching import subject
 from db_migrate.rules.registry import About, Section, rule
 from db_migrate.trace.effects import LockMode
 
@@ -68,7 +70,208 @@ def concurrently_in_transaction(context: Context) -> Iterator[Hit]:
         line = " ".join(place.statement.sql.split())
         yield Hit(
             place,
-            named_by(place.statement.sql) or place.revision.revision,
+            subject(context, place),
             f"PostgreSQL refuses it: {error.message}",
             f'with op.get_context().autocommit_block():\n    op.execute("""{line}""")',
         )
+
+
+def transactions(context: Context) -> Iterator[Sequence[Place]]:
+    """The statements of each transaction, in order."""
+    for _key, places in groupby(context.places, lambda place: (place.revision.revision, place.statement.transaction)):
+        yield tuple(places)
+
+
+def is_version_table(relation: str) -> bool:
+    """Whether it is Alembic's own table, by its usual name: what is done to it is no part of a revision."""
+    return relation.rpartition(".")[2] == "alembic_version"
+
+
+def exclusive(context: Context, place: Place) -> list[str]:
+    """Tables with rows on which ACCESS EXCLUSIVE is held after the statement."""
+    return [
+        name
+        for name, mode in place.locks.items()
+        if mode is LockMode.ACCESS_EXCLUSIVE and is_table(place, name) and not context.exempt(place, name)
+    ]
+
+
+def written(context: Context, place: Place) -> list[str]:
+    """Tables with rows of before the run that the statement writes to as data."""
+    return [
+        name
+        for name in place.effects.writes
+        if not is_version_table(name) and not context.exempt(place, name) and not place.effects.rewrites
+    ]
+
+
+@rule(
+    "statement-after-access-exclusive",
+    Section.TRANSACTION,
+    About(
+        catches="a statement that works over a table with rows runs after ACCESS EXCLUSIVE was taken on another one",
+        effect="all locks of a transaction are held until it ends",
+        why="readers of the first table wait for work that has nothing to do with it",
+        instead="one revision, or one autocommit block, for each",
+        bad="""
+op.add_column("users", sa.Column("phone", sa.Text()))
+op.execute("ALTER TABLE invoices VALIDATE CONSTRAINT invoices_amount_check")
+""",
+        good="""
+op.add_column("users", sa.Column("phone", sa.Text()))
+op.add_column("audit", sa.Column("origin", sa.Text()))
+""",
+    ),
+)
+def statement_after_access_exclusive(context: Context) -> Iterator[Hit]:
+    """Only work counts: scans, rewrites, builds. What is instant may follow; writes are ``mixed-data-and-schema``."""
+    for places in transactions(context):
+        held: dict[str, Place] = {}
+        for place in places:
+            worked = {r.relation for r in place.effects.rewrites} | {b.relation for b in place.effects.index_builds}
+            worked |= set(place.effects.scans) if place.statement.ddl else set()
+            busy = sorted(name for name in worked if is_table(place, name) and not context.exempt(place, name))
+            others = sorted(name for name in held if name not in busy)
+            if busy and others:
+                yield Hit(
+                    place,
+                    others[0],
+                    f"works over {', '.join(busy)} while ACCESS EXCLUSIVE is held on {', '.join(others)}",
+                    advice.autocommit(advice.execute(" ".join(place.statement.sql.split()))),
+                    context.block_severity(place),
+                )
+            for name in exclusive(context, place):
+                held.setdefault(name, place)
+
+
+@rule(
+    "wide-lock-window",
+    Section.TRANSACTION,
+    About(
+        catches="one transaction locks three or more tables with rows against reads or writes, one after the other",
+        effect="all locks of a transaction are held until it ends",
+        why="sessions that take the same tables in another order deadlock; each further wait adds to all the others",
+        instead="one revision, or one autocommit block, for each table",
+        bad="""
+op.add_column("users", sa.Column("a", sa.Text()))
+op.add_column("orders", sa.Column("a", sa.Text()))
+op.add_column("audit", sa.Column("a", sa.Text()))
+""",
+        good="""
+op.add_column("users", sa.Column("a", sa.Text()))
+op.add_column("users", sa.Column("b", sa.Text()))
+""",
+    ),
+)
+def wide_lock_window(context: Context) -> Iterator[Hit]:
+    """Counts only what later statements add: one that needs several locks at once cannot be split."""
+    for places in transactions(context):
+        first: dict[str, Place] = {}
+        for place in places:
+            for name, mode in place.locks.items():
+                if mode.blocks and is_table(place, name) and not context.exempt(place, name):
+                    first.setdefault(name, place)
+        if len(first) >= WIDE and len({place.index for place in first.values()}) >= WIDE:
+            last_place = max(first.values(), key=lambda each: each.index)
+            names = ", ".join(first)
+            message = f"holds locks on {len(first)} tables at once by then: {names}"
+            yield Hit(last_place, last_place.revision.revision, message)
+
+
+WIDE = 3
+"""From how many tables on a transaction's locks are too many; two is what a foreign key needs."""
+
+
+@rule(
+    "mixed-data-and-schema",
+    Section.TRANSACTION,
+    About(
+        catches="rows of a table of before the run are written while ACCESS EXCLUSIVE is held",
+        effect="the exclusive lock of the DDL is held for as long as the rows take",
+        why="readers of the altered table wait for a backfill",
+        instead="DDL in one revision, data in the next, in batches that commit",
+        bad="""
+op.add_column("users", sa.Column("plan", sa.Text()))
+op.execute("UPDATE users SET plan = 'free'")
+""",
+        good="""
+op.create_table("plans", sa.Column("name", sa.Text()))
+op.execute("INSERT INTO plans VALUES ('free')")
+""",
+    ),
+)
+def mixed_data_and_schema(context: Context) -> Iterator[Hit]:
+    """Writing to tables that the run itself made is part of making them."""
+    for places in transactions(context):
+        held: list[str] = []
+        for place in places:
+            rows = written(context, place)
+            if rows and held and not place.effects.changes:
+                yield Hit(
+                    place,
+                    rows[0],
+                    f"writes {context.size(place, rows[0])} while ACCESS EXCLUSIVE is held on {', '.join(held)}",
+                    advice.in_batches(f"{' '.join(place.statement.sql.split())} ... LIMIT 10000"),
+                )
+            held = exclusive(context, place)
+
+
+@rule(
+    "explicit-lock-table",
+    Section.TRANSACTION,
+    About(
+        catches="LOCK TABLE on a table of before the run",
+        effect="the lock is held until the transaction ends, whether anything needs it or not",
+        why="it waits, and lets everybody wait, without doing anything",
+        instead="let each statement take the lock that it needs",
+        bad='op.execute("LOCK TABLE users IN SHARE ROW EXCLUSIVE MODE")',
+        good='op.execute("SELECT id FROM users WHERE id = 1 FOR UPDATE")',
+    ),
+)
+def explicit_lock_table(context: Context) -> Iterator[Hit]:
+    """A lock that stops others, by a statement that did nothing else."""
+    for place in context.places:
+        effects = place.effects
+        anything = effects.changes or effects.writes or effects.scans or effects.index_builds or effects.rewrites
+        if anything or effects.dropped or effects.created or "LOCK" not in place.statement.sql.upper():
+            continue
+        for lock in effects.locks:
+            if lock.blocks and is_table(place, lock.relation) and not context.exempt(place, lock.relation):
+                message = f"takes {lock.mode} on {context.size(place, lock.relation)} and does nothing with it"
+                yield Hit(place, lock.relation, message, "# remove this statement")
+
+
+@rule(
+    "high-traffic-or-large-table",
+    Section.PROCESS,
+    About(
+        severity=Severity.ERROR,
+        catches="a statement blocks reads or writes of a table that is large or busy on the target",
+        effect="as long as the lock is waited for and held, requests pile up behind it",
+        why="what is a moment elsewhere is an outage on this table",
+        instead="the same change in steps that block nobody; in a quiet hour if there are none",
+        needs_facts=True,
+        bad='op.create_index("ix_users_full_name", "users", ["full_name"])',
+        good="""
+with op.get_context().autocommit_block():
+    op.create_index("ix_users_full_name", "users", ["full_name"], postgresql_concurrently=True)
+""",
+    ),
+)
+def high_traffic_or_large_table(context: Context) -> Iterator[Hit]:
+    """Turns a warning into a stop, only for statements that work under their lock."""
+    for place in context.places:
+        effects = place.effects
+        worked = (
+            {r.relation for r in effects.rewrites} | {b.relation for b in effects.index_builds} | set(effects.scans)
+        )
+        for name in sorted(worked):
+            table = context.table(place, name)
+            mode = locked(place, name, LockMode.SHARE)
+            if table is None or mode is None or context.exempt(place, name):
+                continue
+            busy = (table.writes_per_second or 0.0) >= context.settings.busy_writes_per_second
+            if table.bytes >= context.settings.large_bytes or busy:
+                traffic = f", {table.writes_per_second:.0f} rows written per second" if busy else ""
+                message = f"works over {context.size(place, name)}{traffic} under {mode}"
+                yield Hit(place, name, message)

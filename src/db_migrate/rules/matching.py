@@ -1,0 +1,71 @@
+"""What most checks begin with: the changes of some kinds, on objects that the run did not make itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from db_migrate.catalog.change import Action, AttributeChange, Change
+from db_migrate.catalog.objects import RELATION_KINDS, Kind
+from db_migrate.rules import grammar
+from db_migrate.rules.context import Context, Place
+from db_migrate.rules.names import last, owner_of, quote
+
+TABLES = (Kind.TABLE, Kind.PARTITION, Kind.FOREIGN_TABLE)
+
+
+def changed(context: Context, action: Action, *kinds: Kind) -> Iterator[tuple[Place, Change]]:
+    """The changes of these kinds to objects that were there before the run, or belong to such a relation."""
+    for place in context.places:
+        for kind in kinds:
+            for change in place.changes(kind, action):
+                if not _is_fresh(context, place, change):
+                    yield place, change
+
+
+def _is_fresh(context: Context, place: Place, change: Change) -> bool:
+    names = [change.parent] if change.parent else []
+    if change.action is not Action.CREATED:
+        names += [change.object, change.from_object or change.object]
+    return any(context.fresh(place, name) for name in names)
+
+
+def attribute(change: Change, name: str) -> AttributeChange | None:
+    """The change of that attribute, or None."""
+    return next((each for each in change.attributes if each.name == name), None)
+
+
+def altered(context: Context, kind: Kind, name: str) -> Iterator[tuple[Place, Change, AttributeChange]]:
+    """The changes of one attribute of objects that were there before the run."""
+    for place, change in changed(context, Action.ALTERED, kind):
+        found = attribute(change, name)
+        if found is not None:
+            yield place, change, found
+
+
+def subject(context: Context, place: Place) -> str:
+    """What the statement is about, as its text names it; the revision where it names nothing.
+
+    An unqualified name is taken to be in the schema where the revision finds or leaves such a relation.
+    """
+    schema, *names = grammar.named_by(place.statement.sql) or ("",)
+    if not names:
+        return place.revision.revision
+    candidates = [schema] if schema else list(context.settings.search_path)
+    kinds = (*RELATION_KINDS, Kind.INDEX, Kind.SEQUENCE)
+    for candidate in candidates:
+        relation = f"{quote(candidate)}.{quote(names[0])}"
+        if any(place.find(kind, relation) is not None for kind in kinds):
+            return ".".join(map(quote, (candidate, *names)))
+    return ".".join(map(quote, (candidates[0], *names)))
+
+
+def column_and_table(column: str) -> str:
+    """``users.email`` for prose."""
+    return f"{last(owner_of(column))}.{last(column)}"
+
+
+def replaced(place: Place) -> frozenset[str]:
+    """Relations that are of another kind after the statement: a table that became a partition, or the other way."""
+    gone = {c.object for kind in TABLES for c in place.changes(kind, Action.DROPPED)}
+    come = {c.object for kind in TABLES for c in place.changes(kind, Action.CREATED)}
+    return frozenset(gone & come - set(place.effects.dropped))

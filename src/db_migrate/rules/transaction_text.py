@@ -1,0 +1,241 @@
+"""Section F: what the statements' text says of transactions and of data, read by PostgreSQL's own grammar."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from db_migrate.catalog.objects import Kind
+from db_migrate.rules import advice, grammar
+from db_migrate.rules.context import Context, Hit, Place
+from db_migrate.rules.finding import Severity
+from db_migrate.rules.names import quote
+from db_migrate.rules.registry import About, Section, rule
+from db_migrate.rules.transactions import transactions
+
+_WIDE_TYPES = ("text", "json", "jsonb", "bytea", "xml", "character varying")
+
+
+@rule(
+    "combine-alter-table",
+    Section.TRANSACTION,
+    About(
+        severity=Severity.NOTE,
+        catches="several ALTER TABLE of one transaction each go through the whole of the same table",
+        effect="one scan or rewrite for each of them, all under the same lock",
+        why="one statement with several actions goes through the table once",
+        instead="one ALTER TABLE with a comma between the actions",
+        source=True,
+        bad="""
+op.alter_column("users", "full_name", nullable=False)
+op.alter_column("users", "age", nullable=False)
+""",
+        good='op.execute("ALTER TABLE users ALTER COLUMN full_name SET NOT NULL, ALTER COLUMN age SET NOT NULL")',
+    ),
+)
+def combine_alter_table(context: Context) -> Iterator[Hit]:
+    """Actions that are instant may stay apart."""
+    for places in transactions(context):
+        seen: dict[str, Place] = {}
+        for place in places:
+            if grammar.kinds(place.statement.sql) != ("alter_table_stmt",):
+                continue
+            worked = {r.relation for r in place.effects.rewrites} | set(place.effects.scans)
+            for relation in sorted(worked):
+                if context.exempt(place, relation) or not grammar.alters(place.statement.sql, relation):
+                    continue
+                if relation in seen:
+                    sql = _combined(seen[relation].statement.sql, place.statement.sql)
+                    message = f"goes through {context.size(place, relation)} again"
+                    yield Hit(place, relation, message, advice.execute(sql))
+                seen.setdefault(relation, place)
+
+
+def _combined(first: str, second: str) -> str:
+    """Two ALTER TABLE of one table as one."""
+    import postgast
+
+    left, right = postgast.parse(first), postgast.parse(second)
+    left.stmts[0].stmt.alter_table_stmt.cmds.extend(right.stmts[0].stmt.alter_table_stmt.cmds)
+    return str(postgast.deparse(left))
+
+
+@rule(
+    "transaction-nesting",
+    Section.TRANSACTION,
+    About(
+        catches="BEGIN, COMMIT or ROLLBACK is sent as text inside a transaction that Alembic manages",
+        effect="COMMIT ends Alembic's transaction; BEGIN within it does nothing but warn",
+        why="what was one revision is committed in pieces, and a failure leaves one of them behind",
+        instead="autocommit_block() for what must be committed alone",
+        source=True,
+        bad="""
+op.add_column("users", sa.Column("phone", sa.Text()))
+op.execute("COMMIT")
+""",
+        good="""
+with op.get_context().autocommit_block():
+    op.add_column("users", sa.Column("phone", sa.Text()))
+""",
+    ),
+)
+def transaction_nesting(context: Context) -> Iterator[Hit]:
+    """By the grammar."""
+    for place in context.places:
+        words = [
+            word for word in grammar.transaction_words(place.statement.sql) if word in ("BEGIN", "COMMIT", "ROLLBACK")
+        ]
+        if words:
+            message = f"sends {', '.join(words)} itself"
+            yield Hit(place, place.revision.revision, message, "with op.get_context().autocommit_block():\n    ...")
+
+
+@rule(
+    "uncommitted-transaction",
+    Section.TRANSACTION,
+    About(
+        catches="BEGIN is sent as text and nothing commits it",
+        effect="rolled back without a word when the connection is closed",
+        why="the revision is recorded as done, and what it did is gone",
+        instead="leave transactions to Alembic",
+        source=True,
+        bad="""
+with op.get_context().autocommit_block():
+    op.execute("BEGIN")
+    op.execute("CREATE TABLE tags (name text)")
+""",
+        good="""
+with op.get_context().autocommit_block():
+    op.execute("CREATE TABLE tags (name text)")
+""",
+    ),
+)
+def uncommitted_transaction(context: Context) -> Iterator[Hit]:
+    """By the grammar, per revision."""
+    for revision in context.trace.revisions:
+        opened: Place | None = None
+        for place in (each for each in context.places if each.revision is revision):
+            for word in grammar.transaction_words(place.statement.sql):
+                if word == "BEGIN":
+                    opened = place
+                elif word in ("COMMIT", "ROLLBACK"):
+                    opened = None
+        if opened is not None and opened.statement.autocommit:
+            yield Hit(opened, revision.revision, "begins a transaction that nothing commits", "# remove BEGIN")
+
+
+@rule(
+    "savepoint-use",
+    Section.TRANSACTION,
+    About(
+        severity=Severity.NOTE,
+        catches="SAVEPOINT in a revision (begin_nested())",
+        effect="each one takes a transaction id of its own",
+        why="in a loop over rows it slows down every snapshot of the server",
+        instead="let the revision fail as a whole",
+        source=True,
+        bad="""
+op.execute("SAVEPOINT before_it")
+op.execute("UPDATE users SET active = true WHERE id = 1")
+""",
+        good='op.execute("UPDATE users SET active = true WHERE id = 1")',
+    ),
+)
+def savepoint_use(context: Context) -> Iterator[Hit]:
+    """Once for each revision."""
+    for revision in context.trace.revisions:
+        for place in (each for each in context.places if each.revision is revision):
+            if "SAVEPOINT" in grammar.transaction_words(place.statement.sql):
+                yield Hit(place, revision.revision, "makes a savepoint")
+                break
+
+
+@rule(
+    "update-delete-without-where",
+    Section.TRANSACTION,
+    About(
+        catches="UPDATE or DELETE of all rows of a table of before the run",
+        effect="every row is locked and written again; the old versions are left for vacuum",
+        why="writers wait for their rows, the table doubles, replicas fall behind",
+        instead="batches with a WHERE, each committed",
+        source=True,
+        bad="op.execute(\"UPDATE users SET nickname = ''\")",
+        good="op.execute(\"UPDATE users SET nickname = '' WHERE id = 1\")",
+    ),
+)
+def update_delete_without_where(context: Context) -> Iterator[Hit]:
+    """By the grammar, on tables that really hold rows."""
+    for place in context.places:
+        for word, relation in grammar.whole_table_writes(place.statement.sql):
+            table = _named(place, relation)
+            if table and not context.exempt(place, table):
+                message = f"{word} of every row of {context.size(place, table)}"
+                condition = f"ctid IN (SELECT ctid FROM {table} WHERE ... LIMIT 10000)"
+                batch = f"{' '.join(place.statement.sql.split())} WHERE {condition}"
+                yield Hit(place, table, message, advice.in_batches(batch))
+
+
+def _named(place: Place, relation: tuple[str, str]) -> str:
+    """The relation of the effects that the text's name stands for."""
+    schema, name = relation
+    for written_to in place.effects.writes:
+        if written_to == f"{quote(schema)}.{quote(name)}" or (not schema and written_to.endswith(f".{quote(name)}")):
+            return written_to
+    return ""
+
+
+@rule(
+    "data-change-needs-analyze",
+    Section.TRANSACTION,
+    About(
+        severity=Severity.NOTE,
+        catches="most rows of a table are written and no ANALYZE follows",
+        effect="the planner works with the statistics of before until autovacuum comes by",
+        why="queries get bad plans right after the deployment",
+        instead="ANALYZE the table at the end of the revision",
+        source=True,
+        bad="op.execute(\"UPDATE users SET nickname = ''\")",
+        good="""
+op.execute("UPDATE users SET nickname = ''")
+op.execute("ANALYZE users")
+""",
+    ),
+)
+def data_change_needs_analyze(context: Context) -> Iterator[Hit]:
+    """Writes of whole tables, and INSERT from a query."""
+    for place in context.places:
+        relations = [relation for _word, relation in grammar.whole_table_writes(place.statement.sql)]
+        relations += list(grammar.inserted_from_query(place.statement.sql))
+        later = place.revision.statements[place.index :]
+        for relation in relations:
+            table = _named(place, relation)
+            analyzed = any(grammar.analyzes(statement.sql, relation[1]) for statement in later)
+            if table and not analyzed and not context.exempt(place, table):
+                yield Hit(place, table, f"no ANALYZE of {table} follows", advice.execute(f"ANALYZE {table}"))
+
+
+@rule(
+    "toast-bloat-update",
+    Section.TRANSACTION,
+    About(
+        severity=Severity.NOTE,
+        catches="a wide column (text, json, bytea) of every row is updated",
+        effect="each value is written to TOAST again, the old ones stay until vacuum",
+        why="the table's TOAST doubles, and so does the WAL",
+        instead="batches, with a vacuum in between",
+        source=True,
+        bad='op.execute("UPDATE users SET full_name = upper(full_name)")',
+        good='op.execute("UPDATE users SET balance = 0 WHERE id = 1")',
+    ),
+)
+def toast_bloat_update(context: Context) -> Iterator[Hit]:
+    """By the types of the columns that an UPDATE without WHERE sets."""
+    for place in context.places:
+        for relation, columns in grammar.whole_table_updates(place.statement.sql):
+            table = _named(place, relation)
+            if not table or context.exempt(place, table):
+                continue
+            for name in columns:
+                column = place.find(Kind.COLUMN, f"{table}.{quote(name)}")
+                if column is not None and advice.text(column, "type").partition("(")[0] in _WIDE_TYPES:
+                    message = f"writes {name} of every row of {context.size(place, table)} again"
+                    yield Hit(place, column.name, message)
