@@ -133,7 +133,7 @@ def test_flask_migrates_ini_file_needs_no_location() -> None:
             "[alembic]\nscript_location=migrations\nversion_locations=a\npath_separator=|\n",
             "alembic",
             "project.config",
-            "|",
+            "Alembic knows space",
         ),
     ],
 )

@@ -12,11 +12,10 @@ from urllib.parse import quote, quote_plus
 HIDDEN = "***"
 _SHORTEST = 4
 
+_QUOTED = r"'(?:[^'\\]|\\.|'')*'|\"[^\"]*\""
 _PATTERNS = (
     re.compile(r"(?P<before>\b[A-Za-z][A-Za-z0-9+.-]*://[^\s:/@]*:)[^\s@]+(?P<after>@)"),
-    re.compile(
-        r"(?P<before>\bpass(?:word|wd)?["']?\s*[=:]\s*)(?:'(?:[^'\\]|\\.|'')*'|\"[^\"]*\"|[^\s,;)&'\"]+)(?P<after>)", re.I
-    ),
+    re.compile(rf"(?P<before>\bpass(?:word|wd)?[\"']?\s*[=:]\s*)(?:{_QUOTED}|[^\s,;)&'\"]+)(?P<after>)", re.I),
     re.compile(r"(?P<before>\bpassword\s+(?:e|u&)?)'(?:[^']|'')*'(?P<after>)", re.I),
 )
 
