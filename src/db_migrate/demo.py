@@ -23,7 +23,6 @@ DATABASE = "mesh"
 INTENT = """
 db_migrate_allow = {
     "drop-column:public.invoices.legacy_number": "the accounting system was retired in 2025; no release reads it",
-    "loses-data:public.invoices.legacy_number": "its last export is in the archive of 2025",
 }
 """
 _BY_HAND = "ALTER TABLE users ALTER COLUMN role SET DEFAULT 'admin'; DROP INDEX ix_mesh_instances_owner_id"
@@ -87,7 +86,7 @@ class _Walk:
     def _apply(self) -> None:
         _say("The author writes the intent into the revision.")
         self._write_intent()
-        self._command("plan --out plan.json --sql plan.sql")
+        self._command("plan --out plan.json --sql plan.sql --quiet")
         _say("What was reviewed is what is applied; losing data asks for the database's name.")
         self._command(f"apply plan.json --confirm {DATABASE}")
         self._command("verify")

@@ -74,7 +74,7 @@ def test_an_allowed_finding_says_why_and_by_whom() -> None:
     """A finding with its intent is shown with the reason and does not ask for one."""
     shown = finding_text(a_finding(allowed=Allowed("copied to contacts", "revision")), "", source, PLAIN)
     assert "(allowed)" in shown.splitlines()[0]
-    assert "allowed by revision: copied to contacts" in shown
+    assert shown.splitlines()[-1] == "   = allow: copied to contacts (in the revision)"
     assert "--allow" not in shown
 
 
@@ -170,6 +170,18 @@ def test_the_first_line_of_status_is_the_answer() -> None:
         shown.splitlines()[0] == "● 1 revision in the database without a file, 1 revision pending, 3 changes of drift"
     )
     assert "history → models: not compared; history → live: 3 changes" in shown
+
+
+def test_a_long_list_of_pending_revisions_is_cut() -> None:
+    """The first and the last are listed, and how many are between them."""
+    pending = tuple(PendingRevision(f"r{i:02}", "m", "f") for i in range(25))
+    status = Status(
+        target=None, current=(), heads=("r24",), pending=pending, unknown=(), drift=DriftCounts(0, 0), last_run=None
+    )
+    lines = status_text(status, PLAIN).splitlines()
+    shown = [line.split()[0] for line in lines if line.startswith("  r") or "…" in line]
+    assert shown == ["r00", "r01", "r02", "r03", "r04", "…", "r20", "r21", "r22", "r23", "r24"]
+    assert "  … 15 more" in lines
 
 
 def test_a_run_shows_every_statement_with_its_waits() -> None:

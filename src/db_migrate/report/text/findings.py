@@ -38,10 +38,10 @@ def finding_text(finding: Finding, sql: str, source_line: SourceLine, style: Sty
 
 
 def _notes(finding: Finding, sql: str) -> list[tuple[str, str]]:
-    notes = [("sql", sql.strip()), ("why", finding.why), ("write", finding.fix)]
     if finding.allowed:
-        notes.append(("allow", f"allowed by {finding.allowed.by}: {finding.allowed.reason}"))
-    elif finding.severity is Severity.ERROR:
+        return [("allow", f"{finding.allowed.reason} (in the {finding.allowed.by})")]
+    notes = [("sql", sql.strip()), ("why", finding.why), ("write", finding.fix)]
+    if finding.severity is Severity.ERROR:
         flag = f"--allow '{finding.name}'"
         written = f'db_migrate_allow = {{"{finding.name}": "the reason"}}  in the revision'
         notes.append(("allow", flag if finding.name in finding.fix else f"{written}\nor {flag}"))

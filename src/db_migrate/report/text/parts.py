@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from db_migrate.errors import ErrorReport
 from db_migrate.report.style import Style, block, indent, name
@@ -40,13 +41,18 @@ def columns(rows: Iterable[Sequence[str]], gap: int = 2) -> list[str]:
 def error_text(error: ErrorReport, style: Style) -> str:
     """An error as people read it: what happened, why, where, the state of the database, what to do next."""
     lines = [f"{style.bad('error')}[{error.code}]: {style.bold(block(error.message))}"]
-    for label, value in (("why", error.why), ("where", error.where), ("state", error.state)):
+    for label, value in (("why", error.why), ("where", _nearer(error.where)), ("state", error.state)):
         if value:
             lines.append(indent(block(value), 9, first=f"  {style.dim((label + ':').ljust(6))} "))
     for number, command in enumerate(error.next, 1):
         label = "next:" if number == 1 else ""
         lines.append(f"  {style.dim(label.ljust(6))} {number}. {style.info(block(command))}")
     return style.finish("\n".join(lines) + "\n")
+
+
+def _nearer(where: str) -> str:
+    """A place in the current folder without that folder's name."""
+    return where.removeprefix(f"{Path.cwd()}/")
 
 
 def revisions_text(revisions: Sequence[str]) -> str:

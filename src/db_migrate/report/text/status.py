@@ -7,6 +7,9 @@ from db_migrate.report.style import Style, count, name, seconds
 from db_migrate.report.text.parts import columns, page, revisions_text, target_line, warnings_of
 from db_migrate.results import DriftCounts, RunSummary, Status
 
+_LISTED = 10
+"""How many pending revisions are listed; the JSON has all."""
+
 
 def status_text(status: Status, style: Style) -> str:
     """The status; its first line alone says whether anything has to be done."""
@@ -53,7 +56,10 @@ def _pending(status: Status, style: Style) -> str:
     if not status.pending:
         return ""
     rows = [(f"  {name(each.revision)}", name(each.message), place(each.file)) for each in status.pending]
-    return "\n".join(["pending", *columns(rows), "", f"next: {style.info('db-migrate plan')}"])
+    lines = columns(rows)
+    if len(lines) > _LISTED:
+        lines[_LISTED // 2 : -_LISTED // 2] = [f"  … {len(lines) - _LISTED} more"]
+    return "\n".join(["pending", *lines, "", f"next: {style.info('db-migrate plan')}"])
 
 
 def _unknown(status: Status, style: Style) -> str:
