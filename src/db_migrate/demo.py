@@ -102,7 +102,6 @@ class _Walk:
         _say("And back again, proved like the way there.")
         self._command("rollback -1")
         self._command(f"rollback -2 --confirm {DATABASE}")
-        self._command("history --runs --quiet")
         self._command("status", expect=1)
 
     def _command(self, line: str, *, expect: int = 0) -> None:
