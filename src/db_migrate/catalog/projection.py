@@ -219,6 +219,8 @@ def _in_query(old: str, new: str, outputs: bool) -> Rewrite:
         if not mentions(text, old):
             return text
         replaced = replace_names(text, {old: new})
-        return output.sub(rf"\g<before>{new} AS {old}", replaced) if outputs else replaced
+        if not outputs:
+            return replaced
+        return output.sub(rf"\g<before>{new} AS {old}", replaced).replace(f"{new} AS {new}", new)
 
     return rewrite

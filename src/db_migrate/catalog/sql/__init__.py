@@ -1,0 +1,53 @@
+"""The SQL of changes: what would make *from* into *to*, and the other way, in an order that PostgreSQL accepts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from db_migrate.catalog.change import Change
+from db_migrate.catalog.objects import Catalog
+from db_migrate.catalog.sql.order import Operation, cut, owners_in_order
+from db_migrate.catalog.sql.plan import Plan
+
+
+def with_sql(changes: Sequence[Change], from_: Catalog, to: Catalog) -> tuple[Change, ...]:
+    """The changes with ``sql`` and ``reverse_sql``, in the order in which they can be carried out.
+
+    ``changes`` are those of ``diff(from_, to)``, or some of them. Running every ``sql`` in the order returned makes
+    *from* into *to*; running every ``reverse_sql`` in the opposite order makes *to* into *from*. A change that
+    PostgreSQL has no statement for (an invalid index made on purpose, another physical order of columns) has an empty
+    text, and its explanation says why; it comes last. What loses data says so in the explanation.
+    """
+    if not changes:
+        return ()
+    forward = Plan(changes, from_, to).graph
+    first = {place: place for place in range(len(changes))}
+    operations = forward.sorted(forward.owner_positions(first))
+    order = owners_in_order(operations)
+    order += [place for place in range(len(changes)) if place not in order]
+    backward = Plan(changes, to, from_).graph
+    reversed_order = order[::-1]
+    reverse = backward.sorted({owner: place for place, owner in enumerate(reversed_order)})
+    texts, reverse_texts = cut(operations, order), cut(reverse, reversed_order)
+    return tuple(
+        replace(
+            changes[owner],
+            sql=_script(texts[owner]),
+            reverse_sql=_script(reverse_texts[owner]),
+            explanation=_explanation(changes[owner], operations, owner),
+        )
+        for owner in order
+    )
+
+
+def _script(operations: Iterable[Operation]) -> str:
+    return "\n".join(f"{statement};" for operation in operations for statement in operation.statements)
+
+
+def _explanation(change: Change, operations: Iterable[Operation], owner: int) -> str:
+    notes = dict.fromkeys(o.note for o in operations if o.owner == owner and o.note)
+    return "; ".join([*([change.explanation] if change.explanation else []), *notes])
+
+
+__all__ = ["with_sql"]

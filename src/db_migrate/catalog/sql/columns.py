@@ -1,0 +1,334 @@
+"""Columns: their definition within CREATE TABLE, ADD COLUMN, and every change of an attribute in place."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from db_migrate.catalog.comparing import own_sequence
+from db_migrate.catalog.objects import Catalog, Kind, SchemaObject
+from db_migrate.catalog.sql.steps import (
+    Sides,
+    Steps,
+    comment,
+    differing,
+    own_not_null,
+    set_parameters,
+    table_of,
+    text,
+)
+from db_migrate.catalog.tokens import last_part, literal, split_list
+
+_STRINGS = frozenset({"text", "character varying", "character", "name"})
+_NUMBERS = frozenset({"smallint", "integer", "bigint", "numeric", "real", "double precision", "money"})
+_TIMES = frozenset({"date", "timestamp without time zone", "timestamp with time zone"})
+_IN_TWO_STEPS = "the column is dropped and added again: its values are computed anew, or lost where they are not"
+
+
+def definition(column: SchemaObject, catalog: Catalog) -> str:
+    """The column as CREATE TABLE and ADD COLUMN take it."""
+    parts = [last_part(column.name), text(column, "type")]
+    if (collation := column.attributes.get("collation")) is not None:
+        parts.append(f"COLLATE {collation}")
+    if (fdw := column.attributes.get("options")) is not None:
+        parts.append(f"OPTIONS ({fdw})")
+    parts += _value_clauses(column)
+    if not column.attributes["nullable"]:
+        parts += _not_null_clause(column, catalog)
+    return " ".join(parts)
+
+
+def _value_clauses(column: SchemaObject) -> Iterator[str]:
+    attributes = column.attributes
+    if (default := attributes.get("default")) is not None:
+        yield f"DEFAULT {default}"
+    if (identity := attributes.get("identity")) is not None:
+        yield f"GENERATED {_identity_clause(str(identity))}"
+    if (generated := attributes.get("generated")) is not None:
+        stored, _, expression = str(generated).partition(" ")
+        yield f"GENERATED ALWAYS AS {expression} {stored}"
+
+
+def _identity_clause(identity: str) -> str:
+    mode, bracket, rest = identity.partition(" (")
+    return f"{mode} AS IDENTITY{bracket}{rest}"
+
+
+def _not_null_clause(column: SchemaObject, catalog: Catalog) -> Iterator[str]:
+    named = own_not_null(column, catalog)
+    if named is None:
+        yield "NOT NULL"
+    elif named.attributes["validated"]:
+        suffix = " NO INHERIT" if named.attributes["no_inherit"] else ""
+        yield f"CONSTRAINT {last_part(named.name)} NOT NULL{suffix}"
+
+
+def extras(column: SchemaObject) -> Iterator[str]:
+    """What CREATE TABLE and ADD COLUMN cannot say about a column."""
+    alter = _alter(column)
+    attributes = column.attributes
+    if (storage := attributes.get("storage")) is not None:
+        yield f"{alter} SET STORAGE {storage}"
+    if (compression := attributes.get("compression")) is not None:
+        yield f"{alter} SET COMPRESSION {compression}"
+    if (statistics := attributes.get("statistics")) is not None:
+        yield f"{alter} SET STATISTICS {statistics}"
+    yield from set_parameters(alter, None, attributes.get("storage_parameters"))
+    if (described := attributes.get("comment")) is not None:
+        yield comment(f"COLUMN {column.name}", described)
+
+
+def _alter(column: SchemaObject) -> str:
+    return f"ALTER TABLE {column.parent} ALTER COLUMN {last_part(column.name)}"
+
+
+def create(column: SchemaObject, sides: Sides) -> Steps:
+    """Add the column to its table, or give a view's column its default."""
+    if table_of(column.parent or "", sides.after) is None:
+        return Steps(
+            (f"ALTER VIEW {column.parent} ALTER COLUMN {last_part(column.name)} SET DEFAULT {column.definition}",)
+        )
+    if (Kind.PARTITION, column.parent) in sides.after.objects:
+        return Steps(tuple(override(column, sides.after)))
+    note = ""
+    attributes = column.attributes
+    valued = any(attributes.get(name) is not None for name in ("default", "identity", "generated"))
+    if not attributes["nullable"] and not valued:
+        note = "NOT NULL without a default: adding it fails on a table that has rows"
+    statement = f"ALTER TABLE {column.parent} ADD COLUMN {definition(column, sides.after)}"
+    return Steps((statement, *extras(column)), note=note)
+
+
+def override(column: SchemaObject, catalog: Catalog) -> Iterator[str]:
+    """What makes a partition's column differ from the column of its parent."""
+    partition = catalog.objects[Kind.PARTITION, column.parent or ""]
+    parent = catalog.get(Kind.COLUMN, f"{partition.attributes['partition_of']}.{last_part(column.name)}")
+    if parent is None:
+        return
+    alter = _alter(column)
+    if column.attributes.get("default") != parent.attributes.get("default"):
+        yield _set_default(column)
+    if parent.attributes["nullable"] and not column.attributes["nullable"] and own_not_null(column, catalog) is None:
+        yield f"{alter} SET NOT NULL"
+    yield from _physical(parent, column, alter)
+
+
+def _set_default(column: SchemaObject) -> str:
+    default = column.attributes.get("default")
+    return f"{_alter(column)} " + ("DROP DEFAULT" if default is None else f"SET DEFAULT {default}")
+
+
+def drop(column: SchemaObject, sides: Sides) -> Steps:
+    """Drop the column, or take a view's column's default away."""
+    if table_of(column.parent or "", sides.before) is None:
+        return Steps((f"ALTER VIEW {column.parent} ALTER COLUMN {last_part(column.name)} DROP DEFAULT",))
+    if (Kind.PARTITION, column.parent) in sides.before.objects:
+        return Steps(tuple(_as_parent(column, sides)))
+    return Steps((f"ALTER TABLE {column.parent} DROP COLUMN {last_part(column.name)}",))
+
+
+def _as_parent(column: SchemaObject, sides: Sides) -> Iterator[str]:
+    """What makes a partition's column again like the column of its parent."""
+    partition = sides.after.get(Kind.PARTITION, column.parent or "")
+    parent = (
+        sides.after.get(Kind.COLUMN, f"{partition.attributes['partition_of']}.{last_part(column.name)}")
+        if partition is not None
+        else None
+    )
+    if parent is None:
+        return
+    alter = _alter(column)
+    if column.attributes.get("default") != parent.attributes.get("default"):
+        default = parent.attributes.get("default")
+        yield f"{alter} " + ("DROP DEFAULT" if default is None else f"SET DEFAULT {default}")
+    if column.attributes["nullable"] != parent.attributes["nullable"] and own_not_null(column, sides.before) is None:
+        yield f"{alter} {'DROP' if parent.attributes['nullable'] else 'SET'} NOT NULL"
+    yield from _physical(column, parent, alter, f"COLUMN {column.name}")
+
+
+def alter(before: SchemaObject, after: SchemaObject, sides: Sides) -> Steps:
+    """Change the column in place where PostgreSQL can; else drop it and add it again."""
+    names = set(differing(before, after)) - {"inherited"}
+    if before.attributes.get("default") == after.attributes.get("default") and _own_sequences(before, after, sides):
+        names.add("default")
+    if table_of(after.parent or "", sides.after) is None:
+        return create(after, sides)
+    generated = _generated(before, after, sides.major) if "generated" in names else ()
+    if generated is None:
+        return Steps(replace=True, note=_IN_TWO_STEPS)
+    retyped = bool(names & {"type", "collation"})
+    if retyped and before.attributes.get("generated") and after.attributes.get("generated") and generated == ():
+        return Steps(replace=True, note=_IN_TWO_STEPS)
+    main = [*generated]
+    if retyped:
+        main.append(retype(before, after))
+    main += _nullability(before, after, sides)
+    main += _values(before, after, names, retyped)
+    main += _physical(before, after, _alter(after), f"COLUMN {after.name}")
+    main += _again_for_heirs(after, names, sides)
+    return Steps(tuple(main), release=tuple(_release(before, after, names, retyped)), note=_note(names, before, after))
+
+
+def _own_sequences(before: SchemaObject, after: SchemaObject, sides: Sides) -> bool:
+    return (own_sequence(before, sides.before) is None) is not (own_sequence(after, sides.after) is None)
+
+
+def _note(names: set[str], before: SchemaObject, after: SchemaObject) -> str:
+    if "type" in names and needs_using(text(before, "type"), text(after, "type")):
+        return "values that cannot be converted make it fail"
+    if "generated" in names and after.attributes.get("generated") is None:
+        return "the values stay as they were last computed"
+    return ""
+
+
+def _release(before: SchemaObject, after: SchemaObject, names: set[str], retyped: bool) -> Iterator[str]:
+    alter = _alter(after)
+    if "identity" in names and after.attributes.get("identity") is None:
+        yield f"{alter} DROP IDENTITY"
+    if before.attributes.get("default") is not None and ("default" in names or retyped):
+        yield f"{alter} DROP DEFAULT"
+
+
+def _generated(before: SchemaObject, after: SchemaObject, major: int) -> tuple[str, ...] | None:
+    """What changes a generated column in place; None where it has to be made again."""
+    old, new = (str(c.attributes.get("generated") or "").partition(" ") for c in (before, after))
+    if not new[0]:
+        return (f"{_alter(after)} DROP EXPRESSION",) if old[0] == "STORED" and major >= 13 else None
+    if old[0] == new[0] and major >= 17:
+        return (f"{_alter(after)} SET EXPRESSION AS {new[2]}",)
+    return None
+
+
+def retype(before: SchemaObject, after: SchemaObject) -> str:
+    """``ALTER COLUMN … TYPE`` with the collation and, where the cast is not automatic, how values are converted."""
+    statement = f"{_alter(after)} TYPE {after.attributes['type']}"
+    if (collation := after.attributes.get("collation")) is not None:
+        statement += f" COLLATE {collation}"
+    using = needs_using(text(before, "type"), text(after, "type"))
+    return f"{statement} USING {using.format(column=last_part(after.name))}" if using else statement
+
+
+def needs_using(old: str, new: str) -> str:
+    """How values of one type become those of another where PostgreSQL does not do so by itself; else empty."""
+    old_base, new_base = _base(old), _base(new)
+    if (
+        old_base == new_base
+        or new_base in _STRINGS
+        or {old_base, new_base} <= _NUMBERS
+        or {old_base, new_base} <= _TIMES
+    ):
+        return ""
+    if old_base in _STRINGS or {old_base, new_base} in ({"boolean", "integer"}, {"json", "jsonb"}):
+        return f"{{column}}::{new}"
+    return f"{{column}}::text::{new}"
+
+
+def _base(name: str) -> str:
+    return re.sub(r"\([^)]*\)", "", name).strip()
+
+
+def _nullability(before: SchemaObject, after: SchemaObject, sides: Sides) -> Iterator[str]:
+    if before.attributes["nullable"] == after.attributes["nullable"]:
+        return
+    listed = own_not_null(before, sides.before), own_not_null(after, sides.after)
+    if listed == (None, None):
+        yield f"{_alter(after)} {'DROP' if after.attributes['nullable'] else 'SET'} NOT NULL"
+
+
+def _values(before: SchemaObject, after: SchemaObject, names: set[str], retyped: bool) -> Iterator[str]:
+    attributes = after.attributes
+    if ("default" in names or retyped) and attributes.get("default") is not None:
+        yield f"{_alter(after)} SET DEFAULT {attributes['default']}"
+    if "identity" in names and attributes.get("identity") is not None:
+        new = str(attributes["identity"])
+        if before.attributes.get("identity") is None:
+            yield f"{_alter(after)} ADD GENERATED {_identity_clause(new)}"
+            yield from _continue_numbers(after)
+        else:
+            yield _alter_identity(after, str(before.attributes["identity"]), new)
+
+
+def _continue_numbers(column: SchemaObject) -> Iterator[str]:
+    """The identity goes on after the highest number in the table."""
+    name = last_part(column.name)
+    column_name = name[1:-1].replace('""', '"') if name.startswith('"') else name
+    sequence = f"pg_catalog.pg_get_serial_sequence({literal(column.parent or '')}, {literal(column_name)})"
+    yield (
+        f"SELECT pg_catalog.setval({sequence}, pg_catalog.max({name})) FROM {column.parent}"
+        f" HAVING pg_catalog.max({name}) IS NOT NULL"
+    )
+
+
+_IDENTITY_OPTION = re.compile(r"(START WITH|INCREMENT BY|MINVALUE|MAXVALUE|CACHE|CYCLE)(?: (-?\d+))?")
+_IDENTITY_USUAL = {
+    "INCREMENT BY": "1",
+    "MINVALUE": "NO MINVALUE",
+    "MAXVALUE": "NO MAXVALUE",
+    "CACHE": "1",
+    "CYCLE": "NO CYCLE",
+}
+
+
+def _alter_identity(column: SchemaObject, old: str, new: str) -> str:
+    before, after = (dict(_IDENTITY_OPTION.findall(identity)) for identity in (old, new))
+    clauses = []
+    if old.split(" (")[0] != new.split(" (")[0]:
+        clauses.append(f"SET GENERATED {new.split(' (')[0]}")
+    for option in ("INCREMENT BY", "MINVALUE", "MAXVALUE", "START WITH", "CACHE", "CYCLE"):
+        if before.get(option) != after.get(option):
+            clauses.append(f"SET {_identity_option(option, after)}")
+    return f"{_alter(column)} {' '.join(clauses)}"
+
+
+def _identity_option(option: str, after: dict[str, str]) -> str:
+    if option in after:
+        return f"{option} {after[option]}".strip()
+    if option == "START WITH":
+        ascending = not after.get("INCREMENT BY", "1").startswith("-")
+        return f"START WITH {after.get('MINVALUE', '1') if ascending else after.get('MAXVALUE', '-1')}"
+    usual = _IDENTITY_USUAL[option]
+    return usual if usual.startswith("NO ") else f"{option} {usual}"
+
+
+def _physical(before: SchemaObject, after: SchemaObject, alter: str, described: str = "") -> Iterator[str]:
+    """Storage, compression, statistics, options and comment."""
+    old, new = before.attributes, after.attributes
+    if old.get("storage") != new.get("storage"):
+        yield f"{alter} SET STORAGE {new.get('storage') or _usual_storage(after)}"
+    if old.get("compression") != new.get("compression"):
+        yield f"{alter} SET COMPRESSION {new.get('compression') or 'default'}"
+    if old.get("statistics") != new.get("statistics"):
+        yield f"{alter} SET STATISTICS {-1 if new.get('statistics') is None else new['statistics']}"
+    yield from set_parameters(alter, old.get("storage_parameters"), new.get("storage_parameters"))
+    if old.get("options") != new.get("options"):
+        yield f"{alter} OPTIONS ({change_options(text(before, 'options'), text(after, 'options'))})"
+    if old.get("comment") != new.get("comment"):
+        yield comment(described or f"COLUMN {after.name}", new.get("comment"))
+
+
+def _usual_storage(column: SchemaObject) -> str:
+    """How values of the column's type are usually stored; ``SET STORAGE DEFAULT`` exists only since 16."""
+    return "MAIN" if _base(text(column, "type")) in ("numeric", "inet", "cidr", "tsquery") else "EXTENDED"
+
+
+def change_options(before: str, after: str) -> str:
+    """What ``OPTIONS (…)`` takes to lead from one list of options to another."""
+    old, new = (dict(split_list(option, " ")[:2] for option in split_list(options)) for options in (before, after))
+    parts = [f"DROP {name}" for name in old if name not in new]
+    parts += [
+        f"{'SET' if name in old else 'ADD'} {name} {value}" for name, value in new.items() if old.get(name) != value
+    ]
+    return ", ".join(parts)
+
+
+def _again_for_heirs(column: SchemaObject, names: set[str], sides: Sides) -> Iterator[str]:
+    """Setting a default reaches the heirs too; those that have their own get it back."""
+    if "default" not in names:
+        return
+    waiting = list(sides.after_heirs.get(column.parent or "", ()))
+    while waiting:
+        heir = waiting.pop()
+        own = sides.after.get(Kind.COLUMN, f"{heir}.{last_part(column.name)}")
+        if own is not None and own.attributes.get("default") != column.attributes.get("default"):
+            yield _set_default(own)
+        waiting += sides.after_heirs.get(heir, ())

@@ -1,0 +1,135 @@
+"""What each object of a catalog needs: what ``pg_depend`` said, and what follows from its place and its attributes."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+
+from db_migrate.catalog.comparing import SUBJECT_KINDS, subject_of
+from db_migrate.catalog.objects import (
+    RELATION_KINDS,
+    TABLE_KINDS,
+    Catalog,
+    Key,
+    Kind,
+    SchemaObject,
+    Value,
+)
+from db_migrate.catalog.sql.steps import parents_of, text, texts
+from db_migrate.catalog.tokens import last_part, mentions, split_name
+
+_MENTIONING = ("columns", "include", "expression", "predicate", "definition", "on_delete")
+_TABLE_RANKS = (*RELATION_KINDS, Kind.SEQUENCE)
+
+
+class Needs:
+    """Who needs whom within one catalog."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._relations = {o.name: o.key for o in catalog if o.kind in _TABLE_RANKS}
+        self._schemas = {o.name: o.key for o in catalog if o.kind is Kind.SCHEMA}
+        self._by_name: dict[str, list[Key]] = defaultdict(list)
+        for item in catalog:
+            if item.kind not in SUBJECT_KINDS:
+                self._by_name[item.name].append(item.key)
+        self._unique = _unique_keys(catalog)
+
+    @cached_property
+    def of(self) -> Mapping[Key, frozenset[Key]]:
+        """For each object the keys of those that it needs directly."""
+        return {item.key: frozenset(self._of(item)) - {item.key} for item in self._catalog}
+
+    @cached_property
+    def dependents(self) -> Mapping[Key, frozenset[Key]]:
+        """For each object the keys of those that need it directly."""
+        found: dict[Key, set[Key]] = defaultdict(set)
+        for key, needed in self.of.items():
+            for each in needed:
+                found[each].add(key)
+        return {key: frozenset(keys) for key, keys in found.items()}
+
+    def _of(self, item: SchemaObject) -> Iterator[Key]:
+        for key in item.needs:
+            if key in self._catalog.objects:
+                yield key
+            elif key[0] is Kind.COLUMN:
+                yield from self._relation(key[1][: -len(last_part(key[1])) - 1])
+        if item.kind in SUBJECT_KINDS:
+            yield from self._by_name.get(subject_of(item), ())
+        else:
+            yield from self._schema(item)
+        if item.parent is not None:
+            yield from self._relation(item.parent)
+            if item.kind is not Kind.COLUMN:
+                yield from self._mentioned_columns(item)
+        yield from self._from_attributes(item)
+
+    def _schema(self, item: SchemaObject) -> Iterator[Key]:
+        schema = self._schemas.get(split_name(item.name)[0])
+        if schema is not None and schema != item.key:
+            yield schema
+
+    def _relation(self, name: str) -> Iterator[Key]:
+        if name in self._relations:
+            yield self._relations[name]
+
+    def _mentioned_columns(self, item: SchemaObject) -> Iterator[Key]:
+        mentioned = [item.attributes[n] for n in _MENTIONING if n in item.attributes]
+        for column in self._catalog.children.get(item.parent or "", ()):
+            if column.kind is Kind.COLUMN and any(_mentions(value, last_part(column.name)) for value in mentioned):
+                yield column.key
+
+    def _from_attributes(self, item: SchemaObject) -> Iterator[Key]:
+        if item.kind in TABLE_KINDS:
+            for parent in parents_of(item):
+                yield from self._relation(parent)
+        elif item.kind is Kind.FOREIGN_KEY:
+            yield from self._referenced(item)
+        elif item.kind is Kind.COLUMN:
+            generated = text(item, "generated")
+            for other in self._catalog.children.get(item.parent or "", ()) if generated else ():
+                if other.kind is Kind.COLUMN and other is not item and mentions(generated, last_part(other.name)):
+                    yield other.key
+        elif (attached := item.attributes.get("attached_to")) is not None:
+            yield (Kind.INDEX, str(attached))
+
+    def _referenced(self, item: SchemaObject) -> Iterator[Key]:
+        referenced = text(item, "referenced")
+        table, _, columns = referenced[:-1].rpartition("(")
+        yield from self._relation(table)
+        names = [name.removesuffix(" PERIOD") for name in columns.split(", ")]
+        yield from ((Kind.COLUMN, f"{table}.{name}") for name in names)
+        yield from self._unique.get((table, frozenset(names)), ())
+
+
+def _mentions(value: Value, name: str) -> bool:
+    if isinstance(value, str):
+        return mentions(value, name)
+    return isinstance(value, tuple) and any(mentions(part, name) for part in value)
+
+
+def _unique_keys(catalog: Catalog) -> Mapping[tuple[str, frozenset[str]], list[Key]]:
+    """The constraints and unique indexes by table and columns: what a foreign key can refer to."""
+    found: dict[tuple[str, frozenset[str]], list[Key]] = defaultdict(list)
+    for item in catalog:
+        unique = item.kind in (Kind.PRIMARY_KEY, Kind.UNIQUE) or (
+            item.kind is Kind.INDEX and item.attributes["unique"] and item.attributes.get("predicate") is None
+        )
+        if unique:
+            columns = (name.removesuffix(" WITHOUT OVERLAPS") for name in texts(item.attributes["columns"]))
+            found[item.parent or "", frozenset(columns)].append(item.key)
+    return found
+
+
+def closure(start: Iterable[Key], edges: Mapping[Key, frozenset[Key]]) -> set[Key]:
+    """All that can be reached from some keys, themselves included."""
+    found: set[Key] = set()
+    waiting = list(start)
+    while waiting:
+        key = waiting.pop()
+        if key not in found:
+            found.add(key)
+            waiting += edges.get(key, frozenset())
+    return found

@@ -1,0 +1,144 @@
+"""Statements in an order that PostgreSQL accepts, and cut into one text for each change."""
+
+from __future__ import annotations
+
+import heapq
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from db_migrate.catalog.objects import RANK, Key
+
+
+class Verb(StrEnum):
+    """What a node of the plan does with its object."""
+
+    RENAME = "rename"
+    RELEASE = "release"
+    DROP = "drop"
+    ALTER = "alter"
+    CREATE = "create"
+    FINISH = "finish"
+    PURGE = "purge"
+
+
+Node = tuple[Verb, Key]
+_PHASES = {Verb.RENAME: 0, Verb.RELEASE: 1, Verb.DROP: 2, Verb.ALTER: 3, Verb.CREATE: 3, Verb.FINISH: 4, Verb.PURGE: 5}
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """Statements that belong together, for the change (its place in the list of changes) that they are part of."""
+
+    node: Node
+    statements: tuple[str, ...]
+    owner: int
+    note: str = ""
+
+    @property
+    def is_anchor(self) -> bool:
+        """Whether a change may stand at the place of this operation in the order of changes."""
+        return self.node[0] in (Verb.RENAME, Verb.DROP, Verb.ALTER, Verb.CREATE)
+
+
+class Graph:
+    """Operations and what has to come before what."""
+
+    def __init__(self) -> None:
+        self.operations: dict[Node, Operation] = {}
+        self._hard: dict[Node, set[Node]] = defaultdict(set)
+        self._soft: dict[Node, set[Node]] = defaultdict(set)
+
+    def add(self, operation: Operation) -> None:
+        """Add an operation; one that is there already stays."""
+        self.operations.setdefault(operation.node, operation)
+
+    def before(self, first: Node, second: Node, *, soft: bool = False) -> None:
+        """``first`` has to come before ``second``, where both exist; a soft wish gives way when it makes a circle."""
+        if first != second and first in self.operations and second in self.operations:
+            (self._soft if soft else self._hard)[second].add(first)
+
+    def owner_positions(self, first: Mapping[int, int]) -> dict[int, int]:
+        """The changes in an order that follows from that of their operations; ``first`` decides where it is free."""
+        waiting: dict[int, set[int]] = {operation.owner: set() for operation in self.operations.values()}
+        for edges in (self._hard, self._soft):
+            for node, before in edges.items():
+                owner = self.operations[node].owner
+                waiting[owner] |= {self.operations[each].owner for each in before} - {owner}
+        positions: dict[int, int] = {}
+        while waiting:
+            free = [owner for owner, before in waiting.items() if not before]
+            for owner in sorted(free, key=lambda o: first.get(o, 0)) or [min(waiting, key=lambda o: first.get(o, 0))]:
+                positions[owner] = len(positions)
+                del waiting[owner]
+            for before in waiting.values():
+                before.difference_update(positions)
+        return positions
+
+    def sorted(self, positions: Mapping[int, int]) -> list[Operation]:
+        """All operations in order; those of changes with a lower position as early as may be."""
+        waiting = {n: set(self._hard.get(n, ())) | set(self._soft.get(n, ())) for n in self.operations}
+        followers: dict[Node, list[Node]] = defaultdict(list)
+        for node, before in waiting.items():
+            for each in before:
+                followers[each].append(node)
+        ready = [(self._priority(node, positions), node) for node, before in waiting.items() if not before]
+        heapq.heapify(ready)
+        done: list[Operation] = []
+        while waiting:
+            if not ready:
+                ready = [self._freed(waiting, positions)]
+            _, node = heapq.heappop(ready)
+            if node not in waiting:
+                continue
+            del waiting[node]
+            done.append(self.operations[node])
+            for follower in followers[node]:
+                if follower in waiting:
+                    waiting[follower].discard(node)
+                    if not waiting[follower]:
+                        heapq.heappush(ready, (self._priority(follower, positions), follower))
+        return done
+
+    def _freed(self, waiting: dict[Node, set[Node]], positions: Mapping[int, int]) -> tuple[tuple[int, ...], Node]:
+        """The node of a circle to go on with: one that only soft wishes hold back, else the first."""
+        held = {node: (len(before & self._hard.get(node, set())) > 0) for node, before in waiting.items()}
+        node = min(waiting, key=lambda n: (held[n], self._priority(n, positions)))
+        waiting[node].clear()
+        return self._priority(node, positions), node
+
+    def _priority(self, node: Node, positions: Mapping[int, int]) -> tuple[int, ...]:
+        verb, (kind, _) = node
+        rank = RANK[kind]
+        downwards = verb in (Verb.DROP, Verb.RELEASE)
+        position = positions.get(self.operations[node].owner, 0)
+        return (0 if verb is Verb.RENAME else 1, position, _PHASES[verb], -rank if downwards else rank)
+
+
+def owners_in_order(operations: Sequence[Operation]) -> list[int]:
+    """The changes in the order of their last anchor, which is where each stands in the script."""
+    last = {operation.owner: place for place, operation in enumerate(operations) if operation.is_anchor}
+    return sorted(last, key=lambda owner: last[owner])
+
+
+def cut(operations: Sequence[Operation], order: Sequence[int]) -> dict[int, list[Operation]]:
+    """The operations cut into consecutive pieces, one for each change, which in ``order`` are the whole again.
+
+    What helps a change (a view out of the way before, the same view made again after) goes with that change.
+    """
+    places = {owner: place for place, owner in enumerate(order)}
+    anchors = {operation.owner: at for at, operation in enumerate(operations) if operation.is_anchor}
+    anchored = {at: places[owner] for owner, at in anchors.items()}
+    upcoming, following = len(order) - 1, []
+    for at in reversed(range(len(operations))):
+        upcoming = anchored.get(at, upcoming)
+        following.append(upcoming)
+    following.reverse()
+    pieces: dict[int, list[Operation]] = {owner: [] for owner in order}
+    current = 0
+    for at, operation in enumerate(operations):
+        behind = anchors.get(operation.owner, len(operations)) <= at
+        current = max(current, places[operation.owner] if behind else following[at])
+        pieces[order[current]].append(operation)
+    return pieces
