@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 
-_IDENTIFIER = r'(?:"(?:[^"]|"")+"|[A-Za-z_][\w$]*)'
+_IDENTIFIER = r'(?:"(?:[^"]|"")+"|[^\W\d][\w$]*)'
 _NAMED = re.compile(
-    r"\b(?:from|join|into|update|only|table|using|copy|truncate|lock|call)\s+"
+    r"\b(?:from|join|into|update|only|table|using|copy|truncate|lock|call)\s+(?:(?:only|table|lateral)\s+)*"
     rf"({_IDENTIFIER})(?:\s*\.\s*({_IDENTIFIER}))?",
     re.IGNORECASE,
 )
-_KEYWORDS = frozenset({"only", "table", "lateral", "select", "values", "where", "set", "if", "the", "a", "an"})
+_QUALIFIED = re.compile(rf"({_IDENTIFIER})(?:\.({_IDENTIFIER}))?")
+_KEYWORDS = frozenset({"select", "values", "where", "set"})
 
 Relation = tuple[str, str]
 """Schema and name, unquoted; the schema is empty where the text leaves it to the search_path."""
@@ -21,8 +22,8 @@ def mentions(text: str) -> frozenset[Relation]:
 
     It errs on the side of too many: prose with these words in it names relations too.
     """
-    found = (_relation(match[1], match[2]) for match in _NAMED.finditer(text))
-    return frozenset(relation for relation in found if relation[1] not in _KEYWORDS)
+    found = (match for match in _NAMED.finditer(text) if match[1].lower() not in _KEYWORDS)
+    return frozenset(_relation(match[1], match[2]) for match in found)
 
 
 def _relation(first: str, second: str | None) -> Relation:
@@ -38,8 +39,8 @@ def plain(identifier: str) -> str:
 
 def split(qualified: str) -> Relation:
     """``schema.name``, quoted where SQL needs it, as a relation; a function's arguments are left off."""
-    parts = [plain(part) for part in re.findall(_IDENTIFIER, qualified.split("(", 1)[0])]
-    return (".".join(parts[:-1]), parts[-1]) if parts else ("", "")
+    match = _QUALIFIED.match(qualified)
+    return _relation(match[1], match[2]) if match else ("", qualified)
 
 
 def same(one: Relation, other: Relation) -> bool:

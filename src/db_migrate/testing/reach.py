@@ -214,9 +214,9 @@ class _Walk:
         is_model = bool(tables) or (definition.table is not None and bool(definition.members))
         for member in definition.members:
             triggers = _triggers(member)
-            if not is_model or not triggers:
+            if not is_model:
                 self.todo.append((file, member.code))
-            elif triggers & self.words:
+            elif not triggers or triggers & self.words:
                 self._use_member(file, member)
             else:
                 for word in triggers:
