@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import shutil
 import socket
+import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from db_migrate.postgres.server import Server
 from db_migrate.project import events
 from db_migrate.project.child_process import Child, Link, open_child
 from db_migrate.project.loading import load_project
@@ -72,13 +75,14 @@ class Listener:
     connections: int = 0
 
 
-@pytest.fixture
-def listener(tmp_path: Path) -> Iterator[Listener]:
-    """A real listener on TCP and on a Unix socket named like PostgreSQL's."""
+@pytest.fixture(scope="session")
+def listener() -> Iterator[Listener]:
+    """A real listener on TCP and on a Unix socket named like PostgreSQL's, which nobody may ever reach."""
     with contextlib.ExitStack() as stack:
         tcp = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         port = tcp.getsockname()[1]
-        path = str(tmp_path / f".s.PGSQL.{port}")
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="dbm-test-", dir="/tmp"))
+        path = f"{folder}/.s.PGSQL.{port}"
         unix = stack.enter_context(socket.socket(socket.AF_UNIX))
         unix.bind(path)
         unix.listen()
@@ -113,19 +117,38 @@ _SETTINGS: dict[str, dict[str, Any]] = {
 }
 
 
+def _open(
+    shape: str, folder: Path, allowed: Sequence[dict[str, str]], env: dict[str, str] | None
+) -> contextlib.AbstractContextManager[Child]:
+    if not folder.exists():
+        shutil.copytree(PROJECTS / shape, folder)
+    return open_child(load_project(folder, **_SETTINGS.get(shape, {})), allowed=allowed, env=env)
+
+
 @pytest.fixture
 def open_project(tmp_path: Path) -> OpenProject:
     """Opens a child for one of the projects, from a copy of it."""
 
-    @contextlib.contextmanager
     def opener(
-        shape: str, *allowed: dict[str, str], env: dict[str, str] | None = None, **options: Any
-    ) -> Iterator[Child]:
-        folder = tmp_path / shape
-        if not folder.exists():
-            shutil.copytree(PROJECTS / shape, folder)
-        config = load_project(folder, **_SETTINGS.get(shape, {}))
-        with open_child(config, allowed=allowed, env=env, **options) as child:
-            yield child
+        shape: str, *allowed: dict[str, str], env: dict[str, str] | None = None
+    ) -> contextlib.AbstractContextManager[Child]:
+        return _open(shape, tmp_path / shape, allowed, env)
 
     return opener
+
+
+SharedChild = Callable[[str], Child]
+
+
+@pytest.fixture(scope="session")
+def shared_child(server: Server, listener: Listener, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedChild]:
+    """One child for each of the projects, used by many tests, as one process serves many jobs."""
+    folder = tmp_path_factory.mktemp("shared")
+    env = {"LISTENER_PORT": str(listener.port)}
+    with contextlib.ExitStack() as stack:
+
+        @functools.cache
+        def opener(shape: str) -> Child:
+            return stack.enter_context(_open(shape, folder / shape, [server.conninfo().as_libpq()], env))
+
+        yield opener

@@ -11,6 +11,9 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from alembic import command
+from alembic.config import Config
+from alembic.util import CommandError
 
 from db_migrate.errors import ConfigurationError
 from db_migrate.jail import namespaces
@@ -27,13 +30,13 @@ def versions(database: ConnInfo) -> set[str]:
         return {row[0] for row in connection.execute("SELECT version_num FROM alembic_version")}
 
 
-def alembic(database: ConnInfo, folder: Path, *arguments: str) -> list[str]:
-    """Run the real command; the revisions that it says it ran, in order."""
-    environment = {**os.environ, "DATABASE_URL": database.url("postgresql+psycopg"), "PYTHONDONTWRITEBYTECODE": "1"}
-    code = "import logging; logging.basicConfig(level='INFO'); from alembic.config import main; main()"
-    command = [sys.executable, "-c", code, *arguments]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True)
-    steps = re.findall(r"Running (\w+) (.*) -> (.*), \w+$", done.stderr, re.MULTILINE)
+def alembic(database: ConnInfo, caplog: pytest.LogCaptureFixture, direction: str, target: str) -> list[str]:
+    """What the real command does with the same project; the revisions that it says it ran, in order."""
+    caplog.clear()
+    with caplog.at_level("INFO", "alembic.runtime.migration"), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DATABASE_URL", database.url("postgresql+psycopg"))
+        getattr(command, direction)(Config(str(PROJECTS / "forked" / "alembic.ini")), target)
+    steps = re.findall(r"Running (\w+) (.*) -> (.*), \w+$", "\n".join(caplog.messages), re.MULTILINE)
     return [after if direction == "upgrade" else before for direction, before, after in steps]
 
 
@@ -50,15 +53,15 @@ MOVES = [
 
 
 def test_forks_merges_labels_and_dependencies_run_as_in_alembic(
-    open_project: OpenProject, database: ConnInfo, target_database: ConnInfo
+    open_project: OpenProject, database: ConnInfo, target_database: ConnInfo, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The same moves give the same sequence of revisions as the alembic command, the plan and the heads included."""
     with open_project("forked", database.as_libpq(), env={"DATABASE_URL": database.url("postgresql+psycopg")}) as child:
         for direction, target in MOVES:
             current = _current(database)
             try:
-                theirs = alembic(target_database, PROJECTS / "forked", direction, target)
-            except subprocess.CalledProcessError:
+                theirs = alembic(target_database, caplog, direction, target)
+            except CommandError:
                 with pytest.raises(ChildError):
                     child.steps(direction, target, current)
                 continue

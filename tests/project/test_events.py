@@ -9,24 +9,25 @@ from db_migrate.postgres.conninfo import ConnInfo
 from db_migrate.project import events
 from db_migrate.project.child_process import Link, QueryError
 
-from .conftest import OpenProject, Recorder
+from .conftest import Recorder, SharedChild
 from .test_shapes import tables
 
 DRIVERS = ["psycopg3", "psycopg2", "asyncpg_engine", "psycopg_async"]
 
 
 @pytest.mark.parametrize("shape", DRIVERS)
-def test_each_revision_is_one_transaction_of_its_own(shape: str, open_project: OpenProject, database: ConnInfo) -> None:
-    """With every driver: begin, the revision's statements, commit, and only then the end of the step."""
+def test_each_revision_is_one_transaction_of_its_own(shape: str, shared_child: SharedChild, database: ConnInfo) -> None:
+    """With every driver: begin, the revision's statements as the server gets them, commit, then the step's end."""
     recorder = Recorder()
-    with open_project(shape, database.as_libpq()) as child:
-        assert child.migrate("upgrade", "head", database.as_libpq(), recorder).state == "done"
+    child = shared_child(shape)
+    assert child.migrate("upgrade", "head", database.as_libpq(), recorder).state == "done"
     assert recorder.shape().endswith("<BsC><BssC>")
+    assert recorder.sql("0002")[1] == "INSERT INTO users (name) VALUES ('100%')"
 
 
 @pytest.mark.parametrize("shape", ["set_before_configure", "outer_transaction", "engine_begin"])
 def test_a_transaction_that_swallows_alembics_is_ended_after_each_revision(
-    shape: str, open_project: OpenProject, database: ConnInfo
+    shape: str, shared_child: SharedChild, database: ConnInfo
 ) -> None:
     """The first revision is committed before the second begins, and the event says that it was us."""
     recorder = Recorder()
@@ -37,8 +38,8 @@ def test_a_transaction_that_swallows_alembics_is_ended_after_each_revision(
             seen.append(tables(database))
 
     recorder.react = look
-    with open_project(shape, database.as_libpq()) as child:
-        outcome = child.migrate("upgrade", "head", database.as_libpq(), recorder)
+    child = shared_child(shape)
+    outcome = child.migrate("upgrade", "head", database.as_libpq(), recorder)
     assert outcome.state == "done", outcome.failure
     assert ["public.users" in found for found in seen] == [True, True]
     assert ["public.posts" in found for found in seen] == [False, True]
@@ -47,11 +48,11 @@ def test_a_transaction_that_swallows_alembics_is_ended_after_each_revision(
     assert {"public.users", "public.posts"} <= tables(database)
 
 
-def test_transactions_as_text_are_followed(open_project: OpenProject, database: ConnInfo) -> None:
+def test_transactions_as_text_are_followed(shared_child: SharedChild, database: ConnInfo) -> None:
     """BEGIN, COMMIT and ROLLBACK in revisions are begins and ends like any other; autocommit is told."""
     recorder = Recorder()
-    with open_project("text_transactions", database.as_libpq()) as child:
-        assert child.migrate("upgrade", "head", database.as_libpq(), recorder).state == "done"
+    child = shared_child("text_transactions")
+    assert child.migrate("upgrade", "head", database.as_libpq(), recorder).state == "done"
     statements = recorder.of(events.Statement)
     begin, alter, commit, index, begin2, *_ = [
         each for each in statements if each.revision == "0002" and not each.internal
@@ -62,23 +63,23 @@ def test_transactions_as_text_are_followed(open_project: OpenProject, database: 
     assert [each.sql for each in recorder.of(events.Committing)] == ["COMMIT"]
 
 
-def test_a_second_connection_in_autocommit_is_seen(open_project: OpenProject, database: ConnInfo) -> None:
+def test_a_second_connection_in_autocommit_is_seen(shared_child: SharedChild, database: ConnInfo) -> None:
     """Statements carry the number of their connection; the second one's are outside of any transaction."""
     recorder = Recorder()
-    with open_project("second_connection", database.as_libpq()) as child:
-        assert child.migrate("upgrade", "head", database.as_libpq(), recorder).state == "done"
+    child = shared_child("second_connection")
+    assert child.migrate("upgrade", "head", database.as_libpq(), recorder).state == "done"
     (index,) = [each for each in recorder.of(events.Statement) if "CONCURRENTLY" in each.sql]
     assert index.autocommit
     assert (index.connection, index.revision, index.line) == (2, "0003", 13)
     assert [each.connection for each in recorder.of(events.Connected)] == [1, 2]
 
 
-def test_a_statement_says_where_it_comes_from(open_project: OpenProject, database: ConnInfo) -> None:
+def test_a_statement_says_where_it_comes_from(shared_child: SharedChild, database: ConnInfo) -> None:
     """The line within the revision, the innermost line of the user's code, and whether it was Alembic itself."""
     recorder = Recorder()
-    with open_project("failing", database.as_libpq()) as child:
-        outcome = child.migrate("upgrade", "head", database.as_libpq(), recorder)
-        output = child.output()
+    child = shared_child("failing")
+    outcome = child.migrate("upgrade", "head", database.as_libpq(), recorder)
+    output = child.output()
     assert (outcome.state, outcome.revisions) == ("failed", ("0001",))
     failure = outcome.failure
     assert failure is not None
@@ -96,19 +97,9 @@ def test_a_statement_says_where_it_comes_from(open_project: OpenProject, databas
     assert recorder.shape().endswith("BssR")
 
 
-def test_a_literal_percent_sign_arrives_once(open_project: OpenProject, database: ConnInfo) -> None:
-    """What the drivers double is told as the server gets it."""
-    for shape in DRIVERS:
-        recorder = Recorder()
-        with open_project(shape, database.as_libpq()) as child:
-            assert child.migrate("upgrade", "head", database.as_libpq(), recorder).state == "done"
-            assert child.migrate("downgrade", "base", database.as_libpq()).state == "done"
-        assert "INSERT INTO users (name) VALUES ('100%')" in recorder.sql("0002")
-
-
 @pytest.mark.parametrize("shape", DRIVERS)
 def test_the_parent_asks_on_the_childs_own_connection(
-    shape: str, open_project: OpenProject, database: ConnInfo
+    shape: str, shared_child: SharedChild, database: ConnInfo
 ) -> None:
     """A query during a statement sees what is not committed, and the session's own locks and settings."""
     answers: dict[str, list[list[str | None]]] = {}
@@ -127,15 +118,15 @@ def test_the_parent_asks_on_the_childs_own_connection(
                 )
                 assert "public.posts" not in tables(database)
 
-    with open_project(shape, database.as_libpq()) as child:
-        outcome = child.migrate("upgrade", "head", database.as_libpq(), Recorder(ask))
+    child = shared_child(shape)
+    outcome = child.migrate("upgrade", "head", database.as_libpq(), Recorder(ask))
     assert outcome.state == "done", outcome.failure
     assert answers == {"pid": [["t", None]], "setting": [["1234ms"]], "posts": [["AccessExclusiveLock"]]}
 
 
 @pytest.mark.parametrize("shape", DRIVERS)
 def test_a_lock_taken_before_the_first_statement_stays(
-    shape: str, open_project: OpenProject, database: ConnInfo
+    shape: str, shared_child: SharedChild, database: ConnInfo
 ) -> None:
     """A query before a transaction's first statement begins that transaction, so that what it locks is held."""
     held: list[list[list[str | None]]] = []
@@ -151,12 +142,12 @@ def test_a_lock_taken_before_the_first_statement_stays(
                 )
             )
 
-    with open_project(shape, database.as_libpq()) as child:
-        assert child.migrate("upgrade", "head", database.as_libpq(), Recorder(lock)).state == "done"
+    child = shared_child(shape)
+    assert child.migrate("upgrade", "head", database.as_libpq(), Recorder(lock)).state == "done"
     assert held == [[["1"]]]
 
 
-def test_a_query_that_fails_is_an_error_of_the_parents(open_project: OpenProject, database: ConnInfo) -> None:
+def test_a_query_that_fails_is_an_error_of_the_parents(shared_child: SharedChild, database: ConnInfo) -> None:
     """Outside of a transaction a failed query harms nobody; the SQLSTATE is told."""
     caught: list[QueryError] = []
 
@@ -166,14 +157,14 @@ def test_a_query_that_fails_is_an_error_of_the_parents(open_project: OpenProject
                 link.query("SELECT * FROM nowhere")
             caught.append(raised.value)
 
-    with open_project("psycopg3", database.as_libpq()) as child:
-        assert child.migrate("upgrade", "head", database.as_libpq(), Recorder(ask)).state == "done"
+    child = shared_child("psycopg3")
+    assert child.migrate("upgrade", "head", database.as_libpq(), Recorder(ask)).state == "done"
     assert [each.sqlstate for each in caught] == ["42P01", "42P01"]
 
 
 @pytest.mark.parametrize("shape", [*DRIVERS, "outer_transaction", "async_in_thread"])
 def test_a_refused_statement_is_not_sent_and_nothing_after_it(
-    shape: str, open_project: OpenProject, database: ConnInfo
+    shape: str, shared_child: SharedChild, database: ConnInfo
 ) -> None:
     """An abort ends the run wherever it is, with what that revision did rolled back."""
 
@@ -182,16 +173,16 @@ def test_a_refused_statement_is_not_sent_and_nothing_after_it(
             link.abort("not in the plan")
 
     recorder = Recorder(refuse)
-    with open_project(shape, database.as_libpq()) as child:
-        outcome = child.migrate("upgrade", "head", database.as_libpq(), recorder)
-        assert (outcome.state, outcome.revisions) == ("aborted", ("0001",))
-        assert outcome.failure is not None
-        assert outcome.failure.message == "not in the plan"
-        assert tables(database) == {"public.users", "public.alembic_version"}
-        assert child.migrate("upgrade", "head", database.as_libpq()).state == "done"
+    child = shared_child(shape)
+    outcome = child.migrate("upgrade", "head", database.as_libpq(), recorder)
+    assert (outcome.state, outcome.revisions) == ("aborted", ("0001",))
+    assert outcome.failure is not None
+    assert outcome.failure.message == "not in the plan"
+    assert tables(database) == {"public.users", "public.alembic_version"}
+    assert child.migrate("upgrade", "head", database.as_libpq()).state == "done"
 
 
-def test_user_code_cannot_swallow_a_refusal(open_project: OpenProject, database: ConnInfo) -> None:
+def test_user_code_cannot_swallow_a_refusal(shared_child: SharedChild, database: ConnInfo) -> None:
     """``except Exception`` around a refused statement does not go on to the next one."""
 
     def refuse(event: events.Event, link: Link) -> None:
@@ -199,27 +190,27 @@ def test_user_code_cannot_swallow_a_refusal(open_project: OpenProject, database:
             link.abort("no")
 
     recorder = Recorder(refuse)
-    with open_project("failing", database.as_libpq()) as child:
-        child.migrate("upgrade", "0001", database.as_libpq())
-        with psycopg.connect(database.dsn()) as connection:
-            connection.execute("UPDATE alembic_version SET version_num = '0002'")
-        assert child.migrate("downgrade", "0001", database.as_libpq(), recorder).state == "aborted"
+    child = shared_child("failing")
+    child.migrate("upgrade", "0001", database.as_libpq())
+    with psycopg.connect(database.dsn()) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '0002'")
+    assert child.migrate("downgrade", "0001", database.as_libpq(), recorder).state == "aborted"
     assert recorder.sql("0002") == ["DROP TABLE users"]
 
 
-def test_a_refused_commit_leaves_the_revision_undone(open_project: OpenProject, database: ConnInfo) -> None:
+def test_a_refused_commit_leaves_the_revision_undone(shared_child: SharedChild, database: ConnInfo) -> None:
     """The parent has the last word before every commit."""
 
     def refuse(event: events.Event, link: Link) -> None:
         if isinstance(event, events.Committing) and event.revision == "0002":
             link.abort("locks that the plan does not name")
 
-    with open_project("psycopg3", database.as_libpq()) as child:
-        assert child.migrate("upgrade", "head", database.as_libpq(), Recorder(refuse)).state == "aborted"
+    child = shared_child("psycopg3")
+    assert child.migrate("upgrade", "head", database.as_libpq(), Recorder(refuse)).state == "aborted"
     assert "public.posts" not in tables(database)
 
 
-def test_a_run_can_be_stopped_between_steps(open_project: OpenProject, database: ConnInfo) -> None:
+def test_a_run_can_be_stopped_between_steps(shared_child: SharedChild, database: ConnInfo) -> None:
     """Stopped after a step, before one, or by number; each time at a whole revision."""
 
     def stop(event: events.Event, link: Link) -> None:
@@ -230,18 +221,18 @@ def test_a_run_can_be_stopped_between_steps(open_project: OpenProject, database:
         if isinstance(event, events.StepBegin):
             link.stop()
 
-    with open_project("psycopg3", database.as_libpq()) as child:
-        stopped = child.migrate("upgrade", "head", database.as_libpq(), Recorder(not_even_begin))
-        assert (stopped.state, stopped.revisions) == ("stopped", ())
-        stopped = child.migrate("upgrade", "head", database.as_libpq(), Recorder(stop))
-        assert (stopped.state, stopped.revisions) == ("stopped", ("0001",))
-        assert child.migrate("upgrade", "+1", database.as_libpq()).revisions == ("0002",)
-        assert child.migrate("upgrade", "head", database.as_libpq()).revisions == ()
-        assert child.migrate("downgrade", "base", database.as_libpq(), steps=1).revisions == ("0002",)
+    child = shared_child("psycopg3")
+    stopped = child.migrate("upgrade", "head", database.as_libpq(), Recorder(not_even_begin))
+    assert (stopped.state, stopped.revisions) == ("stopped", ())
+    stopped = child.migrate("upgrade", "head", database.as_libpq(), Recorder(stop))
+    assert (stopped.state, stopped.revisions) == ("stopped", ("0001",))
+    assert child.migrate("upgrade", "+1", database.as_libpq()).revisions == ("0002",)
+    assert child.migrate("upgrade", "head", database.as_libpq()).revisions == ()
+    assert child.migrate("downgrade", "base", database.as_libpq(), steps=1).revisions == ("0002",)
 
 
 @pytest.mark.parametrize("shape", DRIVERS)
-def test_notices_are_told(shape: str, open_project: OpenProject, database: ConnInfo) -> None:
+def test_notices_are_told(shape: str, shared_child: SharedChild, database: ConnInfo) -> None:
     """A notice of the server arrives before the statement that caused it is done."""
 
     def chatty(event: events.Event, link: Link) -> None:
@@ -249,19 +240,19 @@ def test_notices_are_told(shape: str, open_project: OpenProject, database: ConnI
             link.query("SET client_min_messages = debug1")
 
     recorder = Recorder(chatty)
-    with open_project(shape, database.as_libpq()) as child:
-        assert child.migrate("upgrade", "head", database.as_libpq(), recorder).state == "done"
+    child = shared_child(shape)
+    assert child.migrate("upgrade", "head", database.as_libpq(), recorder).state == "done"
     said = [each for each in recorder.of(events.Notice) if "users_pkey" in each.message]
     assert {each.severity for each in said} == {"DEBUG"}
     rest = recorder.events[recorder.events.index(said[-1]) + 1 :]
     assert isinstance(next(each for each in rest if not isinstance(each, events.Notice)), events.StatementDone)
 
 
-def test_parameters_are_told_as_text_and_as_literals(open_project: OpenProject, database: ConnInfo) -> None:
+def test_parameters_are_told_as_text_and_as_literals(shared_child: SharedChild, database: ConnInfo) -> None:
     """A statement with parameters is told as sent, and as psql could run it."""
     recorder = Recorder()
-    with open_project("psycopg3", database.as_libpq()) as child:
-        child.migrate("upgrade", "head", database.as_libpq(), recorder)
+    child = shared_child("psycopg3")
+    child.migrate("upgrade", "head", database.as_libpq(), recorder)
     checks = [each for each in recorder.of(events.Statement) if each.parameters]
     assert checks
     with psycopg.connect(database.dsn()) as connection:

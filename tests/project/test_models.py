@@ -8,16 +8,16 @@ from db_migrate.postgres.conninfo import ConnInfo
 from db_migrate.project import events
 from db_migrate.project.jobs import Candidate, Relationship
 
-from .conftest import OpenProject, Recorder
+from .conftest import Recorder, SharedChild
 from .test_shapes import tables
 
 
-def test_models_are_created_with_all_that_belongs_to_them(open_project: OpenProject, database: ConnInfo) -> None:
+def test_models_are_created_with_all_that_belongs_to_them(shared_child: SharedChild, database: ConnInfo) -> None:
     """Every metadata, missing schemas, types, sequences and DDL events; nothing is migrated, no version table made."""
     recorder = Recorder()
-    with open_project("rich_models", database.as_libpq()) as child:
-        facts = child.models(database.as_libpq(), True, handler=recorder).facts
-        again = child.models(database.as_libpq(), False).facts
+    child = shared_child("rich_models")
+    facts = child.models(database.as_libpq(), True, handler=recorder).facts
+    again = child.models(database.as_libpq(), False).facts
     assert tables(database) == {"family.parents", "public.children", "other.things"}
     assert facts.tables == again.tables == ("family.parents", "public.children", "other.things")
     assert facts.schemas == ("family", "other", "public")
@@ -37,10 +37,10 @@ def test_models_are_created_with_all_that_belongs_to_them(open_project: OpenProj
     assert recorder.of(events.StepBegin) == []
 
 
-def test_what_the_orm_believes_about_foreign_keys_is_told(open_project: OpenProject, database: ConnInfo) -> None:
+def test_what_the_orm_believes_about_foreign_keys_is_told(shared_child: SharedChild, database: ConnInfo) -> None:
     """Both sides of a relationship, with its columns, cascades and what it leaves to the database."""
-    with open_project("rich_models", database.as_libpq()) as child:
-        facts = child.models(database.as_libpq(), False).facts
+    child = shared_child("rich_models")
+    facts = child.models(database.as_libpq(), False).facts
     found = {each.name: each for each in facts.relationships}
     assert found["Parent.children"] == Relationship(
         name="Parent.children",
@@ -62,7 +62,7 @@ def test_what_the_orm_believes_about_foreign_keys_is_told(open_project: OpenProj
     assert all(each.file and each.file.endswith("app_rich_models.py") for each in facts.mapped)
 
 
-def test_alembics_filters_are_asked_as_autogenerate_asks_them(open_project: OpenProject, database: ConnInfo) -> None:
+def test_alembics_filters_are_asked_as_autogenerate_asks_them(shared_child: SharedChild, database: ConnInfo) -> None:
     """Names with their parents' names, then objects with their tables and counterparts in the models."""
 
     def table(schema: str, name: str, *columns: str) -> Candidate:
@@ -87,21 +87,21 @@ def test_alembics_filters_are_asked_as_autogenerate_asks_them(open_project: Open
         part("unique_constraint", "u", "id"): True,
         part("foreign_key_constraint", "f", "id"): True,
     }
-    with open_project("rich_models", database.as_libpq()) as child:
-        outcome = child.models(database.as_libpq(), False, list(expected))
+    child = shared_child("rich_models")
+    outcome = child.models(database.as_libpq(), False, list(expected))
     assert outcome.included == expected
 
 
-def test_a_project_without_metadata_says_so(open_project: OpenProject, database: ConnInfo) -> None:
+def test_a_project_without_metadata_says_so(shared_child: SharedChild, database: ConnInfo) -> None:
     """An env.py that gives Alembic no models is not an error, and not an empty set of models either."""
-    with open_project("text_transactions", database.as_libpq()) as child:
-        assert child.models(database.as_libpq(), True).facts.has_metadata
-    with open_project("no_metadata", database.as_libpq()) as child:
-        assert not child.models(database.as_libpq(), True).facts.has_metadata
+    child = shared_child("text_transactions")
+    assert child.models(database.as_libpq(), True).facts.has_metadata
+    child = shared_child("no_metadata")
+    assert not child.models(database.as_libpq(), True).facts.has_metadata
 
 
-def test_a_loop_over_schemas_looks_at_the_models_once_for_each(open_project: OpenProject, database: ConnInfo) -> None:
+def test_a_loop_over_schemas_looks_at_the_models_once_for_each(shared_child: SharedChild, database: ConnInfo) -> None:
     """Each context has its own version table; the union is told."""
-    with open_project("schema_loop", database.as_libpq()) as child:
-        facts = child.models(database.as_libpq(), False).facts
+    child = shared_child("schema_loop")
+    facts = child.models(database.as_libpq(), False).facts
     assert facts.version_tables == ("north.alembic_version", "south.alembic_version")

@@ -9,7 +9,7 @@ from db_migrate.postgres.conninfo import ConnInfo
 from db_migrate.project import events
 from db_migrate.project.child_process import LearnedTarget
 
-from .conftest import Listener, OpenProject, Recorder
+from .conftest import Listener, OpenProject, Recorder, SharedChild
 
 SHAPES = {
     "psycopg3": "postgresql+psycopg",
@@ -44,26 +44,26 @@ def tables(database: ConnInfo) -> set[str]:
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_a_project_goes_up_and_down_on_the_database_that_we_choose(
-    shape: str, open_project: OpenProject, database: ConnInfo, listener: Listener
+    shape: str, shared_child: SharedChild, database: ConnInfo, listener: Listener
 ) -> None:
     """Whatever env.py is like, its target is learnt and its revisions run where we say, each committed alone."""
     recorder = Recorder()
     scratch = database.as_libpq()
-    with open_project(shape, scratch, env={"LISTENER_PORT": str(listener.port)}) as child:
-        assert child.jail == "seccomp"
-        (target,) = child.learn()
-        assert target.drivername == SHAPES[shape]
-        up = child.migrate("upgrade", "head", scratch, recorder)
-        assert up.failure is None, (up.failure, child.output())
-        assert up.state == "done"
-        assert up.revisions[:2] == ("0001", "0002")
-        assert "public.users" in tables(database) or "wanted.users" in tables(database)
-        down = child.migrate("downgrade", "base", scratch)
-        assert down.failure is None, (down.failure, child.output())
-        assert down.revisions == tuple(reversed(up.revisions))
-        assert not {name for name in tables(database) if not name.endswith("_version")}
-        facts = child.models(scratch, create=False).facts
-        assert facts.version_tables
+    child = shared_child(shape)
+    assert child.jail == "seccomp"
+    (target,) = child.learn()
+    assert target.drivername == SHAPES[shape]
+    up = child.migrate("upgrade", "head", scratch, recorder)
+    assert up.failure is None, (up.failure, child.output())
+    assert up.state == "done"
+    assert up.revisions[:2] == ("0001", "0002")
+    assert "public.users" in tables(database) or "wanted.users" in tables(database)
+    down = child.migrate("downgrade", "base", scratch)
+    assert down.failure is None, (down.failure, child.output())
+    assert down.revisions == tuple(reversed(up.revisions))
+    assert not {name for name in tables(database) if not name.endswith("_version")}
+    facts = child.models(scratch, create=False).facts
+    assert facts.version_tables
     assert listener.connections == 0
     assert all(begin.connection is not None for begin in recorder.of(events.StepBegin))
 
@@ -80,11 +80,10 @@ def test_a_project_goes_up_and_down_on_the_database_that_we_choose(
     ],
 )
 def test_the_target_is_what_the_driver_would_be_given(
-    shape: str, host: str | None, user: str, open_project: OpenProject, listener: Listener
+    shape: str, host: str | None, user: str, shared_child: SharedChild, listener: Listener
 ) -> None:
     """Listeners, creators and the environment have had their say before the parameters are told."""
-    with open_project(shape, env={"LISTENER_PORT": str(listener.port)}) as child:
-        (target,) = child.learn()
+    (target,) = shared_child(shape).learn()
     assert target.parameters.get("host") == host
     assert target.parameters["user"] == user
     if shape == "environment":
@@ -93,30 +92,25 @@ def test_the_target_is_what_the_driver_would_be_given(
     assert listener.connections == 0
 
 
-def test_a_percent_sign_survives_the_ini_file_and_the_url(open_project: OpenProject) -> None:
+def test_a_percent_sign_survives_the_ini_file_and_the_url(shared_child: SharedChild) -> None:
     """``%%25`` in the file is ``%`` in the password, and ``-x`` reaches env.py."""
-    with open_project("offline_raises") as child:
-        (target,) = child.learn()
+    (target,) = shared_child("offline_raises").learn()
     assert target.parameters["password"] == "p@ss%word"
     assert "p@ss" not in repr(target)
 
 
-def test_search_path_given_as_a_connection_option_is_kept(
-    open_project: OpenProject, database: ConnInfo, listener: Listener
-) -> None:
+def test_search_path_given_as_a_connection_option_is_kept(shared_child: SharedChild, database: ConnInfo) -> None:
     """What does not say whom to talk to stays: with ``-c search_path`` the tables land where the project wants them."""
     with psycopg.connect(database.dsn()) as connection:
         connection.execute("CREATE SCHEMA wanted")
-    with open_project("own_listener", database.as_libpq(), env={"LISTENER_PORT": str(listener.port)}) as child:
-        assert child.migrate("upgrade", "head", database.as_libpq()).state == "done"
+    assert shared_child("own_listener").migrate("upgrade", "head", database.as_libpq()).state == "done"
     assert {"wanted.users", "wanted.posts", "wanted.alembic_version"} == tables(database)
 
 
-def test_a_loop_over_schemas_is_followed(open_project: OpenProject, database: ConnInfo) -> None:
+def test_a_loop_over_schemas_is_followed(shared_child: SharedChild, database: ConnInfo) -> None:
     """Each schema is a context of its own, with its own version table and the same revisions."""
     recorder = Recorder()
-    with open_project("schema_loop", database.as_libpq()) as child:
-        outcome = child.migrate("upgrade", "head", database.as_libpq(), recorder)
+    outcome = shared_child("schema_loop").migrate("upgrade", "head", database.as_libpq(), recorder)
     assert outcome.revisions == ("0001", "0002", "0001", "0002")
     configured = recorder.of(events.Configure)
     assert [(each.index, each.version_table_schema) for each in configured] == [(0, "north"), (1, "south")]
