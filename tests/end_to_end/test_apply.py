@@ -137,7 +137,7 @@ def test_of_two_applies_at_once_one_works_and_the_other_finds_nothing_to_do(
     """With CREATE INDEX CONCURRENTLY in the revision nobody deadlocks, and the index is valid."""
     project.revision("r1", ACCOUNTS, "op.drop_table('accounts')")
     assert project.alembic("upgrade", "head").code == 0
-    project.sql("INSERT INTO accounts (id) SELECT generate_series(1, 50000)")
+    project.sql("INSERT INTO accounts (note) SELECT n::text FROM generate_series(1, 50000) AS n")
     concurrently = """
         with op.get_context().autocommit_block():
             op.create_index('ix_kind', 'accounts', ['kind'], postgresql_concurrently=True)
