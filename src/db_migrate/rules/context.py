@@ -204,11 +204,9 @@ def walk(trace: Trace, *, per_revision: bool) -> Iterator[Place]:
 def _after(known: Known, effects: Effects) -> Known:
     created = set(known.created) | set(effects.created)
     origins = dict(known.origins)
-    stayed = {c.object for c in effects.changes if c.action is Action.DROPPED} - set(effects.dropped)
     for change in effects.changes:
         if change.action is Action.CREATED and (change.kind in RELATION_KINDS or change.kind is Kind.COLUMN):
-            if change.object not in stayed:  # else it is of another kind now: attached, or detached
-                created.add(change.object)
+            created.add(change.object)
         elif change.action is Action.RENAMED and change.from_object is not None:
             _follow(change, created, origins)
     if any(c.action is Action.RENAMED and c.kind in RELATION_KINDS for c in effects.changes):

@@ -9,7 +9,7 @@ from db_migrate.catalog.objects import CONSTRAINT_KINDS, Kind
 from db_migrate.rules import advice, grammar
 from db_migrate.rules.context import Context, Hit, Place
 from db_migrate.rules.finding import Severity
-from db_migrate.rules.matching import TABLES, changed, replaced, subject
+from db_migrate.rules.matching import TABLES, changed, subject
 from db_migrate.rules.names import last, owner_of, tail
 from db_migrate.rules.registry import About, Section, rule
 from db_migrate.trace.effects import Direction, TracedStatement
@@ -19,8 +19,7 @@ def dropped_tables(place: Place) -> tuple[str, ...]:
     """The tables that the statement dropped and that this run had not made itself, in order."""
     named = [c.object for kind in TABLES for c in place.changes(kind, Action.DROPPED)]
     named += [name for name in place.effects.dropped if any(place.revision.before.get(k, name) for k in TABLES)]
-    stays = replaced(place)
-    return tuple(name for name in dict.fromkeys(named) if not _made_here(place, name) and name not in stays)
+    return tuple(name for name in dict.fromkeys(named) if not _made_here(place, name))
 
 
 def dropped_columns(place: Place) -> tuple[str, ...]:

@@ -40,9 +40,9 @@ CREATE TABLE invoices (
     order_id bigint,
     year integer NOT NULL,
     amount numeric(10, 2),
-    paid boolean,
-    CONSTRAINT invoices_amount_check CHECK (amount >= 0) NOT VALID
+    paid boolean
 );
+ALTER TABLE invoices ADD CONSTRAINT invoices_amount_check CHECK (amount >= 0) NOT VALID;
 CREATE UNIQUE INDEX uq_invoices_number ON invoices (number);
 CREATE TABLE places (spot point, facts jsonb);
 CREATE TABLE audit (id bigint, happened_at timestamptz, actor_id bigint, detail text);

@@ -268,3 +268,67 @@ def analyzes(sql: str, relation: str) -> bool:
         if not names or relation in names:
             return True
     return False
+
+
+def extensions(sql: str) -> Iterator[tuple[str, str]]:
+    """The extensions that the text creates, each with the version that it asks for (empty for none)."""
+    for node in nodes(sql, "CreateExtensionStmt"):
+        versions = [o.def_elem.arg.string.sval for o in node.options if o.def_elem.defname == "new_version"]
+        yield node.extname, versions[0] if versions else ""
+
+
+def calls(sql: str) -> Iterator[tuple[str, str]]:
+    """The functions that the text calls, each with its first argument where that is a constant."""
+    for call in nodes(sql, "FuncCall"):
+        first = call.args[0] if len(call.args) else None
+        is_constant = first is not None and first.WhichOneof("node") == "a_const"
+        yield call.funcname[-1].string.sval, _constant(first) if is_constant else ""
+
+
+def written_names(sql: str) -> frozenset[str]:
+    """The names that the text gives to what it makes, before PostgreSQL cuts them: quoted and plain identifiers."""
+    return frozenset(match[1] or match[2] for match in _IDENTIFIER.finditer(_LITERAL.sub("''", sql)))
+
+
+_IDENTIFIER = re.compile(r'"([^"]+)"|([A-Za-z_][A-Za-z0-9_$]*)')
+_LITERAL = re.compile(r"'(?:[^']|'')*'")
+
+
+def assigned_columns(sql: str) -> Iterator[tuple[str, ...]]:
+    """The columns that each UPDATE and INSERT of the text sets."""
+    for node in nodes(sql, "UpdateStmt"):
+        yield tuple(target.res_target.name for target in node.target_list)
+    for node in nodes(sql, "InsertStmt"):
+        yield tuple(target.res_target.name for target in node.cols)
+
+
+def unqualified_relations(sql: str) -> tuple[str, ...]:
+    """Relations that the text names without a schema; names of WITH queries are none."""
+    queries = {node.ctename for node in nodes(sql, "CommonTableExpr")}
+    found = [n.relname for n in nodes(sql, "RangeVar") if not n.schemaname and n.relname not in queries]
+    for node in nodes(sql, "CommentStmt"):
+        if node.object.WhichOneof("node") == "list" and len(node.object.list.items) == 1:
+            found.append(node.object.list.items[0].string.sval)
+    for node in nodes(sql, "DropStmt"):
+        for each in node.objects:
+            if each.WhichOneof("node") == "list" and len(each.list.items) == 1:
+                found.append(each.list.items[0].string.sval)
+    return tuple(dict.fromkeys(found))
+
+
+_NAMED_CONSTRAINTS = {6: "CHECK", 7: "PRIMARY KEY", 8: "UNIQUE", 9: "EXCLUDE", 10: "FOREIGN KEY"}
+
+
+def unnamed_constraints(sql: str) -> Iterator[str]:
+    """The constraints that the text leaves without a name."""
+    for node in nodes(sql, "Constraint"):
+        if node.contype in _NAMED_CONSTRAINTS and not node.conname:
+            yield _NAMED_CONSTRAINTS[node.contype]
+
+
+def is_fragile(sql: str) -> bool:
+    """Whether the text creates or drops something and fails when that was done already."""
+    for kind in ("CreateStmt", "IndexStmt", "CreateSeqStmt", "CreateSchemaStmt", "CreateExtensionStmt"):
+        if any(not node.if_not_exists for node in nodes(sql, kind)):
+            return True
+    return any(not node.missing_ok for node in nodes(sql, "DropStmt"))

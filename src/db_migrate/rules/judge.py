@@ -29,7 +29,14 @@ FAMILIES = (
     "transactions",
     "timeouts",
     "transaction_text",
+    "enums",
+    "views",
+    "partitions",
+    "storage",
+    "security",
+    "policies",
     "process",
+    "suppressions",
     "data",
 )
 

@@ -62,10 +62,3 @@ def subject(context: Context, place: Place) -> str:
 def column_and_table(column: str) -> str:
     """``users.email`` for prose."""
     return f"{last(owner_of(column))}.{last(column)}"
-
-
-def replaced(place: Place) -> frozenset[str]:
-    """Relations that are of another kind after the statement: a table that became a partition, or the other way."""
-    gone = {c.object for kind in TABLES for c in place.changes(kind, Action.DROPPED)}
-    come = {c.object for kind in TABLES for c in place.changes(kind, Action.CREATED)}
-    return frozenset(gone & come - set(place.effects.dropped))

@@ -1,14 +1,18 @@
-"""Section J: the way back, and the rot of suppressions."""
+"""Section J: the way back, the shape of the history, and what a revision imports."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
+from db_migrate.catalog.diff import diff
+from db_migrate.catalog.objects import Kind
 from db_migrate.rules.context import Context, Hit
 from db_migrate.rules.finding import Severity
 from db_migrate.rules.registry import About, Section, rule
-from db_migrate.rules.source import is_empty, refuses
-from db_migrate.trace.effects import Direction, TracedRevision
+from db_migrate.rules.source import called_name, imported_modules, is_empty, refuses
+from db_migrate.trace.effects import Direction, LockMode, TracedRevision
 
 
 @rule(
@@ -66,74 +70,137 @@ def _skeleton(revision: TracedRevision) -> str:
     return "def downgrade() -> None:\n" + "\n".join(lines)
 
 
-def _never(_context: Context) -> Iterator[Hit]:
-    """Intents are compared with all findings at once, after the rules: see ``judge``."""
-    return iter(())
-
-
-rule(
-    "unused-or-unknown-suppression",
+@rule(
+    "multiple-heads",
     Section.PROCESS,
     About(
-        catches="an intent for a rule or an object that does not exist",
-        effect="none",
-        why="an allowance that names nothing protects nothing, and hides that what it was meant for is not allowed",
-        instead="remove it, or correct the name",
-        bad="""
-db_migrate_allow = {"drop-colunm:public.users.legacy_email": "unread since 4.2"}
-
-
-def upgrade() -> None:
-    op.alter_column("users", "legacy_email", comment="unread since 4.2")
-
-
-def downgrade() -> None:
-    op.alter_column("users", "legacy_email", comment=None)
-""",
-        good="""
-db_migrate_allow = {"drop-column:public.users.legacy_email": "unread since 4.2"}
-
-
-def upgrade() -> None:
-    op.drop_column("users", "legacy_email")
-
-
-def downgrade() -> None:
-    op.add_column("users", sa.Column("legacy_email", sa.Text()))
-""",
+        catches="the run ends in several heads",
+        effect="Alembic refuses ``upgrade head``; branches run in an order that nobody chose",
+        why="two revisions that were written side by side may each rely on being the last",
+        instead="a merge revision: alembic merge heads",
+        bad="",
+        good='op.add_column("users", sa.Column("phone", sa.Text()))',
     ),
-)(_never)
+)
+def multiple_heads(context: Context) -> Iterator[Hit]:
+    """Of the revisions of this run, those that no other one follows."""
+    if not context.upgrading:
+        return
+    followed = {parent for each in context.trace.revisions for parent in each.down_revision}
+    heads = [each for each in context.trace.revisions if each.revision not in followed]
+    if len(heads) > 1:
+        names = ", ".join(each.revision for each in heads)
+        yield Hit(heads[-1], heads[-1].revision, f"the run ends in {len(heads)} heads: {names}", "alembic merge heads")
 
-rule(
-    "intent-stale",
-    Section.DATA,
+
+@rule(
+    "raw-sql-unchecked",
+    Section.PROCESS,
+    About(
+        catches="the schema changed by something that was not seen as a statement",
+        effect="a driver's own cursor, or another connection, changed what the revision is said to change",
+        why="apply can only check such a revision afterwards, not statement by statement",
+        instead="op.execute(), or the connection of op.get_bind()",
+        bad="""
+raw = op.get_bind().connection.cursor()
+raw.execute("ALTER TABLE users ADD COLUMN phone text")
+""",
+        good='op.add_column("users", sa.Column("phone", sa.Text()))',
+    ),
+)
+def raw_sql_unchecked(context: Context) -> Iterator[Hit]:
+    """Changes between the revision's catalogs, and locks that it holds, which none of its statements accounts for."""
+    for revision in context.trace.revisions:
+        seen = {name for s in revision.statements for c in s.effects.changes for name in (c.object, c.parent)}
+        seen |= {name for s in revision.statements for name in (*s.effects.created, *s.effects.dropped)}
+        for change in diff(revision.before, revision.after):
+            own = change.kind not in (Kind.COMMENT, Kind.OWNER, Kind.GRANT)
+            if own and change.object not in seen and change.parent not in seen:
+                message = f"{change.kind} {change.object} was {change.action} behind SQLAlchemy's back"
+                yield Hit(revision, change.object, message)
+                break
+        else:
+            yield from _unexplained_locks(revision)
+
+
+def _unexplained_locks(revision: TracedRevision) -> Iterator[Hit]:
+    taken: dict[int, set[str]] = {}
+    for statement in revision.statements:
+        known = taken.setdefault(statement.transaction, set())
+        known |= {lock.relation for lock in statement.effects.locks}
+        for lock in statement.effects.held:
+            if lock.mode is LockMode.ACCESS_EXCLUSIVE and lock.relation not in known:
+                yield Hit(revision, lock.relation, f"{lock.relation} was locked behind SQLAlchemy's back")
+                return
+
+
+@rule(
+    "batch-alter-table",
+    Section.PROCESS,
     About(
         severity=Severity.NOTE,
-        catches="an intent that no longer allows anything",
-        effect="none",
-        why="the next revision of that object would be allowed by a sentence that was written for another",
-        instead="remove it",
+        catches="op.batch_alter_table()",
+        effect="on PostgreSQL the same ALTER TABLE statements; with recreate='always' a copy of the whole table",
+        why="it is for SQLite; it hides what happens, and a copy loses what SQLAlchemy does not know",
+        instead="the operations themselves",
+        source=True,
         bad="""
-db_migrate_allow = {"drop-column:public.users.legacy_email": "unread since 4.2"}
-
-
-def upgrade() -> None:
-    op.add_column("users", sa.Column("plan", sa.Text()))
-
-
-def downgrade() -> None:
-    op.drop_column("users", "plan")
+with op.batch_alter_table("users") as batch_op:
+    batch_op.add_column(sa.Column("phone", sa.Text()))
 """,
+        good='op.add_column("users", sa.Column("phone", sa.Text()))',
+    ),
+)
+def batch_alter_table(context: Context) -> Iterator[Hit]:
+    """By the file."""
+    for revision in context.trace.revisions:
+        source = context.source(revision)
+        for call in source.calls() if source is not None else ():
+            if called_name(call).endswith("batch_alter_table"):
+                message = "uses batch_alter_table, which PostgreSQL does not need"
+                yield Hit(revision, revision.revision, message, line=call.lineno)
+                break
+
+
+@rule(
+    "dml-orm-in-migration",
+    Section.TRANSACTION,
+    About(
+        catches="a revision imports modules of the application",
+        effect="it runs with today's models, whatever they were when it was written",
+        why="it breaks, or does something else, as soon as the models move on",
+        instead="sa.table() and sa.column() with just what the revision needs",
+        source=True,
+        bad="",
         good="""
-db_migrate_allow = {"drop-column:public.users.legacy_email": "unread since 4.2"}
-
-
-def upgrade() -> None:
-    op.drop_column("users", "legacy_email")
-
-
-def downgrade() -> None:
-    op.add_column("users", sa.Column("legacy_email", sa.Text()))
+users = sa.table("users", sa.column("id"), sa.column("nickname"))
+op.execute(users.update().where(users.c.id == 1).values(nickname="x"))
 """,
     ),
-)(_never)
+)
+def dml_orm_in_migration(context: Context) -> Iterator[Hit]:
+    """Modules that lie in the project itself, found beside or above the revision's folder."""
+    for revision in context.trace.revisions:
+        source = context.source(revision)
+        for module, line in imported_modules(source) if source is not None else ():
+            if _is_of_the_project(module, Path(revision.file)):
+                message = f"imports {module} of the application"
+                yield Hit(revision, revision.revision, message, 'sa.table("...", sa.column("..."))', line=line)
+                break
+
+
+_LEVELS = 5
+"""How far above the revision's folder the project's own modules are looked for."""
+
+
+def _is_of_the_project(module: str, file: Path) -> bool:
+    if module.startswith("."):
+        return True
+    top = module.partition(".")[0]
+    if top in sys.stdlib_module_names or top in ("alembic", "sqlalchemy", "__future__"):
+        return False
+    for folder in list(file.resolve().parents)[:_LEVELS]:
+        for root in (folder, folder / "src"):
+            if (root / top / "__init__.py").is_file() or (root / f"{top}.py").is_file():
+                return "site-packages" not in root.parts
+    return False

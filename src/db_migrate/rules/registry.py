@@ -38,10 +38,11 @@ class Rule:
     ``catches`` is the condition, ``effect`` what PostgreSQL does, ``why`` what that means for a running system and
     ``instead`` the way around it. ``bad`` and ``good`` are bodies of ``upgrade()`` over the schema of ``examples``
     (whole revisions when they define ``upgrade`` themselves). ``versions`` says where it holds; ``since`` and ``until``
-    are the oldest and the newest major that can run the examples. ``general`` names the rule of which this one is a
-    case: an intent for that allows this too. ``source`` marks the rules that read the revision's text and not only
-    its effects, ``needs_facts`` those that are silent without a target. ``severity`` is the usual one; a check may
-    say another for a case.
+    are the oldest and the newest major that can run the examples, ``runner`` is what they are judged for, ``prepared``
+    what a superuser has done before. ``general`` names the rule of which this one is a case: an intent for that
+    allows this too. ``source`` marks the rules that read the revision's text and not only its effects,
+    ``needs_facts`` those that are silent without a target. ``severity`` is the usual one; a check may say another
+    for a case.
     """
 
     id: str
@@ -57,6 +58,8 @@ class Rule:
     versions: str = "all"
     since: int = 0
     until: int = 99
+    runner: str = "db-migrate"
+    prepared: str = ""
     general: str = ""
     source: bool = False
     needs_facts: bool = False
@@ -77,6 +80,8 @@ class About:
     versions: str = "all"
     since: int = 0
     until: int = 99
+    runner: str = "db-migrate"
+    prepared: str = ""
     general: str = ""
     source: bool = False
     needs_facts: bool = False
@@ -108,6 +113,8 @@ def rule(id: str, section: Section, about: About) -> Callable[[Check], Check]:
             versions=about.versions,
             since=about.since,
             until=about.until,
+            runner=about.runner,
+            prepared=about.prepared,
             general=about.general,
             source=about.source,
             needs_facts=about.needs_facts,

@@ -233,10 +233,8 @@ def _is_dependency(error: StatementError) -> bool:
     if error.sqlstate == "2BP01":
         return "other objects depend on it" in error.message
     users = ("view or rule", "trigger definition", "generated column", "policy definition", "publication WHERE")
-    return (
-        (error.sqlstate == "0A000"
-        and any(f"used by a {user}" in error.message for user in users))
-        or any(f"used in a {user}" in error.message for user in users)
+    return (error.sqlstate == "0A000" and any(f"used by a {user}" in error.message for user in users)) or any(
+        f"used in a {user}" in error.message for user in users
     )
 
 

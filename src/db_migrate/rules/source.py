@@ -90,3 +90,29 @@ def read_source(path: str) -> Source | None:
     if file.suffix != ".py" or not file.is_file():
         return None
     return _parse(path, file.stat().st_mtime_ns)
+
+
+def built_strings(source: Source) -> Iterator[int]:
+    """The lines of ``execute()`` and ``text()`` calls whose first argument is put together from parts."""
+    for call in source.calls():
+        sends = called_name(call).rpartition(".")[2] in ("execute", "text", "exec_driver_sql")
+        if sends and call.args and _is_built(call.args[0]):
+            yield call.lineno
+
+
+def _is_built(node: ast.expr) -> bool:
+    if isinstance(node, ast.JoinedStr):
+        return any(isinstance(part, ast.FormattedValue) for part in node.values)
+    if isinstance(node, ast.BinOp):
+        return isinstance(node.op, ast.Add | ast.Mod)
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "format"
+
+
+def imported_modules(source: Source) -> Iterator[tuple[str, int]]:
+    """The modules that the file imports anywhere, with their lines; relative ones begin with a dot."""
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name, node.lineno
+        elif isinstance(node, ast.ImportFrom):
+            yield "." * node.level + (node.module or ""), node.lineno

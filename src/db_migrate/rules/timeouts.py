@@ -53,6 +53,7 @@ def _unprotected(context: Context, *settings: str) -> Iterator[tuple[Place, str]
     "missing-lock-timeout",
     Section.TRANSACTION,
     About(
+        runner="alembic",
         catches="a lock that stops reads or writes is taken without lock_timeout",
         effect="the statement waits for running transactions, and everybody else waits behind it",
         why="one forgotten session stops the whole table for as long as it likes",
@@ -75,6 +76,7 @@ def missing_lock_timeout(context: Context) -> Iterator[Hit]:
     "missing-statement-timeout",
     Section.TRANSACTION,
     About(
+        runner="alembic",
         severity=Severity.NOTE,
         catches="a lock that stops reads or writes is taken without statement_timeout",
         effect="the statement holds its lock for as long as it takes",
@@ -98,6 +100,7 @@ def missing_statement_timeout(context: Context) -> Iterator[Hit]:
     "missing-idle-or-transaction-timeout",
     Section.TRANSACTION,
     About(
+        runner="alembic",
         severity=Severity.NOTE,
         catches="locks are taken without idle_in_transaction_session_timeout or transaction_timeout",
         effect="when the migrating process hangs, the server keeps its locks",

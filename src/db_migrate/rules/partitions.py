@@ -1,0 +1,209 @@
+"""Section G: partitions and inheritance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from db_migrate.catalog.change import Action
+from db_migrate.catalog.objects import Kind
+from db_migrate.rules import advice
+from db_migrate.rules.context import Context, Hit, Place, is_table, locked
+from db_migrate.rules.finding import Severity
+from db_migrate.rules.matching import altered, attribute, subject
+from db_migrate.rules.names import last
+from db_migrate.rules.registry import About, Section, rule
+from db_migrate.trace.effects import LockMode
+
+
+def _moved(place: Place, *, into: bool) -> Iterator[str]:
+    """Relations that the statement made a partition, or (``into`` False) no partition any more."""
+    for change in place.changes(Kind.PARTITION, Action.ALTERED):
+        found = attribute(change, "partition_of")
+        if found is not None and (found.to if into else found.from_) is not None:
+            yield change.object
+
+
+def _parent(place: Place, partition: str) -> str:
+    for catalog in (place.revision.after, place.revision.before):
+        item = catalog.get(Kind.PARTITION, partition)
+        if item is not None:
+            return advice.text(item, "partition_of")
+    return ""
+
+
+@rule(
+    "attach-partition",
+    Section.OBJECT,
+    About(
+        catches="a table with rows is attached as a partition and all of its rows are looked at",
+        effect="ACCESS EXCLUSIVE on the table, and on the default partition, while they are scanned",
+        why="both wait for readers and writers, and the other way round",
+        instead="a CHECK that says the same as the bounds, NOT VALID and validated, before ATTACH",
+        versions="SHARE UPDATE EXCLUSIVE on the parent from 12",
+        bad="""
+op.execute("ALTER TABLE events ATTACH PARTITION events_2026 FOR VALUES FROM ('2026-01-01') TO ('2027-01-01')")
+""",
+        good="""
+op.execute(
+    "ALTER TABLE events_2026 ADD CONSTRAINT events_2026_day"
+    " CHECK (day >= '2026-01-01' AND day < '2027-01-01') NOT VALID"
+)
+with op.get_context().autocommit_block():
+    op.execute("ALTER TABLE events_2026 VALIDATE CONSTRAINT events_2026_day")
+op.execute("ALTER TABLE events ATTACH PARTITION events_2026 FOR VALUES FROM ('2026-01-01') TO ('2027-01-01')")
+""",
+    ),
+)
+def attach_partition(context: Context) -> Iterator[Hit]:
+    """Proved by the scan; quiet where a CHECK spares it."""
+    for place in context.places:
+        for name in _moved(place, into=True):
+            parent = _parent(place, name)
+            scanned = [each for each in place.effects.scans if not context.exempt(place, each) and each != parent]
+            for relation in scanned:
+                message = f"looks at every row of {context.size(place, relation)} while reads and writes of it wait"
+                check = f"ALTER TABLE {name} ADD CONSTRAINT {last(name)}_bounds CHECK (...) NOT VALID"
+                fix = f"{advice.execute(check)}\n{advice.validate(name, f'{name}.{last(name)}_bounds')}"
+                yield Hit(place, relation, message, fix, context.block_severity(place))
+
+
+@rule(
+    "detach-partition",
+    Section.OBJECT,
+    About(
+        catches="a partition is detached without CONCURRENTLY",
+        effect="ACCESS EXCLUSIVE on the parent and on the partition",
+        why="every query on the whole partitioned table waits",
+        instead="DETACH PARTITION ... CONCURRENTLY in an autocommit block",
+        versions="CONCURRENTLY from 14",
+        bad='op.execute("ALTER TABLE events DETACH PARTITION events_2025")',
+        good="""
+with op.get_context().autocommit_block():
+    op.execute("ALTER TABLE events DETACH PARTITION events_2025 CONCURRENTLY")
+""",
+    ),
+)
+def detach_partition(context: Context) -> Iterator[Hit]:
+    """By the lock on the parent."""
+    for place in context.places:
+        for name in _moved(place, into=False):
+            parent = _parent(place, name)
+            if parent and locked(place, parent, LockMode.ACCESS_EXCLUSIVE) and not context.fresh(place, parent):
+                fix = f"ALTER TABLE {parent} DETACH PARTITION {name} CONCURRENTLY"
+                message = f"takes ACCESS EXCLUSIVE on {context.size(place, parent)}"
+                yield Hit(place, name, message, advice.autocommit(advice.execute(fix)))
+
+
+@rule(
+    "create-partition-of",
+    Section.OBJECT,
+    About(
+        catches="a partition is created within a partitioned table of before the run",
+        effect="ACCESS EXCLUSIVE on the parent, and on the default partition, which is scanned",
+        why="every query on the whole partitioned table waits",
+        instead="CREATE TABLE (LIKE parent), then ATTACH PARTITION, which takes a weaker lock",
+        bad="""
+op.execute("CREATE TABLE events_2027 PARTITION OF events FOR VALUES FROM ('2027-01-01') TO ('2028-01-01')")
+""",
+        good="""
+op.execute("CREATE TABLE events_2027 (LIKE events INCLUDING ALL)")
+op.execute("ALTER TABLE events ATTACH PARTITION events_2027 FOR VALUES FROM ('2027-01-01') TO ('2028-01-01')")
+""",
+    ),
+)
+def create_partition_of(context: Context) -> Iterator[Hit]:
+    """By the lock on the parent."""
+    for place in context.places:
+        for name in place.effects.created:
+            parent = _parent(place, name) if place.find(Kind.PARTITION, name) is not None else ""
+            if not parent or context.fresh(place, parent):
+                continue
+            if not locked(place, parent, LockMode.ACCESS_EXCLUSIVE):
+                continue
+            item = place.find(Kind.PARTITION, name)
+            bound = advice.text(item, "partition_bound") if item is not None else ""
+            fix = "\n".join(
+                (
+                    advice.execute(f"CREATE TABLE {name} (LIKE {parent} INCLUDING ALL)"),
+                    advice.execute(f"ALTER TABLE {parent} ATTACH PARTITION {name} {bound}"),
+                )
+            )
+            yield Hit(place, name, f"takes ACCESS EXCLUSIVE on {context.size(place, parent)}", fix)
+
+
+@rule(
+    "partition-key-not-in-pk",
+    Section.OBJECT,
+    About(
+        severity=Severity.ERROR,
+        catches="a primary key or unique constraint of a partitioned table without its partition key",
+        effect="refused (0A000)",
+        why="the revision fails every time",
+        instead="add the partition key's columns to the constraint",
+        versions="11 and later",
+        bad='op.create_primary_key("events_pkey", "events", ["id"])',
+        good='op.create_primary_key("events_pkey", "events", ["id", "day"])',
+    ),
+)
+def partition_key_not_in_pk(context: Context) -> Iterator[Hit]:
+    """PostgreSQL's own refusal on scratch."""
+    for place in context.places:
+        error = place.statement.error
+        if (
+            error is not None
+            and error.sqlstate == "0A000"
+            and "partition" in error.message
+            and "unique" in error.message
+        ):
+            yield Hit(place, subject(context, place), f"PostgreSQL refuses it: {error.message}")
+
+
+@rule(
+    "detach-inheritance",
+    Section.OBJECT,
+    About(
+        catches="a table no longer inherits from another one, or begins to",
+        effect="queries on the parent no longer see the child's rows, or see them from now on",
+        why="the running release gets other results for the same queries",
+        instead="queries with ONLY, or a view over what is meant",
+        bad='op.execute("ALTER TABLE memos NO INHERIT documents")',
+        good='op.execute("CREATE TABLE letters (sender text)")',
+    ),
+)
+def detach_inheritance(context: Context) -> Iterator[Hit]:
+    """Judged by the catalog."""
+    for place, change, inherits in altered(context, Kind.TABLE, "inherits"):
+        before = ", ".join(inherits.from_) if isinstance(inherits.from_, tuple) else "nothing"
+        after = ", ".join(inherits.to) if isinstance(inherits.to, tuple) else "nothing"
+        yield Hit(place, change.object, f"{change.object} inherited from {before} and inherits from {after}")
+
+
+@rule(
+    "locks-beyond-the-named-table",
+    Section.DATA,
+    About(
+        severity=Severity.NOTE,
+        catches="a statement locks tables against reads or writes that it does not name",
+        effect="dropping a foreign key or its table locks the referenced one; CASCADE and partitions reach more",
+        why="the lock queue forms on a table that nobody thought of",
+        instead="look at the plan's locks; one such statement per transaction",
+        bad='op.drop_constraint("orders_user_id_fkey", "orders", type_="foreignkey")',
+        good='op.drop_constraint("users_age_check", "users", type_="check")',
+    ),
+)
+def locks_beyond_the_named_table(context: Context) -> Iterator[Hit]:
+    """Seen in the trace: locks on tables that no change, drop or write of the statement is about."""
+    for place in context.places:
+        effects = place.effects
+        about = {c.parent or c.object for c in effects.changes} | {c.object for c in effects.changes}
+        about |= {*effects.dropped, *effects.writes, *effects.truncated, *(r.relation for r in effects.rewrites)}
+        about |= {build.relation for build in effects.index_builds}
+        if not effects.changes or any(
+            c.kind is Kind.FOREIGN_KEY and c.action is Action.CREATED for c in effects.changes
+        ):
+            continue  # a new foreign key's other table is foreign-key-locks-referenced
+        for lock in effects.locks:
+            if lock.mode.strength < LockMode.SHARE_ROW_EXCLUSIVE.strength or lock.relation in about:
+                continue
+            if is_table(place, lock.relation) and not context.exempt(place, lock.relation):
+                yield Hit(place, lock.relation, f"takes {lock.mode} on {context.size(place, lock.relation)} as well")
