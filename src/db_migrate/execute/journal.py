@@ -25,6 +25,9 @@ VERSION = 1
 _LONGEST_SQL = 20_000
 
 
+_SCHEMA = "db_migrate"
+
+
 class Entry(StrEnum):
     """The kinds of entry."""
 
@@ -97,6 +100,8 @@ class Journal:
         """Make the journal where there is none. Raises ``Refused`` (``journal.forbidden``, ``journal.newer``)."""
         from psycopg import errors
 
+        if self._connection.info.user == _SCHEMA:
+            raise _hides_public()
         try:
             if self._version() is None:
                 with self._connection.transaction():
@@ -196,6 +201,19 @@ class Journal:
         from db_migrate.postgres.advisory import holder_of
 
         return holder_of(self._connection) is not None
+
+
+def _hides_public() -> Refused:
+    return Refused(
+        "journal.role-name",
+        f"the role is called {_SCHEMA}, as the journal's schema is",
+        why='"$user" comes first on the usual search_path: what revisions make would end up in the journal\'s schema',
+        state="nothing was changed",
+        next=[
+            "run as a role of another name",
+            'journal = "off" in the settings, which gives up what the journal is for',
+        ],
+    )
 
 
 def _summary(row: Any, *, going_on: bool) -> RunSummary:

@@ -30,9 +30,10 @@ from typing import IO
 from db_migrate.errors import ConfigurationError, Failed
 from db_migrate.postgres.binaries import Binaries
 
-_SCRATCH_SUPERUSER = "db_migrate_scratch"
-_DURABLE_SUPERUSER = "db_migrate"
-FORMAT = 2
+# Neither is the name of a schema of ours: "$user" comes first on the search_path.
+_SCRATCH_SUPERUSER = "dbm_superuser"
+_DURABLE_SUPERUSER = "postgres"
+FORMAT = 3
 """Part of a scratch folder's name: raise it when the layout or the way data directories are made changes."""
 
 _SOCKET_PATH_LIMIT = 100  # sockaddr_un holds 108 bytes on Linux and 104 on macOS
