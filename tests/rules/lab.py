@@ -6,9 +6,10 @@ import contextlib
 import itertools
 import textwrap
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from db_migrate.postgres.conninfo import ConnInfo
 from db_migrate.postgres.roles import RoleSpec, ensure_roles
 from db_migrate.postgres.scratch import keep_as_template, scratch_database
 from db_migrate.postgres.server import Server
@@ -17,7 +18,7 @@ from db_migrate.project.child_process import open_child
 from db_migrate.project.config import load_config
 from db_migrate.project.graph import load_graph
 from db_migrate.rules import Facts, Intent, RuleSettings, judge
-from db_migrate.rules.examples import ground_source, revision_source
+from db_migrate.rules.examples import APPLICATION, branches, ground_source, revision_source
 from db_migrate.rules.finding import Finding
 from db_migrate.schemas.scratch import Scratch
 from db_migrate.trace.effects import Direction, Trace
@@ -38,6 +39,12 @@ with engine.connect() as connection:
         context.run_migrations()
 """
 
+_APPLICATION = """
+import sqlalchemy as sa
+
+User = sa.table("users", sa.column("id"), sa.column("nickname"))
+"""
+
 
 @dataclass
 class Lab:
@@ -54,19 +61,29 @@ class Lab:
         (self.versions / f"{revision}.py").write_text(revision_source(example, revision, down_revision))
         return revision
 
-    def trace(self, *examples: str, direction: Direction = Direction.UPGRADE) -> Trace:
+    def trace(self, *examples: str, direction: Direction = Direction.UPGRADE, prepared: str = "") -> Trace:
         """Run the examples one after the other on a fresh copy of the schema."""
-        head = GROUND
+        tips = [GROUND]
         for example in examples:
-            head = self.add(textwrap.dedent(example).strip("\n"), head)
-        with scratch_database(self.scratch.server, template=self.template, owner=OWNER) as superuser:
-            database = superuser.replace(user=OWNER)
+            tips = [self.add(textwrap.dedent(each).strip("\n"), tips[0]) for each in branches(example)]
+        with self.database(prepared) as superuser:
             install(superuser)
+            database = superuser.replace(user=OWNER)
             graph = load_graph(self.scratch.project)
-            found = trace(self.scratch, graph, database, Direction.UPGRADE, head)
-            if direction is Direction.UPGRADE:
-                return found
-            return trace(self.scratch, graph, database, Direction.DOWNGRADE, GROUND)
+            runs = [trace(self.scratch, graph, database, Direction.UPGRADE, tip) for tip in tips]
+            if direction is Direction.DOWNGRADE:
+                runs = [trace(self.scratch, graph, database, Direction.DOWNGRADE, GROUND)]
+        revisions = tuple(revision for run in runs for revision in run.revisions)
+        return replace(runs[-1], revisions=revisions, before=runs[0].before)
+
+    @contextlib.contextmanager
+    def database(self, prepared: str = "") -> Iterator[ConnInfo]:
+        """A database with the schema of the examples, as the superuser, who has run ``prepared`` in it."""
+        with scratch_database(self.scratch.server, template=self.template, owner=OWNER) as superuser:
+            if prepared:
+                with contextlib.closing(connect(superuser)) as connection:
+                    connection.execute(prepared.encode())
+            yield superuser
 
     def judge(
         self,
@@ -84,7 +101,9 @@ def open_lab(server: Server, folder: Path) -> Iterator[Lab]:
     """A lab on ``server`` with its project in ``folder``."""
     versions = folder / "alembic" / "versions"
     versions.mkdir(parents=True)
-    (folder / "alembic.ini").write_text("[alembic]\nscript_location = %(here)s/alembic\n")
+    settings = "[alembic]\nscript_location = %(here)s/alembic\nprepend_sys_path = %(here)s\n"
+    (folder / "alembic.ini").write_text(settings)
+    (folder / f"{APPLICATION}.py").write_text(_APPLICATION)
     (folder / "alembic" / "env.py").write_text(_ENV)
     (versions / f"{GROUND}.py").write_text(ground_source(GROUND))
     config = load_config(folder)

@@ -72,6 +72,18 @@ down_revision = {down_revision!r}
 '''
 
 
+BESIDE = "# beside it, on the same parent:"
+"""The line between the revisions of an example that has several heads."""
+
+APPLICATION = "shop"
+"""The module that stands for the application's own code in examples that import it."""
+
+
+def branches(example: str) -> tuple[str, ...]:
+    """The revisions of an example; each stands on the same parent."""
+    return tuple(part.strip("\n") for part in example.split(BESIDE))
+
+
 def revision_source(example: str, revision: str, down_revision: str | None, message: str = "an example") -> str:
     """A whole revision file of an example: of its body, or of its own functions where it defines ``upgrade``."""
     head = _HEAD.format(message=message, revision=revision, down_revision=down_revision)

@@ -11,6 +11,7 @@ from db_migrate.rules.facts import Facts
 from db_migrate.rules.finding import Finding, Severity
 from db_migrate.rules.intents import Intent, apply_intents
 from db_migrate.rules.names import owner_of, parts
+from db_migrate.rules.quiet import ELSEWHERE
 from db_migrate.rules.registry import Rule, registered
 from db_migrate.trace.effects import Direction, Trace, TracedRevision
 
@@ -38,13 +39,11 @@ FAMILIES = (
     "process",
     "suppressions",
     "data",
+    "risks",
 )
 
 STALE = "intent-stale"
 UNKNOWN = "unused-or-unknown-suppression"
-
-JUDGED_ELSEWHERE = frozenset({"data-dependent", "breaks-running-release", "downgrade-not-inverse", "not-deterministic"})
-"""What other rooms find, and read intents for."""
 
 
 def all_rules() -> tuple[Rule, ...]:
@@ -145,8 +144,9 @@ def _rot(context: Context, unused: Sequence[Intent]) -> Iterator[Finding]:
     """Intents that allowed nothing: unknown ones, and stale ones."""
     revisions = {each.revision: each for each in context.trace.revisions}
     rules = {each.id: each for each in all_rules()}
+    elsewhere = {each.id for each in ELSEWHERE}
     for intent in unused:
-        if intent.rule in JUDGED_ELSEWHERE:
+        if intent.rule in elsewhere:
             continue
         revision = revisions.get(intent.revision)
         rule = rules.get(intent.rule)

@@ -78,7 +78,11 @@ def _skeleton(revision: TracedRevision) -> str:
         effect="Alembic refuses ``upgrade head``; branches run in an order that nobody chose",
         why="two revisions that were written side by side may each rely on being the last",
         instead="a merge revision: alembic merge heads",
-        bad="",
+        bad="""
+op.add_column("users", sa.Column("phone", sa.Text()))
+# beside it, on the same parent:
+op.add_column("users", sa.Column("fax", sa.Text()))
+""",
         good='op.add_column("users", sa.Column("phone", sa.Text()))',
     ),
 )
@@ -171,7 +175,11 @@ def batch_alter_table(context: Context) -> Iterator[Hit]:
         why="it breaks, or does something else, as soon as the models move on",
         instead="sa.table() and sa.column() with just what the revision needs",
         source=True,
-        bad="",
+        bad="""
+from shop import User
+
+op.execute(sa.update(User).where(User.c.id == 1).values(nickname="x"))
+""",
         good="""
 users = sa.table("users", sa.column("id"), sa.column("nickname"))
 op.execute(users.update().where(users.c.id == 1).values(nickname="x"))
