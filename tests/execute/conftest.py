@@ -149,7 +149,11 @@ class Site:
             return read_through(connection)
 
     def plan(self, revision: str = "heads", *, down: bool = False) -> Plan:
-        """A proved plan."""
+        """A proved plan, all of whose findings are allowed."""
+        return without_findings(self.judged_plan(revision, down=down))
+
+    def judged_plan(self, revision: str = "heads", *, down: bool = False) -> Plan:
+        """A proved plan with its findings."""
         direction = Direction.DOWNGRADE if down else Direction.UPGRADE
         request = Request(revision, direction)
         return make_plan(self.scratch, load_graph(self.project), self.target, self.settings, request).plan
@@ -157,7 +161,7 @@ class Site:
     def order(self, plan: Plan, **changes: Any) -> Order:
         """How ``execute_plan`` is called for a plan."""
         defaults = {
-            "plan": without_findings(plan),
+            "plan": plan,
             "project": self.project,
             "target": self.target,
             "settings": self.settings,
@@ -179,6 +183,12 @@ class Site:
     def rollback(self, revision: str) -> RunResult:
         """Plan the way back and execute it."""
         return self.execute(self.plan(revision, down=True))
+
+    def users_fingerprint(self) -> str:
+        """The fingerprint of the target's catalog without Alembic's own table."""
+        live = self.live()
+        hidden = "public.alembic_version"
+        return live.where(o for o in live if hidden not in (o.name, o.parent)).fingerprint
 
     def sql(self, *statements: str) -> list[tuple[Any, ...]]:
         """Run statements in the target; the rows of the last."""

@@ -157,7 +157,9 @@ def test_the_timeouts_of_each_kind_of_statement(site: Site) -> None:
     )
     site.revision("r1", "op.execute('ALTER TABLE a ADD COLUMN c int')")
     site.revision("r2", "op.execute(\"SET lock_timeout = '20ms'\")\nop.execute('ALTER TABLE b ADD COLUMN c int')")
-    site.revision("r3", "with op.get_context().autocommit_block():\n    op.execute('CREATE INDEX CONCURRENTLY ON a (n)')")
+    site.revision(
+        "r3", "with op.get_context().autocommit_block():\n    op.execute('CREATE INDEX CONCURRENTLY ON a (n)')"
+    )
 
     assert site.apply().error is None
 

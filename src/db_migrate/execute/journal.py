@@ -91,8 +91,9 @@ class Journal:
     def exists(self) -> bool:
         """Whether there is a journal that this role may read."""
         query = (
-            "SELECT coalesce(pg_catalog.has_table_privilege(pg_catalog.to_regclass('db_migrate.entries'), 'SELECT') "
-            "AND pg_catalog.has_schema_privilege(pg_catalog.to_regnamespace('db_migrate'), 'USAGE'), false)"
+            "SELECT true FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+            "WHERE n.nspname = 'db_migrate' AND c.relname = 'entries' "
+            "AND pg_catalog.has_schema_privilege(n.oid, 'USAGE') AND pg_catalog.has_table_privilege(c.oid, 'SELECT')"
         )
         return self._connection.execute(query.encode()).fetchone() == (True,)
 
@@ -106,6 +107,97 @@ class Journal:
             if self._version() is None:
                 with self._connection.transaction():
                     self._connection.execute(statement("journal_1"))
+            self._connection.execute("SELECT FROM db_migrate.entries LIMIT 0")
+            self._connection.execute("SET synchronous_commit = off")
+        except errors.InsufficientPrivilege as error:
+            raise self._forbidden(str(error)) from error
+
+    def _version(self) -> int | None:
+        """The journal's version; None where there is none."""
+        found = self._connection.execute("SELECT pg_catalog.to_regclass('db_migrate.version')").fetchone()
+        if found is None or found[0] is None:
+            return None
+        row = self._connection.execute("SELECT max(number) FROM db_migrate.version").fetchone()
+        number = int(str(row[0])) if row and row[0] is not None else 0
+        if number > VERSION:
+            raise Refused(
+                "journal.newer",
+                f"the journal of this database is of version {number}, this db-migrate knows {VERSION}",
+                why="a newer db-migrate has been at work here",
+                state="nothing was changed",
+                next=["pip install --upgrade db-migrate"],
+            )
+        return number
+
+    def _forbidden(self, why: str) -> Refused:
+        """What the role lacks: the right to make the journal, or to write the one that another role has made."""
+        from psycopg import sql
+
+        info = self._connection.info
+        found = self._connection.execute("SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'db_migrate'").fetchone()
+        texts = (
+            ["GRANT CREATE ON DATABASE {database} TO {role};"]
+            if found is None
+            else [
+                "GRANT USAGE ON SCHEMA db_migrate TO {role};",
+                "GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA db_migrate TO {role};",
+            ]
+        )
+        names = {"database": sql.Identifier(info.dbname), "role": sql.Identifier(info.user)}
+        return Refused(
+            "journal.forbidden",
+            f"the role {info.user} may not keep the journal in {info.dbname}",
+            why=why.strip(),
+            state="nothing was changed",
+            next=[
+                *(sql.SQL(text).format(**names).as_string(None) for text in texts),
+                'journal = "off" in the settings, which gives up what the journal is for',
+            ],
+        )
+
+    def add(self, run: str, kind: Entry, content: Mapping[str, Any]) -> None:
+        """Write down that something happened in ``run``."""
+
+
+class NoJournal:
+    """``journal = "off"``: nothing is written into the target, and after a crash nobody can tell what was done."""
+
+    warning = (
+        "the journal is off: who applied what is not recorded, edited revisions and runs of another environment are "
+        "not noticed, and after a crash nobody can tell which statements were committed"
+    )
+
+    def add(self, run: str, kind: Entry, content: Mapping[str, Any]) -> None:
+        """Nothing."""
+
+
+class Journal:
+    """The journal of the database that ``connection`` (in autocommit mode) is connected to."""
+
+    def __init__(self, connection: Connection[tuple[object, ...]]) -> None:
+        self._connection = connection
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a journal that this role may read."""
+        query = (
+            "SELECT true FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+            "WHERE n.nspname = 'db_migrate' AND c.relname = 'entries' "
+            "AND pg_catalog.has_schema_privilege(n.oid, 'USAGE') AND pg_catalog.has_table_privilege(c.oid, 'SELECT')"
+        )
+        return self._connection.execute(query.encode()).fetchone() == (True,)
+
+    def ensure(self) -> None:
+        """Make the journal where there is none. Raises ``Refused`` (``journal.forbidden``, ``journal.newer``)."""
+        from psycopg import errors
+
+        if self._connection.info.user == _SCHEMA:
+            raise _hides_public()
+        try:
+            if self._version() is None:
+                with self._connection.transaction():
+                    self._connection.execute(statement("journal_1"))
+            self._connection.execute("SELECT FROM db_migrate.entries LIMIT 0")
             self._connection.execute("SET synchronous_commit = off")
         except errors.InsufficientPrivilege as error:
             raise self._forbidden(str(error)) from error
