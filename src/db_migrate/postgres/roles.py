@@ -111,8 +111,10 @@ def _ensure_role(
         "CREATEROLE": spec.createrole,
         "INHERIT": spec.inherit,
         "BYPASSRLS": spec.bypassrls,
-        "LOGIN": login,
     }
+    if login or not exists:
+        # Never taken away again: another process may be about to log in as it.
+        flags["LOGIN"] = login
     attributes = " ".join(word if on else f"NO{word}" for word, on in flags.items())
     verb = "ALTER" if exists else "CREATE"
     statement = sql.SQL("{} ROLE {} {}").format(sql.SQL(verb), sql.Identifier(spec.name), sql.SQL(attributes))
