@@ -25,13 +25,16 @@ ROWS = "op.get_bind().scalar(sa.text('SELECT count(*) FROM a'))"
 DIFFERING = {
     "another name each time": "import uuid\nop.execute(f'CREATE TABLE t_{uuid.uuid4().hex} (id int)')",
     "one statement more": f"op.execute('CREATE TABLE t (id int)')\nif {ROWS}: op.execute('DROP TABLE c')",
-    "one statement less": f"op.execute('CREATE TABLE t (id int)')\nif not {ROWS}: op.execute('CREATE TABLE u (id int)')",
+    "one statement less": (
+        f"op.execute('CREATE TABLE t (id int)')\nif not {ROWS}: op.execute('CREATE TABLE u (id int)')"
+    ),
     "the other order": (
         f"first, second = ('t', 'u') if {ROWS} else ('u', 't')\n"
         "op.execute(f'CREATE TABLE {first} (id int)')\nop.execute(f'CREATE TABLE {second} (id int)')"
     ),
     "a block that builds another statement": (
-        "op.execute('DO $$ BEGIN IF (SELECT count(*) FROM a) > 0 THEN EXECUTE $q$ALTER TABLE c ADD x int$q$; END IF; END $$')"
+        "op.execute('DO $$ BEGIN IF (SELECT count(*) FROM a) > 0 "
+        "THEN EXECUTE $q$ALTER TABLE c ADD x int$q$; END IF; END $$')"
     ),
     "data of another table": f"op.execute('UPDATE a SET n = 0')\nif {ROWS}: op.execute('DELETE FROM c')",
     "a function that drops": (

@@ -56,12 +56,13 @@ def test_data_sent_many_times_is_one_step(site: Site) -> None:
     site.sql("CREATE TABLE a (id int)")
     site.revision(
         "r1",
-        "table = sa.table('a', sa.column('id'))\nfor i in range(1000): op.get_bind().execute(table.insert().values(id=i))",
+        "table = sa.table('a', sa.column('id'))\n"
+        "for i in range(1000): op.get_bind().execute(table.insert().values(id=i))",
     )
     done = site.apply()
     assert done.error is None
     rows = site.sql(
-        "SELECT e.content ->> 'times' FROM db_migrate.entries e WHERE kind = 'step_ended' AND content ->> 'times' <> '1'"
+        "SELECT content ->> 'times' FROM db_migrate.entries WHERE kind = 'step_ended' AND content ->> 'times' <> '1'"
     )
     assert rows == [("1000",)]
 
