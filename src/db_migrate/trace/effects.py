@@ -67,11 +67,24 @@ class IndexBuild:
 
 
 @dataclass(frozen=True, slots=True)
+class Phase:
+    """A moment at which a statement that commits in between (CONCURRENTLY, VACUUM) stood still.
+
+    ``locks`` are those that it held, ``awaits`` the one that it was waiting for. Where it waits for older transactions
+    to end, as CONCURRENTLY does, it awaits no lock.
+    """
+
+    locks: tuple[Lock, ...]
+    awaits: Lock | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Effects:
     """What one statement did.
 
     ``locks`` are those that the statement took or strengthened; ``held`` all that its transaction holds after it.
-    ``created`` names relations that this statement made.
+    ``created`` names relations that this statement made. ``reads`` are tables whose rows it looked at, or made itself
+    ready to look at, other than to change or check them. ``phases`` are empty for what runs in one transaction.
     """
 
     locks: tuple[Lock, ...] = ()
@@ -85,6 +98,8 @@ class Effects:
     writes: tuple[str, ...] = ()
     truncated: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
+    reads: tuple[str, ...] = ()
+    phases: tuple[Phase, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,18 +141,26 @@ class Direction(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RevisionError:
-    """How a revision failed on scratch: PostgreSQL's or Python's error, with the place in the user's code."""
+    """How a revision failed on scratch: PostgreSQL's or Python's error, with the place in the user's code.
+
+    ``statement`` is the place of the statement that failed among the revision's, from 0; None when it was none.
+    """
 
     type: str
     message: str
     sqlstate: str = ""
     file: str = ""
     line: int = 0
+    statement: int | None = None
 
 
 @dataclass(frozen=True)
 class TracedRevision:
-    """One revision run in one direction, from one catalog to another."""
+    """One revision run in one direction, from one catalog to another.
+
+    ``after`` is what the database holds in the end, also after a failure: what was committed before it stays.
+    ``unseen`` are statements that were sent behind SQLAlchemy's back, as the server's log has them.
+    """
 
     revision: str
     down_revision: tuple[str, ...]
@@ -150,6 +173,7 @@ class TracedRevision:
     error: RevisionError | None = None
     allow: Mapping[str, str] = field(default_factory=dict)
     external_transaction: bool = False
+    unseen: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -30,6 +32,11 @@ _DATA = frozenset(
     }
 )
 _WRITES = frozenset({"insert_stmt", "update_stmt", "delete_stmt", "merge_stmt", "copy_stmt"})
+_WRITING = frozenset({"InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt", "CopyStmt"})
+_BLOCKS = frozenset({"call_stmt", "do_stmt"})
+_MAY_BE_ALONE = frozenset({"cluster_stmt", "reindex_stmt", "vacuum_stmt"})
+_IN_PHASES = frozenset({"index_stmt", "drop_stmt", "alter_table_stmt"})
+_QUERIES = frozenset({"create_table_as_stmt", "select_stmt", "refresh_mat_view_stmt"})
 _NEVER_IN_A_BLOCK = frozenset(
     {
         "createdb_stmt",
@@ -37,14 +44,21 @@ _NEVER_IN_A_BLOCK = frozenset(
         "create_table_space_stmt",
         "drop_table_space_stmt",
         "alter_system_stmt",
-        "vacuum_stmt",
         "create_subscription_stmt",
         "drop_subscription_stmt",
     }
 )
 
+_ROLLBACKS = frozenset({4, 7})
+"""``TransactionStmtKind``: ROLLBACK, ROLLBACK TO SAVEPOINT; 0 is that of every other statement."""
+
 _REINDEX_MANY = frozenset({3, 4, 5})
 """``ReindexObjectType``: a schema, the system catalogs, a database; each table gets a transaction of its own."""
+
+
+_PLACEHOLDER = re.compile(r"%\(\w+\)s|%s|\$\d+")
+UNREADABLE = "unreadable"
+"""Stands for the node of a text that the grammar cannot read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +67,9 @@ class StatementSort:
 
     ``ddl``: at least one is neither SELECT, DML nor SET, so it must be sent exactly as it was planned. ``writes``: it
     is DML that writes. ``transaction``: it only begins or ends a transaction or a savepoint. ``alone``: it cannot run
-    inside a transaction block. ``nodes`` are the names of the grammar's nodes.
+    inside a transaction block. ``nodes`` are the names of the grammar's nodes, ``targets`` the tables, as they are
+    named without a schema, that INSERT, UPDATE, DELETE, MERGE or COPY … FROM in it write to. ``rolls_back``: it takes
+    back what the transaction did, in whole or to a savepoint.
     """
 
     ddl: bool
@@ -61,6 +77,32 @@ class StatementSort:
     transaction: bool
     alone: bool
     nodes: tuple[str, ...]
+    targets: frozenset[str] = frozenset()
+    rolls_back: bool = False
+
+    @property
+    def reads(self) -> bool:
+        """Whether it may be DDL and yet be about rows: CREATE TABLE … AS, SELECT … INTO, CALL and DO."""
+        return self.block or not _QUERIES.isdisjoint(self.nodes)
+
+    @property
+    def wrappable(self) -> bool:
+        """Whether it does the same in a transaction block as alone, as far as its text tells.
+
+        CLUSTER and REINDEX of a partitioned table give each partition a transaction of its own.
+        """
+        refuses = self.alone or self.transaction or self.block
+        return not refuses and _MAY_BE_ALONE.isdisjoint(self.nodes)
+
+    @property
+    def commits_between(self) -> bool:
+        """Whether it runs in several transactions, between which it may wait for others."""
+        return not _MAY_BE_ALONE.isdisjoint(self.nodes) or (self.alone and not _IN_PHASES.isdisjoint(self.nodes))
+
+    @property
+    def block(self) -> bool:
+        """Whether it runs code of its own, which may end transactions: CALL and DO."""
+        return not _BLOCKS.isdisjoint(self.nodes)
 
 
 @lru_cache(maxsize=4096)
@@ -71,7 +113,7 @@ def sort_of(sql: str) -> StatementSort:
     try:
         parsed = postgast.parse(sql)
     except postgast.PgQueryError:
-        return StatementSort(True, False, False, False, ("unreadable",))
+        return StatementSort(True, False, False, False, (UNREADABLE,))
     nodes = tuple(str(raw.stmt.WhichOneof("node")) for raw in parsed.stmts)
     return StatementSort(
         ddl=any(_is_ddl(raw.stmt, node) for raw, node in zip(parsed.stmts, nodes, strict=True)),
@@ -79,7 +121,15 @@ def sort_of(sql: str) -> StatementSort:
         transaction=bool(nodes) and all(node == "transaction_stmt" for node in nodes),
         alone=any(_alone(raw.stmt) for raw in parsed.stmts),
         nodes=nodes,
+        targets=frozenset(t for raw, node in zip(parsed.stmts, nodes, strict=True) for t in _targets(raw.stmt, node)),
+        rolls_back=any(raw.stmt.transaction_stmt.kind in _ROLLBACKS for raw in parsed.stmts),
     )
+
+
+def sort_of_sent(rendered: str | None, sql: str) -> StatementSort:
+    """Sort a statement as a driver sends it: ``rendered`` has literals where ``sql`` has placeholders, or is None."""
+    found = sort_of(rendered or sql)
+    return sort_of(_PLACEHOLDER.sub("NULL", sql)) if found.nodes == (UNREADABLE,) else found
 
 
 def _is_ddl(statement: Any, node: str) -> bool:
@@ -95,6 +145,10 @@ def _alone(statement: Any) -> bool:
         return True
     if node in ("index_stmt", "drop_stmt"):
         return bool(body.concurrent)
+    if node == "vacuum_stmt":
+        return bool(body.is_vacuumcmd)  # ANALYZE is the same node
+    if node == "cluster_stmt":
+        return not body.HasField("relation")
     if node == "reindex_stmt":
         named = {parameter.def_elem.defname for parameter in body.params}
         return "concurrently" in named or body.kind in _REINDEX_MANY
@@ -106,3 +160,16 @@ def _alone(statement: Any) -> bool:
 def _detaches_concurrently(command: Any) -> bool:
     definition = getattr(command, "def")
     return definition.WhichOneof("node") == "partition_cmd" and bool(definition.partition_cmd.concurrent)
+
+
+def _targets(statement: Any, node: str) -> Iterator[str]:
+    """The tables that a statement, or one within its WITH clause, writes to."""
+    import postgast
+
+    body = getattr(statement, node)
+    if node not in _WRITES and not (node == "select_stmt" and body.HasField("with_clause")):
+        return
+    for _name, inner in postgast.walk(statement):
+        kind = type(inner).__name__
+        if kind in _WRITING and not (kind == "CopyStmt" and not inner.is_from):
+            yield inner.relation.relname

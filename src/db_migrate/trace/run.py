@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from db_migrate.postgres.conninfo import ConnInfo
 from db_migrate.postgres.session import connect
+from db_migrate.project import events
 from db_migrate.project.graph import Graph
-from db_migrate.schemas.scratch import Scratch
-from db_migrate.trace.effects import Direction, RevisionError, Trace
+from db_migrate.schemas.scratch import Scratch, read
+from db_migrate.trace.effects import Direction, RevisionError, Trace, TracedRevision
 from db_migrate.trace.observation import install_script
-from db_migrate.trace.tracer import RevisionSource, Tracer
+from db_migrate.trace.tracer import Place, RevisionSource, Tracer
+from db_migrate.trace.unseen import LOG_SETTING
 
 
 def install(database: ConnInfo) -> None:
-    """Put the observers into a scratch database; ``database`` is the superuser's address of it."""
+    """Put the observers into a scratch database; ``database`` is the superuser's address of it.
+
+    For sessions that begin later, every statement is written to the server's log.
+    """
+    from psycopg import sql
+
     with contextlib.closing(connect(database)) as connection:
         connection.execute(install_script(connection.info.server_version // 10000).encode())
+        connection.execute(sql.SQL(LOG_SETTING).format(sql.Identifier(database.dbname)))
 
 
 def trace(
@@ -34,20 +42,36 @@ def trace(
     A revision that fails ends the trace; its error is in its record. Raises ``ChildError`` when Alembic or env.py
     refuses before any revision ran.
     """
-    tracer = Tracer(scratch.server.version, sources(graph))
+    superuser = scratch.server.conninfo(database.dbname)
+    tracer = Tracer(Place(superuser, scratch.server.version, scratch.server.log), sources(graph))
     outcome = scratch.child.migrate(direction.value, target, database.as_libpq(), tracer, steps)
     if outcome.failure is not None:
         if not tracer.running:
             outcome.raise_for_failure()
         failure = outcome.failure
-        tracer.fail(
-            RevisionError(failure.type, failure.message, failure.sqlstate or "", failure.file or "", failure.line or 0)
+        error = RevisionError(
+            failure.type, failure.message, failure.sqlstate or "", failure.file or "", failure.line or 0
         )
+        tracer.fail(error, read(superuser))
     revisions = tuple(tracer.revisions)
-    warnings = tuple(f"the revision tried to reach {r.address}, which was refused" for r in tracer.refused)
+    warnings = (*_refusals(tracer.refused), *_unseen(revisions))
     before = revisions[0].before if revisions else tracer.catalog
     after = revisions[-1].after if revisions else tracer.catalog
     return Trace(revisions, scratch.server.version, before, after, warnings)
+
+
+def _refusals(refused: Iterable[events.Refused]) -> Iterator[str]:
+    for each in refused:
+        yield f"the revision tried to reach {each.address}, which was refused"
+
+
+def _unseen(revisions: Iterable[TracedRevision]) -> Iterator[str]:
+    for each in revisions:
+        if each.unseen:
+            yield (
+                f"revision {each.revision} sends {len(each.unseen)} statements past SQLAlchemy, by the driver itself;"
+                " they can be checked only after they have run"
+            )
 
 
 def sources(graph: Graph) -> Mapping[str, RevisionSource]:

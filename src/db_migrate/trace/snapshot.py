@@ -1,73 +1,203 @@
-"""The scratch database's catalog while a trace runs: read once, then only what a statement may have changed."""
+"""The scratch database's catalog while a trace runs: read once, then only what a statement may have changed.
+
+What a statement may have changed is told by the rows that PostgreSQL counts in its system catalogs and by the locks
+that it took: nothing of a relation changes without a lock stronger than those of reading and writing rows. Reading all
+of a catalog takes PostgreSQL 30 ms for 20 tables and 350 ms for 500; reading two tables of either takes 5 ms.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import chain
 
 import msgspec
 
-from db_migrate.catalog.objects import Catalog, SchemaObject
-from db_migrate.catalog.reader import QUERIES, objects_in, schema_of
-from db_migrate.trace.observation import SCRATCH_SCHEMA, Relation
+from db_migrate.catalog.change import Change
+from db_migrate.catalog.diff import diff
+from db_migrate.catalog.objects import RELATION_KINDS, Catalog, Kind, SchemaObject
+from db_migrate.catalog.reader import QUERIES, objects_in
+from db_migrate.trace.observation import BY_RELATION, CatalogRows, Relation, asking, part, whole
 
-Look = Callable[..., list[str]]
-"""Asks questions (see ``observation.looking_at``) in one round trip and returns the answers in their order."""
+Query = Callable[[str], str | None]
+"""Runs one query with one value as its answer on the connection that is being looked through."""
 
 _OWN: Mapping[str, frozenset[str]] = {
     "schemas": frozenset({"pg_namespace"}),
     "extensions": frozenset({"pg_extension"}),
     "types": frozenset({"pg_type", "pg_enum", "pg_range"}),
-    "sequences": frozenset({"pg_sequence", "pg_depend"}),
     "functions": frozenset({"pg_proc", "pg_aggregate"}),
     "operators": frozenset(
         {"pg_operator", "pg_cast", "pg_collation", "pg_ts_config", "pg_ts_config_map", "pg_ts_dict"}
     ),
-    "statistics": frozenset({"pg_statistic_ext"}),
-    "views": frozenset({"pg_rewrite"}),
-    "triggers": frozenset({"pg_trigger", "pg_policy", "pg_rewrite", "pg_event_trigger"}),
     "publications": frozenset({"pg_publication", "pg_publication_rel", "pg_publication_namespace"}),
-    "foreign": frozenset({"pg_foreign_data_wrapper", "pg_foreign_server", "pg_foreign_table"}),
+    "foreign": frozenset({"pg_foreign_data_wrapper", "pg_foreign_server"}),
     "comments": frozenset({"pg_description"}),
+    "sequences": frozenset({"pg_sequence", "pg_depend"}),
+    "tables": frozenset({"pg_inherits", "pg_description", "pg_partitioned_table", "pg_index", "pg_foreign_table"}),
+    "columns": frozenset({"pg_attrdef", "pg_description", "pg_sequence", "pg_inherits", "pg_constraint"}),
+    "constraints": frozenset({"pg_constraint", "pg_index"}),
+    "indexes": frozenset({"pg_index", "pg_constraint", "pg_inherits"}),
+    "statistics": frozenset({"pg_statistic_ext"}),
+    "views": frozenset({"pg_rewrite", "pg_attrdef"}),
+    "triggers": frozenset({"pg_trigger", "pg_policy", "pg_rewrite", "pg_event_trigger"}),
 }
-"""The catalogs whose rows the objects of each part are; a part without objects changes only when one of them does."""
+"""The catalogs whose rows show in each part, but for those in which a row is renamed or made for every part."""
 
-_ALWAYS = frozenset({"tables", "columns", "constraints", "indexes"})
+_TYPES_TOO = frozenset({"pg_constraint", "pg_attribute"})
+"""Where the checks of domains and the attributes of composite types are."""
+
+_NAMED_ELSEWHERE = ("schemas", "extensions", "types", "functions", "operators", "foreign")
+"""Parts whose objects are mentioned in the printed form of others, which nobody locks when one of them is renamed."""
+
+_NAMING = ("comments", "publications", "functions")
+"""Parts whose objects mention relations, and what belongs to them, by name."""
+
 _IGNORED = frozenset({"pg_statistic", "pg_statistic_ext_data"})
+_LINKS = frozenset({"pg_depend", "pg_shdepend", "pg_init_privs"})
+_MENTIONED = ("pg_enum", "pg_authid", "pg_tablespace", "pg_am", "pg_language", "pg_opclass")
+"""When a row of these is updated, the printed form of anything may change."""
+
+_Row = tuple[int, str, str, int | None, int, int | None, bool, bool]
+
+
+class Unreadable(Exception):
+    """Another session's lock is in the way of printing the catalog."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshed:
+    """What reading again has found: the changes, and the relations before and after that were concerned."""
+
+    changes: tuple[Change, ...] = ()
+    before: Mapping[int, Relation] = field(default_factory=dict)
+    after: Mapping[int, Relation] = field(default_factory=dict)
+
+
+_Owned = dict[str, tuple[SchemaObject, ...]]
+"""Objects by the relation that they belong to; those of no relation under the empty name."""
 
 
 class Snapshot:
-    """A catalog that is kept up to date part by part."""
+    """A catalog that is kept up to date."""
 
     def __init__(self, server_version: int) -> None:
         self.server_version = server_version
-        self._parts: dict[str, tuple[SchemaObject, ...]] = {}
+        self._whole: dict[str, tuple[SchemaObject, ...]] = {}
+        self._owned: dict[str, _Owned] = {name: {} for name in BY_RELATION}
         self._catalog: Catalog | None = None
-        self.relations: Mapping[int, Relation] = {}
+        self.relations: dict[int, Relation] = {}
 
     @property
     def catalog(self) -> Catalog:
         """The catalog as last read."""
         if self._catalog is None:
-            objects = (o for part in self._parts.values() for o in part if schema_of(o) != SCRATCH_SCHEMA)
-            self._catalog = Catalog.of(objects, self.server_version)
+            owned = (group for groups in self._owned.values() for group in groups.values())
+            self._catalog = Catalog.of(chain.from_iterable((*self._whole.values(), *owned)), self.server_version)
         return self._catalog
 
-    def refresh(self, look: Look, changed: frozenset[str] | None) -> None:
-        """Read again what may have changed when rows of these catalogs did; everything when None."""
-        names = QUERIES if changed is None else self._stale(changed - _IGNORED)
-        if not names:
-            return
-        *parts, relations = look(*names, "relations")
-        self._parts.update((name, objects_in(text)) for name, text in zip(names, parts, strict=True))
-        rows = msgspec.json.decode(relations, type=list[tuple[int, str, str, int | None, int | None, bool, bool]])
-        self.relations = {row[0]: Relation(*row[1:]) for row in rows}
-        self._catalog = None
+    def refresh(self, query: Query, changed: Mapping[str, CatalogRows] | None) -> Refreshed:
+        """Read again what may have changed when these catalogs' rows did; everything when None.
 
-    def _stale(self, changed: frozenset[str]) -> tuple[str, ...]:
+        Raises ``Unreadable``; the snapshot is then as it was.
+        """
+        if changed is None:
+            return self._refresh_all(query)
+        changed = {name: rows for name, rows in changed.items() if name not in _IGNORED}
         if not changed:
-            return ()
-        return tuple(
-            name
-            for name in QUERIES
-            if name in _ALWAYS or self._parts.get(name) or _OWN.get(name, frozenset()) & changed
-        )
+            return Refreshed()
+        updated = (changed[name].updated for name in _MENTIONED if name in changed)
+        if changed.keys() <= _LINKS or "pg_extension" in changed or any(updated):
+            return self._refresh_all(query)
+        return self._refresh_some(query, changed)
+
+    def _refresh_all(self, query: Query) -> Refreshed:
+        before, old_relations = self.catalog, self.relations
+        *texts, relations = _answers(query, [whole(name) for name in (*QUERIES, "relations")])
+        for name, text in zip(QUERIES, texts, strict=True):
+            if name in BY_RELATION:
+                self._owned[name] = _by_owner(objects_in(_text(text)))
+            else:
+                self._whole[name] = objects_in(_text(text))
+        self.relations = _relations(relations)
+        self._catalog = None
+        return Refreshed(diff(before, self.catalog), old_relations, self.relations)
+
+    def _refresh_some(self, query: Query, changed: Mapping[str, CatalogRows]) -> Refreshed:
+        wholes, owned = self._stale(changed)
+        questions = [*map(whole, wholes), *map(part, owned), part("relations")]
+        reach, *texts, relations = _answers(query, questions, reach=True)
+        concerned = frozenset(msgspec.json.decode(reach, type=list[int]))
+        new_wholes = {name: objects_in(_text(text)) for name, text in zip(wholes, texts[: len(wholes)], strict=True)}
+        if any(self._loses(name, new_wholes[name]) for name in _NAMED_ELSEWHERE if name in new_wholes):
+            return self._refresh_all(query)
+        new_owned = {
+            name: _by_owner(objects_in(_text(text))) for name, text in zip(owned, texts[len(wholes) :], strict=True)
+        }
+        old_relations = {o: r for o, r in self.relations.items() if o in concerned or r.table in concerned}
+        new_relations = _relations(relations)
+        owners = {r.name for r in (*old_relations.values(), *new_relations.values())} | {""}
+        old = list(self._belonging(owners))
+        self._replace(new_owned, owners)
+        new = list(self._belonging(owners))
+        if {o.key for o in old} - {o.key for o in new}:
+            naming = [name for name in _NAMING if self._whole[name] and name not in new_wholes]
+            new_wholes |= {
+                name: objects_in(_text(t)) for name, t in zip(naming, _answers(query, map(whole, naming)), strict=True)
+            }
+        old += chain.from_iterable(self._whole[name] for name in new_wholes)
+        self._whole |= new_wholes
+        new += chain.from_iterable(new_wholes.values())
+        self.relations = {o: r for o, r in self.relations.items() if o not in old_relations} | new_relations
+        self._catalog = None
+        changes = diff(Catalog.of(old, self.server_version), Catalog.of(new, self.server_version))
+        return Refreshed(changes, old_relations, new_relations)
+
+    def _stale(self, changed: Mapping[str, CatalogRows]) -> tuple[list[str], list[str]]:
+        """The parts to be read again, as a whole and by relation."""
+        names = changed.keys()
+        wholes = [name for name in self._whole if _OWN[name] & names]
+        if self._whole["types"] and "types" not in wholes and _TYPES_TOO & names:
+            wholes.append("types")
+        none = CatalogRows()
+        existing = (changed.get(name, none) for name in ("pg_class", "pg_attribute"))
+        if changed.get("pg_type", none).inserted or any(rows.updated or rows.deleted for rows in existing):
+            return wholes, list(BY_RELATION)  # a new relation, or anything of one that exists, its name included
+        return wholes, [name for name in BY_RELATION if _OWN[name] & names]
+
+    def _loses(self, name: str, found: tuple[SchemaObject, ...]) -> bool:
+        return bool({o.key for o in self._whole[name]} - {o.key for o in found})
+
+    def _belonging(self, owners: set[str]) -> Iterator[SchemaObject]:
+        for groups in self._owned.values():
+            for owner in owners & groups.keys():
+                yield from groups[owner]
+
+    def _replace(self, found: Mapping[str, _Owned], owners: set[str]) -> None:
+        for name, groups in found.items():
+            for owner in owners & self._owned[name].keys():
+                del self._owned[name][owner]
+            self._owned[name].update(groups)
+
+
+def _answers(query: Query, questions: Iterable[str], *, reach: bool = False) -> list[msgspec.Raw]:
+    text = query(asking(questions, reach=reach))
+    if text is None:
+        raise Unreadable
+    return msgspec.json.decode(text, type=list[msgspec.Raw])
+
+
+def _by_owner(objects: tuple[SchemaObject, ...]) -> _Owned:
+    found: dict[str, list[SchemaObject]] = {}
+    for each in objects:
+        own = each.kind in RELATION_KINDS or each.kind is Kind.SEQUENCE
+        found.setdefault(each.name if own else each.parent or "", []).append(each)
+    return {owner: tuple(group) for owner, group in found.items()}
+
+
+def _relations(answer: msgspec.Raw) -> dict[int, Relation]:
+    return {row[0]: Relation(*row[1:]) for row in msgspec.json.decode(answer, type=list[_Row])}
+
+
+def _text(answer: msgspec.Raw) -> str:
+    return bytes(answer).decode()

@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 
-import msgspec
-
-from db_migrate.catalog.diff import diff
 from db_migrate.catalog.objects import Catalog
 from db_migrate.errors import Failed
+from db_migrate.postgres.conninfo import ConnInfo
 from db_migrate.project import events
 from db_migrate.project.child_process import Link
+from db_migrate.trace.borrowing import Borrowed
+from db_migrate.trace.deduction import Between
 from db_migrate.trace.effects import (
     Direction,
     Effects,
@@ -25,9 +26,20 @@ from db_migrate.trace.effects import (
     TracedRevision,
     TracedStatement,
 )
-from db_migrate.trace.grammar import sort_of
-from db_migrate.trace.observation import Observation, changed_catalogs, effects_between, looking_at
-from db_migrate.trace.snapshot import Snapshot
+from db_migrate.trace.grammar import StatementSort, sort_of_sent
+from db_migrate.trace.observation import Observation, changed_catalogs
+from db_migrate.trace.phases import Standstill, Watch
+from db_migrate.trace.snapshot import Refreshed, Snapshot, Unreadable
+from db_migrate.trace.unseen import ServerLog
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a trace runs: the scratch database as its superuser, its server's version and log."""
+
+    database: ConnInfo
+    server_version: int
+    log: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +53,12 @@ class RevisionSource:
 
 
 @dataclass(slots=True)
-class _Connection:
-    """What is known of one connection: its transaction's number in the trace, and the last look through it."""
+class _Sent:
+    """A statement that is being run, and the last look before it."""
 
-    transaction: int = 0
-    inside: bool = False
-    last: Observation | None = None
-    wrapped: bool = False
+    event: events.Statement
+    sort: StatementSort
+    before: Observation
 
 
 @dataclass(slots=True)
@@ -58,21 +69,25 @@ class _Running:
     direction: Direction
     before: Catalog
     statements: list[TracedStatement] = field(default_factory=list)
+    unseen: list[str] = field(default_factory=list)
     external: bool = False
 
 
 class Tracer:
     """Handles the child's events of one or more runs against one scratch database."""
 
-    def __init__(self, server_version: int, sources: Mapping[str, RevisionSource]) -> None:
+    def __init__(self, place: Place, sources: Mapping[str, RevisionSource]) -> None:
+        self._place = place
         self._sources = sources
-        self._snapshot = Snapshot(server_version)
-        self._connections: dict[int, _Connection] = {}
+        self._snapshot = Snapshot(place.server_version)
+        self._log = ServerLog(place.log, place.database.dbname)
+        self._connections: dict[int, Borrowed] = {}
         self._dirty = True
         self._seen_by: int | None = None
         self._transactions = 0
         self._running: _Running | None = None
-        self._pending: events.Statement | None = None
+        self._sent: _Sent | None = None
+        self._watch: Watch | None = None
         self._notices: list[str] = []
         self.revisions: list[TracedRevision] = []
         self.refused: list[events.Refused] = []
@@ -80,6 +95,8 @@ class Tracer:
     def event(self, event: events.Event, link: Link) -> None:
         """Take in one event; called by the child process's parent end."""
         match event:
+            case events.Connected():
+                self._connections[event.connection] = Borrowed(event.backend_pid)
             case events.StepBegin():
                 self._begin_revision(event, link)
             case events.Statement():
@@ -97,14 +114,9 @@ class Tracer:
             case events.Refused():
                 self.refused.append(event)
             case events.StepEnd():
-                self._end_revision(link)
+                self._end_revision(event, link)
             case _:
                 pass
-
-    def fail(self, error: RevisionError) -> None:
-        """End the revision that was running when the child reported an error; its catalog is as it was before."""
-        if self._running is not None:
-            self._finish(self._running.before, error)
 
     @property
     def running(self) -> bool:
@@ -116,13 +128,24 @@ class Tracer:
         """The scratch database's catalog as last read."""
         return self._snapshot.catalog
 
+    def fail(self, error: RevisionError, after: Catalog) -> None:
+        """End the revision that was running when the child reported an error; ``after`` is what the database holds."""
+        if self._running is None:
+            return
+        self._running.unseen += self._log.unseen()
+        last = self._running.statements[-1] if self._running.statements else None
+        if last is not None and last.error is not None and last.error.sqlstate == error.sqlstate:
+            error = replace(error, statement=len(self._running.statements) - 1)
+        self._finish(after, error)
+
     def _begin_revision(self, event: events.StepBegin, link: Link) -> None:
-        self._refresh(link, event.connection)
+        self._look_for_unseen(event.connection, link)
+        self._refresh(link)
         self._running = _Running(event.revision, Direction(event.direction), self._snapshot.catalog)
 
-    def _end_revision(self, link: Link) -> None:
-        if self._dirty:
-            self._refresh(link, None)
+    def _end_revision(self, event: events.StepEnd, link: Link) -> None:
+        self._look_for_unseen(event.connection, link)
+        self._refresh(link)
         self._finish(self._snapshot.catalog, None)
 
     def _finish(self, after: Catalog, error: RevisionError | None) -> None:
@@ -143,115 +166,113 @@ class Tracer:
                 error=error,
                 allow=source.allow,
                 external_transaction=running.external,
+                unseen=tuple(running.unseen),
             )
         )
 
-    def _refresh(self, link: Link, connection: int | None) -> None:
-        """Read all of the catalog again, if anything may have happened that no statement of ours accounts for."""
-        if self._dirty:
+    def _look_for_unseen(self, connection: int | None, link: Link) -> Borrowed | None:
+        """The connection, fit for use, after noting what no event has told of."""
+        borrowed = self._connections.get(connection) if connection is not None else None
+        if borrowed is not None:
+            borrowed.recover(link)
+        unseen = self._log.unseen()
+        if unseen:
+            self._dirty = True
+            if self._running is not None:
+                self._running.unseen += unseen
+            for each in self._connections.values():
+                each.forget()
+        if self._seen_by not in (None, connection):
+            self._dirty = True  # what the other one has not committed is not to be seen from here
+        self._seen_by = connection
+        return borrowed
+
+    def _refresh(self, link: Link) -> None:
+        """Read all of the catalog again, if anything may have happened that no statement accounts for."""
+        if not self._dirty:
+            return
+        try:
             self._snapshot.refresh(partial(_ask, link), None)
-            self._dirty = False
-            self._seen_by = connection
+        except Unreadable:
+            return
+        self._dirty = False
 
     def _before(self, event: events.Statement, link: Link) -> None:
-        self._pending = event
         self._notices.clear()
-        known = self._connections.setdefault(event.connection, _Connection())
-        if self._seen_by not in (None, event.connection):
-            self._dirty = True
-        if not known.inside:
+        borrowed = self._look_for_unseen(event.connection, link)
+        if borrowed is None:
+            raise Failed("trace.observe", "a statement came over a connection that was never announced")
+        sort = sort_of_sent(event.rendered, event.sql)
+        if not borrowed.inside:
             self._transactions += 1
-            known.transaction = self._transactions
-            known.inside = not event.autocommit
-            if event.autocommit and _can_be_wrapped(event):
-                # Its locks would be gone before we could look: on scratch it may as well run in a block of its own.
-                link.query("BEGIN")
-                known.wrapped = True
-        self._refresh(link, event.connection)
-        self._seen_by = event.connection
-        if known.last is None or known.wrapped or known.last.transaction is None:
-            known.last = _observe(link)
+            borrowed.begin(self._transactions, link, sort, autocommit=event.autocommit)
+        self._refresh(link)
+        self._sent = _Sent(event, sort, borrowed.before(link))
+        if borrowed.alone and sort.commits_between and borrowed.pid is not None:
+            self._watch = Watch(self._place.database, borrowed.pid)
 
     def _after(self, event: events.StatementDone, link: Link) -> None:
-        statement, self._pending = self._pending, None
-        if statement is None:
+        standstills = self._end_watch()
+        sent, self._sent = self._sent, None
+        if sent is None:
             return
-        known = self._connections[event.connection]
-        before = known.last or Observation()
-        after = _observe(link)
-        old_catalog, old_relations = self._snapshot.catalog, self._snapshot.relations
-        self._snapshot.refresh(partial(_ask, link), self._changed(statement, before, after))
-        effects = effects_between(before, after, old_relations, self._snapshot.relations)
-        changes = diff(old_catalog, self._snapshot.catalog)
-        effects = replace(effects, changes=changes, notices=tuple(self._notices))
-        self._record(statement, effects, event.seconds, None)
-        known.last = after
-        if known.wrapped:
-            link.query("COMMIT")
-            known.wrapped = False
-            known.last = None
-        if statement.autocommit:
-            known.inside = False
-
-    def _changed(self, statement: events.Statement, before: Observation, after: Observation) -> frozenset[str] | None:
-        """The system catalogs that a statement changed; None where its own transaction is already over."""
-        sort = sort_of(statement.sql)
-        if sort.alone or sort.transaction:
-            return None
-        return changed_catalogs(before, after)
+        borrowed = self._connections[event.connection]
+        after = borrowed.after(link)
+        changed = None if sent.sort.rolls_back else changed_catalogs(sent.before, after)
+        try:
+            found = self._snapshot.refresh(partial(_ask, link), changed)
+        except Unreadable:
+            self._dirty, found = True, Refreshed()
+        between = Between(
+            sent.sort, sent.before, after, found.before, found.after, self._snapshot.relations, standstills
+        )
+        effects = replace(between.effects(), changes=found.changes, notices=tuple(self._notices))
+        self._record(sent, borrowed.transaction, effects, event.seconds, None)
+        borrowed.end_alone(link)
+        self._log.skip()
 
     def _failed(self, event: events.StatementFailed) -> None:
-        statement, self._pending = self._pending, None
+        self._end_watch()
+        sent, self._sent = self._sent, None
         self._dirty = True
-        if statement is not None:
+        self._log.skip()
+        borrowed = self._connections[event.connection]
+        if sent is not None:
             error = StatementError(event.sqlstate or "", event.message)
-            self._record(statement, Effects(notices=tuple(self._notices)), event.seconds, error)
-        known = self._connections.get(event.connection)
-        if known is not None and known.wrapped:
-            known.wrapped = known.inside = False
-            known.last = None
+            self._record(sent, borrowed.transaction, Effects(notices=tuple(self._notices)), event.seconds, error)
+        borrowed.failed()
+
+    def _end_watch(self) -> tuple[Standstill, ...]:
+        watch, self._watch = self._watch, None
+        return watch.end() if watch is not None else ()
 
     def _ended(self, event: events.Commit | events.Rollback) -> None:
-        known = self._connections.setdefault(event.connection, _Connection())
-        known.inside = False
-        known.last = None
+        self._connections[event.connection].ended()
         if isinstance(event, events.Rollback):
             self._dirty = True
 
     def _record(
-        self, statement: events.Statement, effects: Effects, seconds: float, error: StatementError | None
+        self, sent: _Sent, transaction: int, effects: Effects, seconds: float, error: StatementError | None
     ) -> None:
         if self._running is None:
             return
+        event = sent.event
         self._running.statements.append(
             TracedStatement(
-                sql=statement.rendered or statement.sql,
+                sql=event.rendered or event.sql,
                 parameters=(),
-                file=statement.file or statement.caller_file or "",
-                line=statement.line or 0,
-                transaction=self._connections[statement.connection].transaction,
-                autocommit=statement.autocommit,
+                file=event.file or event.caller_file or "",
+                line=event.line or 0,
+                transaction=transaction,
+                autocommit=event.autocommit,
                 effects=effects,
                 seconds=seconds,
-                ddl=sort_of(statement.sql).ddl,
+                ddl=sent.sort.ddl,
                 error=error,
             )
         )
 
 
-def _can_be_wrapped(event: events.Statement) -> bool:
-    sort = sort_of(event.sql)
-    return not (sort.alone or sort.transaction or event.executemany)
-
-
-def _ask(link: Link, *questions: str) -> list[str]:
-    """The answers to questions that the scratch database was prepared for, in one round trip."""
-    rows = link.query(looking_at(*questions))
-    answers = [text for text in (rows[0] if rows else []) if text is not None]
-    if len(answers) != len(questions):
-        raise Failed("trace.observe", "the scratch database returned nothing where a catalog was expected")
-    return answers
-
-
-def _observe(link: Link) -> Observation:
-    return msgspec.json.decode(_ask(link, "observe")[0], type=Observation)
+def _ask(link: Link, sql: str) -> str | None:
+    rows = link.query(sql)
+    return rows[0][0] if rows else None

@@ -29,7 +29,87 @@ BEGIN
 END
 $function$;
 
+-- The locks at the end of a command whose own transaction will be over before anybody can look.
+CREATE FUNCTION db_migrate_scratch.on_end() RETURNS event_trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $function$
+BEGIN
+    IF current_setting('db_migrate_scratch.alone', true) = 'on' THEN
+        PERFORM db_migrate_scratch.note(json_build_object('event', 'locks', 'locks', json_agg(json_build_array(l.relation::bigint, l.mode))))
+           FROM pg_locks l
+          WHERE l.pid = pg_backend_pid() AND l.locktype = 'relation' AND l.granted AND l.relation >= 16384
+         HAVING count(*) > 0;
+    END IF;
+END
+$function$;
+
 CREATE EVENT TRIGGER db_migrate_scratch_rewrite ON table_rewrite EXECUTE FUNCTION db_migrate_scratch.on_rewrite();
 CREATE EVENT TRIGGER db_migrate_scratch_drop ON sql_drop EXECUTE FUNCTION db_migrate_scratch.on_drop();
+CREATE EVENT TRIGGER db_migrate_scratch_end ON ddl_command_end EXECUTE FUNCTION db_migrate_scratch.on_end();
 
-GRANT USAGE ON SCHEMA db_migrate_scratch TO PUBLIC;
+-- The relations, indexes apart, that the current transaction may have changed (it holds more than the locks of reading
+-- and writing rows on them), those whose printed form mentions them, and the parents that a partition is printed beside.
+-- Those that it dropped are among them.
+CREATE FUNCTION db_migrate_scratch.reach() RETURNS oid[]
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog AS $function$
+WITH RECURSIVE strong AS MATERIALIZED (
+SELECT DISTINCT coalesce(i.indrelid, l.relation) AS relid
+  FROM pg_locks l
+  LEFT JOIN pg_index i ON i.indexrelid = l.relation
+ WHERE l.pid = pg_backend_pid() AND l.locktype = 'relation' AND l.relation >= 16384
+   AND l.mode NOT IN ('AccessShareLock', 'RowShareLock', 'RowExclusiveLock')
+), referred AS (
+SELECT 'pg_class'::regclass AS class, s.relid AS id FROM strong s
+ UNION ALL
+SELECT 'pg_type'::regclass, row_type.id
+  FROM strong s
+  JOIN pg_type t ON t.typrelid = s.relid
+ CROSS JOIN LATERAL (VALUES (t.oid), (t.typarray)) AS row_type (id)
+), dependent AS (
+SELECT CASE d.classid
+       WHEN 'pg_class'::regclass THEN coalesce((SELECT i.indrelid FROM pg_index i WHERE i.indexrelid = d.objid), d.objid)
+       WHEN 'pg_constraint'::regclass THEN (SELECT k.conrelid FROM pg_constraint k WHERE k.oid = d.objid)
+       WHEN 'pg_rewrite'::regclass THEN (SELECT r.ev_class FROM pg_rewrite r WHERE r.oid = d.objid)
+       WHEN 'pg_trigger'::regclass THEN (SELECT g.tgrelid FROM pg_trigger g WHERE g.oid = d.objid)
+       WHEN 'pg_policy'::regclass THEN (SELECT p.polrelid FROM pg_policy p WHERE p.oid = d.objid)
+       WHEN 'pg_attrdef'::regclass THEN (SELECT f.adrelid FROM pg_attrdef f WHERE f.oid = d.objid)
+       END AS relid
+  FROM referred r
+  JOIN pg_depend d ON d.refclassid = r.class AND d.refobjid = r.id
+), reached AS (
+SELECT s.relid FROM strong s
+ UNION
+SELECT d.relid FROM dependent d WHERE d.relid <> 0
+ UNION
+SELECT h.inhparent FROM reached r JOIN pg_inherits h ON h.inhrelid = r.relid
+)
+SELECT coalesce(array_agg(r.relid), '{}') FROM reached r
+$function$;
+
+-- The answers of some of the functions below, as one JSON list, after what reach() says when they are asked about that.
+-- The printing of views and rules locks what they read,
+-- so all of it happens in a subtransaction that is taken back. NULL when another session's lock is in the way.
+CREATE FUNCTION db_migrate_scratch.answers(questions text[], reached boolean) RETURNS text
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET lock_timeout = '500ms' AS $function$
+DECLARE
+    question text;
+    answer text;
+    relations oid[];
+    found text[] := '{}';
+BEGIN
+    BEGIN
+        IF reached THEN
+            relations := db_migrate_scratch.reach();
+            found := found || to_json(relations::bigint[])::text;
+        END IF;
+        FOREACH question IN ARRAY questions LOOP
+            EXECUTE format('SELECT db_migrate_scratch.%I($1)', question) INTO answer USING relations;
+            found := found || answer;
+        END LOOP;
+        RAISE SQLSTATE 'DBM00';
+    EXCEPTION
+        WHEN SQLSTATE 'DBM00' THEN RETURN '[' || array_to_string(found, ',') || ']';
+        WHEN lock_not_available THEN RETURN NULL;
+    END;
+END
+$function$;
+

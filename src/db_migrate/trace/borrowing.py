@@ -1,0 +1,103 @@
+"""One connection of the child's, looked through while the child waits."""
+
+from __future__ import annotations
+
+import msgspec
+
+from db_migrate.errors import Failed
+from db_migrate.project.child_process import Link
+from db_migrate.trace.grammar import StatementSort
+from db_migrate.trace.observation import ALONE, LOOK, TOTALS, Observation
+
+
+class Borrowed:
+    """What is known of a connection, and how to look through it.
+
+    ``transaction`` is the number of its transaction in the trace, ``inside`` whether that goes on. ``alone``: its
+    statement has a transaction, or several, of its own that will be over before we can look.
+    """
+
+    def __init__(self, pid: int | None) -> None:
+        self.pid = pid
+        self.transaction = 0
+        self.inside = False
+        self.alone = False
+        self._last: Observation | None = None
+        self._wrapped = False
+        self._broken = False
+
+    def recover(self, link: Link) -> None:
+        """End the block that we had put around a statement in autocommit mode which then failed."""
+        if self._broken:
+            link.query("ROLLBACK")
+            self._broken = self.inside = False
+
+    def forget(self) -> None:
+        """Take nothing of the last look for granted."""
+        self._last = None
+
+    def begin(self, transaction: int, link: Link, sort: StatementSort, *, autocommit: bool) -> None:
+        """A statement is about to begin a transaction, or to run in autocommit mode."""
+        self.transaction = transaction
+        self.inside = not autocommit
+        self._last = None
+        self.alone = autocommit and not (sort.wrappable and self._wrap(link))
+
+    def _wrap(self, link: Link) -> bool:
+        """Put a statement in autocommit mode into a block: on scratch it may as well run in one, and is then seen.
+
+        False where the driver keeps no block in autocommit mode.
+        """
+        link.query("BEGIN")
+        self._last = _look(link)
+        self._wrapped = _look(link).transaction == self._last.transaction
+        return self._wrapped
+
+    def before(self, link: Link) -> Observation:
+        """The last look before a statement."""
+        if self.alone:
+            link.query(ALONE.format("on"))
+            self._last = _look(link, totals=True)
+        elif self._last is None:
+            self._last = _look(link)
+        return self._last
+
+    def after(self, link: Link) -> Observation:
+        """A look after a statement."""
+        self._last = _look(link, totals=self.alone)
+        return self._last
+
+    def end_alone(self, link: Link) -> None:
+        """The statement has been looked at: where it was in autocommit mode, let it end."""
+        if self._wrapped:
+            link.query("COMMIT")
+            self._wrapped, self._last = False, None
+        if self.alone:
+            link.query(ALONE.format("off"))
+            self.alone, self._last = False, None
+
+    def failed(self) -> None:
+        """The statement has failed; what comes next may be of another transaction."""
+        self._broken, self._wrapped = self._wrapped, False
+        self._last = None
+
+    def ended(self) -> None:
+        """The transaction has been committed or rolled back."""
+        self.inside = False
+        self._last = None
+
+
+def _look(link: Link, *, totals: bool = False) -> Observation:
+    """One look; with ``totals`` from outside of any transaction, at all that has been counted."""
+    found = msgspec.json.decode(_one(link, LOOK), type=Observation)
+    if not totals:
+        return found
+    activity = msgspec.json.decode(_one(link, TOTALS), type=tuple[tuple[int, int, int], ...])
+    return msgspec.structs.replace(found, activity=activity)
+
+
+def _one(link: Link, sql: str) -> str:
+    rows = link.query(sql)
+    if not rows or rows[0][0] is None:
+        raise Failed("trace.observe", "the scratch database returned nothing where an observation was expected")
+    return rows[0][0]

@@ -1,0 +1,232 @@
+"""What two looks around a statement say about the statement."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from db_migrate.trace.effects import Effects, IndexBuild, Lock, LockMode, Phase, Rewrite
+from db_migrate.trace.grammar import StatementSort
+from db_migrate.trace.observation import Observation, OidLock, Relation, ServerEvent
+from db_migrate.trace.phases import Standstill
+
+_RELATIONS_WITH_ROWS = frozenset("rpfm")
+_WRITABLE = frozenset("rpf")
+_WEAK = frozenset({"AccessShareLock", "RowShareLock", "RowExclusiveLock"})
+_REASONS = {
+    1: "persistence changed",
+    2: "a column's values are computed",
+    4: "a column's type changed",
+    8: "access method changed",
+}
+"""Bits of ``pg_event_trigger_table_rewrite_reason()``: ``AT_REWRITE_*`` in PostgreSQL's ``event_trigger.h``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """What happened to a relation's rows: how often it was scanned, how many rows were written."""
+
+    scans: int
+    writes: int
+
+
+@dataclass(frozen=True)
+class Between:
+    """Two looks around a statement, and what is known of the relations.
+
+    ``old`` and ``new`` are the relations that may have changed, before and after; ``known`` all that there are.
+    ``standstills`` are what was seen while it ran, of a statement that commits in between.
+    """
+
+    sort: StatementSort
+    before: Observation
+    after: Observation
+    old: Mapping[int, Relation]
+    new: Mapping[int, Relation]
+    known: Mapping[int, Relation]
+    standstills: tuple[Standstill, ...] = ()
+
+    def effects(self) -> Effects:
+        """What the statement did, without what the catalog alone tells."""
+        return Effects(
+            locks=locks(self._taken, self._existing),
+            phases=tuple(self._phases()),
+            held=locks(self.after.locks, self.name),
+            rewrites=tuple(self._rewrites()),
+            scans=self._named(o for o, done in self._activity.items() if done.scans and self._scanned(o)),
+            index_builds=tuple(self._index_builds()),
+            dropped=tuple(sorted({_dropped_name(e) for e in self._events if e.event == "drop" and e.type != "type"})),
+            created=tuple(sorted(r.name for o, r in self.new.items() if o in self._created and r.kind in "rpfmv")),
+            writes=self._named(self._writes),
+            truncated=self._named(self._truncated),
+            reads=self._named(self._reads()),
+        )
+
+    def name(self, oid: int) -> str | None:
+        """The name of a relation before the statement, or after it where it is new; None for what is not the user's."""
+        found = self.old.get(oid) or self.new.get(oid) or self.known.get(oid)
+        return found.name if found else None
+
+    def _existing(self, oid: int) -> str | None:
+        return None if oid in self._created else self.name(oid)
+
+    def _named(self, oids: Iterable[int]) -> tuple[str, ...]:
+        return tuple(sorted({name for oid in oids if (name := self.name(oid)) is not None}))
+
+    def _kind(self, oid: int) -> str:
+        found = self.old.get(oid) or self.new.get(oid) or self.known.get(oid)
+        return found.kind if found else ""
+
+    @cached_property
+    def _created(self) -> frozenset[int]:
+        return frozenset(self.new.keys() - self.old.keys())
+
+    @cached_property
+    def _events(self) -> tuple[ServerEvent, ...]:
+        return self.after.server_events
+
+    @cached_property
+    def _held_before(self) -> frozenset[OidLock]:
+        return frozenset(self.before.locks) if self.before.transaction == self.after.transaction else frozenset()
+
+    @cached_property
+    def _taken(self) -> frozenset[OidLock]:
+        noted = {lock for event in self._events for lock in event.locks}
+        for each in self.standstills:
+            noted.update(each.locks)
+            if each.awaits is not None:
+                noted.add(each.awaits)
+        return (frozenset(self.after.locks) - self._held_before) | noted
+
+    def _phases(self) -> Iterator[Phase]:
+        for each in self.standstills:
+            awaited = locks([each.awaits] if each.awaits else [], self.name)
+            yield Phase(locks(each.locks, self.name), awaited[0] if awaited else None)
+
+    @cached_property
+    def _activity(self) -> Mapping[int, Activity]:
+        earlier = {oid: (scans, writes) for oid, scans, writes in self.before.activity}
+        found = {}
+        for oid, scans, writes in self.after.activity:
+            old_scans, old_writes = earlier.get(oid, (0, 0))
+            if scans < old_scans or writes < old_writes:  # what was counted before has been flushed in between
+                old_scans = old_writes = 0
+            if (scans, writes) != (old_scans, old_writes):
+                found[oid] = Activity(scans - old_scans, writes - old_writes)
+        return found
+
+    def _scanned(self, oid: int) -> bool:
+        return oid not in self._created and self._kind(oid) in _RELATIONS_WITH_ROWS
+
+    @cached_property
+    def _looked_through(self) -> frozenset[int]:
+        """Tables whose rows were looked at, by whichever way."""
+        found = set()
+        for oid, done in self._activity.items():
+            relation = self.old.get(oid) or self.known.get(oid)
+            if done.scans and relation is not None:
+                found.add(oid if relation.table is None else relation.table)
+        return frozenset(found)
+
+    @cached_property
+    def _replaced(self) -> frozenset[int]:
+        """Relations with rows that have other storage than before."""
+        return frozenset(
+            oid
+            for oid, relation in self.new.items()
+            if oid in self.old and self.old[oid].filenode and relation.filenode != self.old[oid].filenode
+        )
+
+    @cached_property
+    def _truncated(self) -> frozenset[int]:
+        """Tables with new storage in the same place, no rewrite reported for them, and no count of their rows.
+
+        TRUNCATE takes the count back (``reltuples`` is -1), CLUSTER and VACUUM FULL make one.
+        """
+        rewritten = {e.oid for e in self._events if e.event == "rewrite"}
+        return frozenset(
+            oid
+            for oid in self._replaced - rewritten
+            if self.new[oid].kind == "r" and not self.new[oid].counted and not self._is_moved(oid)
+        )
+
+    def _is_moved(self, oid: int) -> bool:
+        """Whether a relation has gone to another tablespace."""
+        return oid in self.old and self.new[oid].tablespace != self.old[oid].tablespace
+
+    def _rewrites(self) -> Iterator[Rewrite]:
+        reasons = {e.oid: e.reason for e in self._events if e.event == "rewrite" and self._existing(e.oid)}
+        replaced = {oid for oid in self._replaced if self.new[oid].kind in "rm" or self._is_moved(oid)}
+        replaced -= self._truncated
+        for oid in sorted(replaced | reasons.keys(), key=lambda oid: self.name(oid) or ""):
+            bits = reasons.get(oid, 0)
+            named = [text for bit, text in _REASONS.items() if bits & bit]
+            if oid in self.new and self._is_moved(oid):
+                named.append("tablespace changed")
+            yield Rewrite(self.name(oid) or "", ", ".join(named) or "its storage was replaced")
+
+    def _index_builds(self) -> Iterator[IndexBuild]:
+        """Indexes with storage that none had before; ALTER TYPE may give it to a new index with the same content."""
+        storage = {r.filenode for r in self.old.values()}
+        for oid, relation in sorted(self.new.items(), key=lambda item: item[1].name):
+            if relation.kind != "i" or relation.table is None or relation.table in self._truncated:
+                continue
+            completed = oid in self.old and relation.valid and not self.old[oid].valid
+            if (relation.filenode not in storage and not self._is_moved(oid)) or completed:
+                table = self.new.get(relation.table) or self.known.get(relation.table)
+                yield IndexBuild(relation.name, table.name if table else "")
+
+    @cached_property
+    def _writes(self) -> frozenset[int]:
+        """Tables that rows were written to, or that the statement made itself ready to write to while they were empty.
+
+        Which is seen by the lock; where the transaction had that one before, by the statement's own target, and where
+        it runs code of its own, by its having looked for rows.
+        """
+        ready = {oid for oid, mode in (*self.after.locks, *self._taken) if mode == "RowExclusiveLock"}
+        found = {oid for oid, done in self._activity.items() if done.writes}
+        found |= {oid for oid, mode in self._taken if mode == "RowExclusiveLock" and self._existing(oid)}
+        if self.sort.nodes != ("select_stmt",):
+            found |= self._looked_through & ready
+        found |= {oid for oid in ready if _last_part(self.name(oid)) in self.sort.targets}
+        return frozenset(oid for oid in found if self._kind(oid) in _WRITABLE)
+
+    def _reads(self) -> Iterator[int]:
+        """Tables whose rows a statement that is no DDL looked at, or made itself ready to look at."""
+        if self.sort.ddl and not self.sort.reads:
+            return
+        modes: dict[int, set[str]] = {}
+        for oid, mode in (*self.after.locks, *self._taken):
+            modes.setdefault(oid, set()).add(mode)
+        ready = {oid for oid, mode in self._taken if mode in ("AccessShareLock", "RowShareLock")}
+        for oid in (ready | self._looked_through) - self._writes - self._created:
+            if self._kind(oid) in _RELATIONS_WITH_ROWS and modes.get(oid, set()) <= _WEAK:
+                yield oid
+
+
+def locks(found: Iterable[OidLock], name: Callable[[int], str | None]) -> tuple[Lock, ...]:
+    """Locks by name, of relations that ``name`` knows; by relation, the strongest first."""
+    named = {Lock(known, mode_of(mode)) for oid, mode in found if (known := name(oid)) is not None}
+    return tuple(sorted(named, key=lambda lock: (lock.relation, -lock.mode.strength)))
+
+
+def mode_of(name: str) -> LockMode:
+    """``AccessExclusiveLock``, as pg_locks writes it, as SQL writes it."""
+    return LockMode(re.sub(r"(?<!^)(?=[A-Z])", " ", name.removesuffix("Lock")).upper())
+
+
+def _dropped_name(event: ServerEvent) -> str:
+    """``constraint on schema.table``, as PostgreSQL identifies what belongs to a table, in our form."""
+    inner, separator, table = event.name.partition(" on ")
+    if separator and event.type in ("table constraint", "trigger", "policy", "rule"):
+        return f"{table}.{inner}"
+    return event.name
+
+
+def _last_part(name: str | None) -> str:
+    """The unquoted last part of a qualified name."""
+    last = re.search(r'("(?:[^"]|"")*"|[^".]*)$', name or "")
+    text = last[1] if last else ""
+    return text[1:-1].replace('""', '"') if text.startswith('"') else text
