@@ -249,6 +249,10 @@ def _fill(connection: Connection, rows: int) -> int:
         added += connection.execute(query, {name: wanted[name] for name in query.compile().params}).rowcount
     for statement in FIXED:
         added += connection.exec_driver_sql(statement).rowcount
+    # Proposals came with their numbers, since the votes refer to them; the next one shall get a number of its own.
+    connection.exec_driver_sql(
+        "SELECT setval('governance_proposals_id_seq', (SELECT max(id) FROM governance_proposals))"
+    )
     return added
 
 
