@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from db_migrate.report.sql import drift_sql, plan_sql, terminated
+from db_migrate.report.sql import drift_sql, plan_sql, schema_sql, terminated
 from db_migrate.report.style import Style
+from db_migrate.results import Schema, SchemaEntry
 
 from .values import DEFAULT_CHANGED, INDEX_RENAMED, a_drift, a_plan, a_revision, a_statement
 
@@ -51,3 +52,18 @@ def test_drift_without_sql_is_named() -> None:
         "ALTER TABLE public.users ALTER COLUMN role SET DEFAULT 'x';",
         "-- index public.ix_new renamed: no SQL is known",
     ]
+
+
+def test_a_schema_is_made_in_an_order_that_postgresql_accepts() -> None:
+    """Types come before tables, constraints after them, views last; a nested definition is used."""
+    column = SchemaEntry("column", "public.t.id", {"type": "integer", "nullable": False})
+    key = SchemaEntry("primary_key", "public.t.t_pkey", {"columns": ("id",)}, (), "PRIMARY KEY (id)")
+    view = SchemaEntry("view", "public.a_view", {"definition": " SELECT t.id\n   FROM public.t;"}, (), "")
+    table = SchemaEntry("table", "public.t", {"persistence": "permanent"}, (column, key))
+    enum = SchemaEntry("enum", "public.mood", {"labels": ("ok", "so, so")})
+    shown = schema_sql(Schema(side="live", objects=(view, table, enum)), Style())
+    places = [
+        shown.index(each) for each in ("CREATE TYPE public.mood", "CREATE TABLE public.t", "PRIMARY KEY (id)", "VIEW")
+    ]
+    assert places == sorted(places)
+    assert "'so, so'" in shown

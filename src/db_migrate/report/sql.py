@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import groupby
 
+from db_migrate.catalog.diff import diff
+from db_migrate.catalog.objects import Catalog, Kind, SchemaObject
+from db_migrate.catalog.sql import with_sql
 from db_migrate.report.source import place
 from db_migrate.report.style import Style, name
-from db_migrate.results import Comparison, Drift, Plan, PlannedRevision, PlannedStatement, Schema
+from db_migrate.results import Comparison, Drift, Plan, PlannedRevision, PlannedStatement, Schema, SchemaEntry
+
+_VIEWS = (Kind.VIEW, Kind.MATERIALIZED_VIEW)
 
 
 def plan_sql(plan: Plan, lock_timeout: float) -> str:
@@ -66,12 +71,31 @@ def _comparison_sql(comparison: Comparison) -> str:
 
 
 def schema_sql(schema: Schema, _style: Style) -> str:
-    """Every object as the SQL that PostgreSQL prints for it; what it prints none for is named in a comment."""
+    """What would make the schema in an empty database, in an order that PostgreSQL accepts."""
+    catalog = _catalog(schema)
+    empty = Catalog.of((), catalog.server_version)
     lines = [f"-- {schema.side}"]
-    for each in schema.objects:
-        shown = f"{each.kind.replace('_', ' ')} {name(each.object)}"
-        lines += [terminated(each.definition)] if each.definition else [f"-- {shown}"]
+    # What a view reads is not among its entry's attributes, so views come after everything that they can read.
+    for change in sorted(with_sql(diff(empty, catalog), empty, catalog), key=lambda each: each.kind in _VIEWS):
+        lines.append(
+            terminated(change.sql) if change.sql else f"-- {change.kind} {name(change.object)}: no SQL is known"
+        )
     return "\n".join(lines) + "\n"
+
+
+def _catalog(schema: Schema) -> Catalog:
+    """The catalog that the entries were made from."""
+    objects = []
+    for each in schema.objects:
+        objects.append(_object(each, None, 0))
+        objects += [_object(part, each.object, position) for position, part in enumerate(each.columns, 1)]
+    major, _, minor = (schema.target.server_version if schema.target else "18.0").partition(".")
+    return Catalog.of(objects, int(major) * 10000 + int(minor or 0))
+
+
+def _object(entry: SchemaEntry, parent: str | None, position: int) -> SchemaObject:
+    place = position if entry.kind == Kind.COLUMN else 0
+    return SchemaObject(Kind(entry.kind), entry.object, parent, entry.attributes, entry.definition, place)
 
 
 def _list(revisions: Iterable[str]) -> str:
