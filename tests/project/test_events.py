@@ -259,3 +259,28 @@ def test_parameters_are_told_as_text_and_as_literals(shared_child: SharedChild, 
         for each in checks:
             connection.execute(each.rendered)
     assert all("%(" not in each.rendered for each in checks)
+
+
+def test_a_handler_that_fails_ends_the_job_and_not_the_child(shared_child: SharedChild, database: ConnInfo) -> None:
+    """The handler's own exception comes out, what it was asked about is refused, and the next job works."""
+
+    def fail(event: events.Event, _link: Link) -> None:
+        if isinstance(event, events.Statement) and event.revision == "0002":
+            raise ValueError("a bug in the handler")
+
+    child = shared_child("psycopg3")
+    with pytest.raises(ValueError, match="a bug in the handler"):
+        child.migrate("upgrade", "head", database.as_libpq(), Recorder(fail))
+    assert tables(database) == {"public.users", "public.alembic_version"}
+    assert child.migrate("upgrade", "head", database.as_libpq()).revisions == ("0002",)
+
+
+def test_an_event_that_does_not_wait_takes_no_answer(shared_child: SharedChild, database: ConnInfo) -> None:
+    """Asking on the child's connection while it is not waiting would not be understood, and is refused at once."""
+
+    def ask(event: events.Event, link: Link) -> None:
+        if not event.waits:
+            with pytest.raises(RuntimeError):
+                link.query("SELECT 1")
+
+    assert shared_child("psycopg3").migrate("upgrade", "head", database.as_libpq(), Recorder(ask)).state == "done"

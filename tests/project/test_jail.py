@@ -14,9 +14,9 @@ import pytest
 
 from db_migrate.postgres.conninfo import ConnInfo
 from db_migrate.project import child_process, events
-from db_migrate.project.child_process import ChildDied
+from db_migrate.project.child_process import ChildDied, ChildError
 
-from .conftest import PROJECTS, Listener, OpenProject, Recorder
+from .conftest import PROJECTS, Listener, OpenProject, Recorder, SharedChild
 
 WAYS = {
     "a raw psycopg2 connection": "import psycopg2; psycopg2.connect(host='127.0.0.1', port={port}, connect_timeout=3)",
@@ -132,20 +132,52 @@ def test_weaker_jails_still_redirect_and_refuse(
 ) -> None:
     """Where seccomp cannot be had the next best is used, says so, and the listener is not reached either."""
     monkeypatch.setattr(child_process, "strongest", lambda _pid: jail)
+    env = {"LISTENER_PORT": str(listener.port)}
     recorder = Recorder()
-    with open_project("side_effects", database.as_libpq(), env={"LISTENER_PORT": str(listener.port)}) as child:
+    with open_project("side_effects", database.as_libpq(), env=env) as child:
         assert child.jail == jail
-        outcome = child.migrate("upgrade", "head", database.as_libpq(), recorder)
-        assert outcome.state == "done", outcome.failure
+        assert child.migrate("upgrade", "0001", database.as_libpq(), recorder).state == "done"
         assert "refused:" in child.output()
-    with open_project("raw_driver", database.as_libpq(), env={"LISTENER_PORT": str(listener.port)}) as child:
-        assert child.migrate("downgrade", "base", database.as_libpq()).state == "failed"
-    assert [each.by for each in recorder.of(events.Refused)] == ["python"]
+    with open_project("raw_driver", database.as_libpq(), env=env) as child:
+        outcome = child.migrate("upgrade", "head", database.as_libpq(), recorder)
+    assert outcome.failure is not None
+    assert "reach only its database" in outcome.failure.message
+    assert [(each.by, each.address) for each in recorder.of(events.Refused)] == [
+        ("python", f"127.0.0.1:{listener.port}"),
+        ("python", f"127.0.0.1:{listener.port}"),
+    ]
     assert listener.connections == 0
 
 
-@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
-@pytest.mark.parametrize("driver", ["psycopg", "psycopg2", "asyncpg"])
+def test_a_network_that_is_needed_is_not_taken_away(
+    open_project: OpenProject, target_database: ConnInfo, listener: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a TCP server is allowed, an empty network would be wrong: Python's guard is what remains."""
+    monkeypatch.setattr(child_process, "strongest", lambda _pid: "namespace")
+    env = {"DATABASE_URL": target_database.url("postgresql+asyncpg"), "LISTENER_PORT": str(listener.port)}
+    with open_project("from_environment", target_database.as_libpq(), env=env) as child:
+        assert child.jail == "python"
+        assert child.migrate("upgrade", "head", None).state == "done"
+    assert listener.connections == 0
+
+
+def test_a_listener_that_needs_the_network_does_not_matter_on_scratch(
+    shared_child: SharedChild, database: ConnInfo, listener: Listener
+) -> None:
+    """A password of the hour that cannot be asked for is not needed on scratch; the target is not learnt then."""
+    child = shared_child("token_of_the_hour")
+    recorder = Recorder()
+    assert child.migrate("upgrade", "head", database.as_libpq(), recorder).state == "done"
+    assert [each.address for each in recorder.of(events.Refused)] == [f"127.0.0.1:{listener.port}"]
+    with pytest.raises(ChildError) as raised:
+        child.learn()
+    assert "Permission denied" in raised.value.why
+    assert listener.connections == 0
+
+
+@pytest.mark.parametrize(
+    ("driver", "host"), [("psycopg", "localhost"), ("psycopg2", "127.0.0.1"), ("asyncpg", "localhost")]
+)
 def test_env_py_keeps_its_own_connection_when_it_may(
     driver: str, host: str, open_project: OpenProject, target_database: ConnInfo, listener: Listener
 ) -> None:

@@ -203,12 +203,28 @@ class Child:
                 self._handle(event, handler)
         except (EOFError, BrokenPipeError) as error:
             raise self._died() from error
+        except BaseException as error:
+            if not isinstance(error, Exception):
+                self._process.kill()  # interrupted half-way through a conversation that cannot be taken up again
+            raise
 
     def _handle(self, event: events.Event, handler: Handler) -> None:
         link = _Link(self._channel, waits=event.waits)
-        handler.event(event, link)
+        try:
+            handler.event(event, link)
+        except Exception:
+            self._give_up(event)
+            raise
         if event.waits:
             self._channel.send(link.reply)
+
+    def _give_up(self, event: events.Event) -> None:
+        """The handler failed: refuse whatever the child was about to do, and everything more of this job."""
+        refusal = jobs.Abort(reason="db-migrate could not handle this")
+        while not isinstance(event, events.Done | events.Failure):
+            if event.waits:
+                self._channel.send(refusal)
+            event = self._channel.receive(events.AnyEvent)
 
     def _tell_refusals(self, handler: Handler) -> None:
         """Hand on what the supervisor has refused, with the place where the child was about to connect.

@@ -12,6 +12,7 @@ from db_migrate.project import events, jobs
 from db_migrate.project.channel import Channel
 from db_migrate.project.child import drivers, lock
 from db_migrate.project.child.link import Link, leave
+from db_migrate.project.child.redirect import redirect
 
 
 class Worker:
@@ -26,7 +27,7 @@ class Worker:
         self._project = AlembicProject(start)
         self._capture = Capture(link)
         self._contexts = Contexts(self._capture, link)
-        self._capture.install()
+        self._capture.connections.install()
         self._contexts.install()
 
     def work(self, job: jobs.Job) -> None:
@@ -44,19 +45,16 @@ class Worker:
         sys.stderr.flush()
 
     def _prepare(self, job: jobs.Job) -> None:
-        from db_migrate.project.child.capture import Running
-
         self._link.reset()
         self._contexts.opened.clear()
         self._contexts.numbers.clear()
-        self._capture.running = Running()
-        drivers.redirect.database = getattr(job, "database", None)
-        drivers.redirect.learning = False
-        drivers.redirect.targets.clear()
-        drivers.redirect.enough = self._enough
+        self._capture.begin_job()
+        database = getattr(job, "database", None)
+        redirect.begin(database, learning=isinstance(job, jobs.Learn) and database is None)
+        redirect.enough = self._enough
 
     def _enough(self) -> None:
-        self._link.tell(events.Done(result=tuple(drivers.redirect.targets)))
+        self._link.tell(events.Done(result=tuple(redirect.targets)))
         leave()
 
     def _do(self, job: jobs.Job) -> Any:
@@ -66,7 +64,7 @@ class Worker:
             case jobs.Describe():
                 return self._project.describe()
             case jobs.Learn():
-                return learning.learn(self._project, job, self._contexts)
+                return learning.learn(self._project, self._contexts)
             case jobs.Steps():
                 return running.steps(self._project, job)
             case jobs.Models():
@@ -97,9 +95,10 @@ def main() -> None:
         leave()
     lock.die_with(start.parent)
     with socket.socket(fileno=control) as sock:
-        lock.lock(start.jail, start.allowed, sock, link.tell)
+        jail = lock.lock(start.jail, start.allowed, sock, link.tell)
+    redirect.guards_raw = jail in ("namespace", "python")
     sys.path.append(str(Path.cwd()))
-    drivers.tell_attempt = link.tell
+    redirect.tell = link.tell
     drivers.watch()
     worker = Worker(start, link)
     while True:

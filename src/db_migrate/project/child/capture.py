@@ -7,19 +7,20 @@ and its kin are the last thing between SQLAlchemy (and all of the project's even
 from __future__ import annotations
 
 import time
-import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from db_migrate.project import events, jobs
-from db_migrate.project.child import drivers, failures, places, sessions
+from db_migrate.project import events
+from db_migrate.project.child import failures, places, sessions
+from db_migrate.project.child.connections import Connections, Known
 from db_migrate.project.child.link import Link
 from db_migrate.project.child.rendering import plain_parameters, rendered
 
 _ENDS = frozenset({"COMMIT", "END"})
+_UNDOES = frozenset({"ROLLBACK", "ABORT"})
 _FIRST_PARAMETER_SETS = 20
 
 
@@ -63,89 +64,24 @@ class Sent:
 
 
 class Capture:
-    """The connections of this process, by number, and what goes over them."""
+    """Tells the parent of statements and transactions. ``connections`` are those of this process."""
 
     def __init__(self, link: Link) -> None:
         self._link = link
-        self._numbers: dict[int, tuple[int, sessions.Session]] = {}
-        self._begun: set[int] = set()
-        self._wrapped: weakref.WeakSet[Any] = weakref.WeakSet()
+        self.connections = Connections(link, self._wrap)
         self.running = Running()
         self.watchers: list[Callable[[Sent], None]] = []
         """Called with each statement before it is sent."""
 
-    def install(self) -> None:
-        """Watch every pool that SQLAlchemy will ever make in this process."""
-        from sqlalchemy import pool as pools
-
-        pool_class: Any = pools.Pool
-        wrap = pool_class._should_wrap_creator
-
-        def wrap_creator(pool: Any, creator: Any) -> Any:
-            make = wrap(pool, creator)
-            return lambda record: self._connect(pool, make, record)
-
-        pool_class._should_wrap_creator = wrap_creator
-
-    def _connect(self, pool: Any, make: Callable[[Any], Any], record: Any) -> Any:
-        dialect = pool._dialect
-        if getattr(dialect, "name", "") != "postgresql":
-            return make(record)
-        self._link.check()
-        token = drivers.connecting(dialect.driver)
-        try:
-            dbapi = make(record)
-        finally:
-            drivers.connected(token)
-        try:
-            self._register(dialect, dbapi)
-        except BaseException:
-            dbapi.close()
-            raise
-        return dbapi
-
-    def _register(self, dialect: Any, dbapi: Any) -> None:
-        session = sessions.session_for(dialect.driver, dbapi)
-        if session is None:
-            raise failures.ProjectError(f"the driver {dialect.driver} is not one that db-migrate knows")
-        if id(dbapi) in self._numbers:
-            return  # a creator that hands out one connection again and again
-        number = len(self._numbers) + 1
-        self._numbers[id(dbapi)] = (number, session)
-        if drivers.redirect.targets:
-            last = drivers.redirect.targets[-1]
-            drivers.redirect.targets[-1] = events.Target(
-                drivername=last.drivername, parameters=last.parameters, at_import=last.at_import, connection=number
-            )
-        session.listen(self._notice_handler(number))
-        if dialect not in self._wrapped:
-            self._wrapped.add(dialect)
-            self._wrap(dialect)
-        event = events.Connected(connection=number, backend_pid=session.backend_pid(), driver=dialect.driver)
-        self._link.ask(event, partial(sessions.query, session))
-
-    def _notice_handler(self, number: int) -> sessions.NoticeHandler:
-        def handle(severity: str, message: str, sqlstate: str | None) -> None:
-            self._link.tell(events.Notice(connection=number, severity=severity, message=message, sqlstate=sqlstate))
-
-        return handle
-
-    def find(self, connection: Any) -> tuple[int, sessions.Session] | None:
-        """Number and session of a DBAPI connection, whether or not SQLAlchemy's pool has wrapped it."""
-        return self._numbers.get(id(getattr(connection, "dbapi_connection", connection)))
+    def begin_job(self) -> None:
+        """Forget what the last job was doing."""
+        self.running = Running()
+        self.connections.begin_job()
 
     def number_of(self, connection: Any) -> int | None:
         """The number of a SQLAlchemy ``Connection``; None where there is none (offline mode)."""
-        found = self.find(connection.connection) if hasattr(connection, "connection") else None
-        return found[0] if found else None
-
-    def querier(self, connection: Any) -> Callable[[str], jobs.Answer] | None:
-        """Runs the parent's queries on a SQLAlchemy ``Connection``."""
-        found = self.find(connection.connection) if hasattr(connection, "connection") else None
-        if found is None:
-            return None
-        session = found[1]
-        return partial(sessions.query, session)
+        known = self.connections.of_sqlalchemy(connection)
+        return known.number if known else None
 
     @contextmanager
     def quietly(self) -> Iterator[None]:
@@ -179,97 +115,105 @@ class Capture:
 
         dialect.do_execute, dialect.do_execute_no_params = do_execute, do_execute_no_params
         dialect.do_executemany, dialect.initialize = do_executemany, quiet_initialize
-        dialect.do_commit = lambda connection: self._end(connection, commit, committing=True)
-        dialect.do_rollback = lambda connection: self._end(connection, rollback, committing=False)
+        dialect.do_commit = lambda connection: self._commit(connection, commit)
+        dialect.do_rollback = lambda connection: self._rollback(connection, rollback)
 
-    def _end(self, connection: Any, end: Callable[[Any], Any], *, committing: bool) -> None:
-        """SQLAlchemy ends a transaction; it is news only where the server has one."""
-        found = self.find(connection)
-        if found is None or found[0] not in self._begun or not found[1].in_transaction():
-            end(connection)
+    def _commit(self, connection: Any, commit: Callable[[Any], Any]) -> None:
+        """A transaction is to be committed; the parent has the last word if the server has one open."""
+        known = self.connections.of(connection)
+        if known is None or self.running.quiet or not known.session.in_transaction():
+            commit(connection)
             return
-        number, session = found
-        doomed = session.failed()
-        if committing and not doomed:
-            event = events.Committing(connection=number, revision=self.running.revision)
-            self._link.ask(event, partial(sessions.query, session))
-        end(connection)
-        self._ended(number, committed=committing and not doomed)
+        doomed = known.session.failed()
+        if not known.begun:
+            self._begin(known)  # by something that SQLAlchemy has not seen either
+        if not doomed:
+            event = events.Committing(connection=known.number, revision=self.running.revision)
+            self._link.ask(event, partial(sessions.query, known.session))
+        commit(connection)
+        self._ended(known, committed=not doomed)
 
-    def _begin(self, number: int) -> None:
-        self._begun.add(number)
-        self._link.tell(events.Begin(connection=number))
+    def _rollback(self, connection: Any, rollback: Callable[[Any], Any]) -> None:
+        """A transaction, perhaps of an earlier job, is rolled back; it is news only if its beginning was."""
+        known = self.connections.lookup(connection)
+        told = known is not None and known.begun and known.session.in_transaction()
+        rollback(connection)
+        if known is not None and told:
+            self._ended(known, committed=False)
 
-    def _ended(self, number: int, *, committed: bool) -> None:
-        self._begun.discard(number)
-        self._link.tell((events.Commit if committed else events.Rollback)(connection=number))
+    def _begin(self, known: Known) -> None:
+        known.begun = True
+        self._link.tell(events.Begin(connection=known.number))
+
+    def _ended(self, known: Known, *, committed: bool) -> None:
+        known.begun = False
+        self._link.tell((events.Commit if committed else events.Rollback)(connection=known.number))
 
     def commit_at_driver(self, connection: Any) -> bool:
         """Commit what is open on a SQLAlchemy ``Connection`` without its knowledge; whether anything was open."""
-        found = self.find(connection.connection)
-        if found is None or not found[1].in_transaction():
+        known = self.connections.of_sqlalchemy(connection)
+        if known is None or not known.session.in_transaction():
             return False
-        self._end(connection.connection.dbapi_connection, lambda dbapi: dbapi.commit(), committing=True)
+        self._commit(connection.connection.dbapi_connection, lambda dbapi: dbapi.commit())
         return True
 
     def _statement(self, send: Callable[[], Any], sent: Sent) -> None:
         root = getattr(sent.context, "root_connection", None)
-        found = self.find(root.connection) if root is not None else None
-        if found is None or self.running.quiet:
+        known = self.connections.of_sqlalchemy(root)
+        if known is None or self.running.quiet:
             send()
             return
-        number, session = found
         for watch in self.watchers:
             watch(sent)
+        session = known.session
         autocommit = not session.begins() and not session.in_transaction()
         query = partial(sessions.query, session, inside=not autocommit)
         if session.begins():
-            self._begin(number)
-        self._link.ask(self._event(number, sent, autocommit=autocommit), query)
+            self._begin(known)
+        self._link.ask(self._event(known, sent, autocommit=autocommit), query)
         if not autocommit and _first_word(sent.sql) in _ENDS and not session.failed():
-            event = events.Committing(connection=number, revision=self.running.revision, sql=sent.sql)
+            event = events.Committing(connection=known.number, revision=self.running.revision, sql=sent.sql)
             self._link.ask(event, query)
-        seconds = self._send(send, number, session, autocommit=autocommit, sql=sent.sql)
+        seconds = self._send(send, known, sent, autocommit=autocommit)
         rowcount = getattr(sent.cursor, "rowcount", None)
-        done = events.StatementDone(connection=number, rowcount=-1 if rowcount is None else rowcount, seconds=seconds)
+        done = events.StatementDone(
+            connection=known.number, rowcount=-1 if rowcount is None else rowcount, seconds=seconds
+        )
         self._link.ask(done, partial(sessions.query, session))
 
-    def _send(
-        self, send: Callable[[], Any], number: int, session: sessions.Session, *, autocommit: bool, sql: str
-    ) -> float:
+    def _send(self, send: Callable[[], Any], known: Known, sent: Sent, *, autocommit: bool) -> float:
         """Send a statement and tell what became of the transaction. Returns the seconds it took."""
+        session = known.session
         doomed = session.failed()
         start = time.perf_counter()
         try:
             send()
         except BaseException as error:
             session.note(failed=True)
-            self._link.tell(
-                events.StatementFailed(
-                    connection=number,
-                    sqlstate=failures.sqlstate(error),
-                    message=failures.server_message(error),
-                    seconds=time.perf_counter() - start,
-                )
+            failed = events.StatementFailed(
+                connection=known.number,
+                sqlstate=failures.sqlstate(error),
+                message=failures.server_message(error),
+                seconds=time.perf_counter() - start,
             )
+            self._link.tell(failed)
             raise
         seconds = time.perf_counter() - start
         session.note(failed=False)
         session.flush()
         inside = session.in_transaction()
         if autocommit and inside:
-            self._begin(number)
+            self._begin(known)
         if not autocommit and not inside:
-            committed = _first_word(sql) not in ("ROLLBACK", "ABORT") and not doomed
-            self._ended(number, committed=committed)
+            self._ended(known, committed=not doomed and _first_word(sent.sql) not in _UNDOES)
         return seconds
 
-    def _event(self, number: int, sent: Sent, *, autocommit: bool) -> events.Statement:
+    def _event(self, known: Known, sent: Sent, *, autocommit: bool) -> events.Statement:
         file, line = places.within(self.running.file)
         caller_file, caller_line = places.caller()
         text = sent.rendered()
         return events.Statement(
-            connection=number,
+            connection=known.number,
             sql=sent.sql if sent.parameters or text is None else text,
             parameters=sent.shown(),
             parameter_sets=len(sent.parameters) if sent.many else 1,

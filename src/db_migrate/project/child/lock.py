@@ -30,14 +30,14 @@ def die_with(parent: int) -> None:
         os._exit(0)
 
 
-def lock(jail: str, allowed: Sequence[str], control: socket.socket, tell: Callable[[events.Event], None]) -> None:
+def lock(jail: str, allowed: Sequence[str], control: socket.socket, tell: Callable[[events.Event], None]) -> str:
     """Install ``jail`` or the strongest below it, tell the parent which, and watch what Python code attempts.
 
     ``seccomp``: the kernel asks the parent about every address. ``namespace``: the process has no network; Unix
     sockets of others are guarded in Python only. ``python``: C code is not guarded. ``none``: it was not wanted.
     """
     reasons: list[str] = []
-    for kind in _from(jail):
+    for kind in _from(jail, allowed):
         try:
             _INSTALL[kind](control)
         except OSError as error:
@@ -47,12 +47,17 @@ def lock(jail: str, allowed: Sequence[str], control: socket.socket, tell: Callab
         if kind != "none":
             sys.addaudithook(guard)
         tell(events.Ready(jail=kind, why="; ".join(reasons)))
-        return
+        return kind
+    raise AssertionError("the last kind of jail cannot fail")
 
 
-def _from(jail: str) -> tuple[str, ...]:
-    kinds = ("seccomp", "namespace", "python")
-    return ("none",) if jail == "none" else kinds[kinds.index(jail) :]
+def _from(jail: str, allowed: Sequence[str]) -> tuple[str, ...]:
+    """``jail`` and what is weaker. Without a network nothing but Unix sockets can be allowed."""
+    if jail == "none":
+        return ("none",)
+    by_path = all(address.startswith("/") for address in allowed)
+    kinds = ("seccomp", "namespace", "python") if by_path else ("seccomp", "python")
+    return kinds[kinds.index(jail) :] if jail in kinds else ("python",)
 
 
 def _seccomp(control: socket.socket) -> None:

@@ -187,7 +187,7 @@ class Run:
     def _step(self, step: RevisionStep, index: int, context: MigrationContext) -> Iterable[RevisionStep]:
         revision: Any = step.revision
         number = self._capture.number_of(context.connection)
-        query = self._capture.querier(context.connection)
+        query = self._capture.connections.querier(context.connection)
         facts: dict[str, Any] = {
             "revision": revision.revision,
             "direction": self._job.direction,

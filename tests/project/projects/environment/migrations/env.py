@@ -13,6 +13,7 @@ os.environ["PGSERVICEFILE"] = "/nonexistent"
 engine = create_engine("postgresql+psycopg2://")
 
 with engine.connect() as connection:
+    assert os.environ["PGUSER"] == "from-dotenv"
     context.configure(connection=connection, target_metadata=MetaData())
     with context.begin_transaction():
         context.run_migrations()
