@@ -17,9 +17,17 @@ SUBJECT_KINDS = frozenset({Kind.COMMENT, Kind.OWNER, Kind.GRANT})
 
 
 def comparable(item: SchemaObject, catalog: Catalog) -> Mapping[str, Value]:
-    """The attributes as they are compared: a serial's default does not depend on its own sequence's name."""
-    if item.kind is Kind.COLUMN and own_sequence(item, catalog) is not None:
-        return {**item.attributes, "default": OWN_SEQUENCE}
+    """The attributes as they are compared.
+
+    A serial's default does not depend on its own sequence's name; whether a column that its parent has too was also
+    declared by the table itself makes no difference to anybody.
+    """
+    if item.kind is not Kind.COLUMN:
+        return item.attributes
+    if own_sequence(item, catalog) is not None:
+        return {n: OWN_SEQUENCE if n == "default" else v for n, v in item.attributes.items() if n != "inherited"}
+    if "inherited" in item.attributes:
+        return {n: v for n, v in item.attributes.items() if n != "inherited"}
     return item.attributes
 
 

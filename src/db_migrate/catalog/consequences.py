@@ -208,6 +208,14 @@ def _castless(value: Value) -> object:
     return tuple(map(without_casts, value)) if isinstance(value, tuple) else value
 
 
+_ELEMENT = re.compile(r"[^{},']+")
+"""A label within an array literal such as ``'{a,b}'``; one that needs double quotes keeps them and is not looked up."""
+
+
+def _in_array(text: str, renamed: Mapping[str, str]) -> str:
+    return _ELEMENT.sub(lambda element: renamed.get(element[0], element[0]), text)
+
+
 def _with_labels(value: Value, labels: Mapping[str, Mapping[str, str]]) -> Value:
     if isinstance(value, tuple):
         return tuple(str(_with_labels(item, labels)) for item in value)
@@ -217,9 +225,9 @@ def _with_labels(value: Value, labels: Mapping[str, Mapping[str, str]]) -> Value
     def rewrite(text: str, rest: str) -> str:
         for name, renamed in labels.items():
             if re.match(rf"{re.escape(name)}(?![\w.])", rest):
-                for old, new in renamed.items():
-                    if text == literal(old):
-                        return literal(new)
+                if rest.startswith(f"{name}[]"):
+                    return _in_array(text, renamed)
+                return next((literal(new) for old, new in renamed.items() if text == literal(old)), text)
         return text
 
     return replace_literals(value, rewrite)

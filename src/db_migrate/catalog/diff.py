@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from db_migrate.catalog.change import Action, AttributeChange, Change, ChangeClass
-from db_migrate.catalog.comparing import comparable, identity, is_name_only, renamed_constraints, uniqueness
+from db_migrate.catalog.comparing import comparable, identity, renamed_constraints, uniqueness
 from db_migrate.catalog.consequences import without_consequences
 from db_migrate.catalog.explain import explain
 from db_migrate.catalog.objects import RANK, TABLE_KINDS, Catalog, Key, Kind, SchemaObject, Value
@@ -56,7 +56,7 @@ def diff(from_: Catalog, to: Catalog) -> tuple[Change, ...]:
     if from_.objects == to.objects:
         return ()
     matched = match(from_, to)
-    changes = [_renamed(each, from_) for each in matched.renames]
+    changes = [_renamed(each) for each in matched.renames]
     compared = [*_altered(matched), *_one_sided(matched), *_orders(matched.before, matched.after)]
     changes += without_consequences(compared, matched.before, matched.after)
     ordered = sorted(changes, key=lambda c: (RANK[c.kind], c.object, c.action))
@@ -68,16 +68,10 @@ def drifted(changes: Iterable[Change], *, strict: bool = False) -> tuple[Change,
     return tuple(c for c in changes if strict or c.class_ is ChangeClass.DRIFT)
 
 
-def _renamed(rename: Rename, from_: Catalog) -> Change:
-    item = from_.get(rename.kind, rename.old)
-    name_only = item is not None and is_name_only(item, from_)
+def _renamed(rename: Rename) -> Change:
+    class_ = ChangeClass.NAME_ONLY if rename.name_only else ChangeClass.DRIFT
     return Change(
-        rename.kind,
-        rename.new,
-        Action.RENAMED,
-        from_object=rename.old,
-        parent=item.parent if item is not None else None,
-        class_=ChangeClass.NAME_ONLY if name_only else ChangeClass.DRIFT,
+        rename.kind, rename.new, Action.RENAMED, from_object=rename.origin, parent=rename.parent, class_=class_
     )
 
 
@@ -106,6 +100,8 @@ def attribute_changes(
     names = sorted(old.keys() | new.keys())
     if before.kind in TABLE_KINDS:
         names = [n for n in names if n not in _INDEX_MENTIONS or not _same_index(n, before, after, from_, to)]
+    if before.kind is Kind.SEQUENCE and not ("persistence" in old and "persistence" in new):
+        names = [n for n in names if n != "persistence"]
     return tuple(AttributeChange(n, old.get(n), new.get(n)) for n in names if old.get(n) != new.get(n))
 
 

@@ -23,7 +23,7 @@ from db_migrate.catalog.comparing import (
     without_check_names,
 )
 from db_migrate.catalog.objects import TABLE_KINDS, Catalog, Kind, SchemaObject, Value
-from db_migrate.catalog.tokens import last_part
+from db_migrate.catalog.tokens import last_part, replace_names
 
 _INDEX_MENTIONS = ("replica_identity", "cluster_on")
 
@@ -92,7 +92,7 @@ def _stand_in(table: SchemaObject, name: str, value: Value, stand_ins: Mapping[s
 def _nameless_definition(item: SchemaObject) -> Value:
     """A comment's, an owner's or a grant's definition without the name of what it is about."""
     text = item.attributes.get("definition")
-    name = last_part(subject_of(item))
+    names = {last_part(subject_of(item)): "<name>"}
     if isinstance(text, tuple):
-        return tuple(part.replace(name, "<name>", 1) for part in text)
-    return text.replace(name, "<name>", 1) if isinstance(text, str) else text
+        return tuple(replace_names(part, names) for part in text)
+    return replace_names(text, names) if isinstance(text, str) else text

@@ -28,17 +28,26 @@ Rewrite = Callable[[str], str]
 
 @dataclass(frozen=True, slots=True)
 class Rename:
-    """An object that is called ``old`` in *from* and ``new`` in *to*."""
+    """An object that is called ``old`` and is to be called ``new``.
+
+    ``old`` is its name once the renames before it are carried out, ``origin`` what it is called in *from*.
+    """
 
     kind: Kind
     old: str
     new: str
+    origin: str
+    parent: str | None
+    name_only: bool
 
 
-def project(catalog: Catalog, renames: Sequence[Rename]) -> Catalog:
-    """The catalog with every mention of what was renamed under its new name; all renames are of one stage."""
+def project(catalog: Catalog, renames: Sequence[Rename]) -> tuple[Catalog, Mapping[Key, Key]]:
+    """The catalog with every mention of what was renamed under its new name; all renames are of one stage.
+
+    Beside it, for each object whose key changed, the key that it had.
+    """
     if not renames:
-        return catalog
+        return catalog, {}
     if renames[0].kind is Kind.COLUMN:
         items: Iterable[SchemaObject] = catalog
         for each in renames:
@@ -46,10 +55,12 @@ def project(catalog: Catalog, renames: Sequence[Rename]) -> Catalog:
     elif renames[0].kind is Kind.SCHEMA:
         pattern = {f"{each.old}.": f"{each.new}." for each in renames}
         names = {each.old: each.new for each in renames}
-        items = [_rewritten(o, _qualified(pattern), names) for o in catalog]
+        items = [_in_schema(o, _qualified(pattern), names) for o in catalog]
     else:
         items = _with_names(catalog, renames)
-    return Catalog.of(items, catalog.server_version, catalog.not_covered)
+    items = tuple(items)
+    former = {new.key: old.key for old, new in zip(catalog, items, strict=True) if old.key != new.key}
+    return Catalog.of(items, catalog.server_version, catalog.not_covered), former
 
 
 def _qualified(names: Mapping[str, str]) -> Rewrite:
@@ -57,6 +68,13 @@ def _qualified(names: Mapping[str, str]) -> Rewrite:
     ends = (re.escape(old) + ("" if old.endswith((".", "(")) else r'(?![\w"$])') for old in _longest_first(names))
     pattern = re.compile(rf"(?<![\w.\"$])(?:{'|'.join(ends)})")
     return lambda text: pattern.sub(lambda match: names[match[0]], text)
+
+
+def _in_schema(item: SchemaObject, rewrite: Rewrite, names: Mapping[str, str]) -> SchemaObject:
+    changed = _rewritten(item, rewrite, names)
+    if item.kind in (Kind.SCHEMA, Kind.COMMENT) and item.name in names:
+        return _with_definition(changed, lambda text: replace_names(text, names))
+    return changed
 
 
 def _longest_first(names: Iterable[str]) -> list[str]:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 from db_migrate.catalog.comparing import NAME_ONLY_KINDS, identity, is_name_only, is_serial, nameless
-from db_migrate.catalog.objects import ROUTINE_KINDS, Catalog, Kind, SchemaObject
+from db_migrate.catalog.objects import ROUTINE_KINDS, Catalog, Key, Kind, SchemaObject
 from db_migrate.catalog.projection import Rename, project
-from db_migrate.catalog.tokens import last_part, split_name, without_last
+from db_migrate.catalog.tokens import last_part, without_last
 
 Signature = Callable[[SchemaObject, Catalog], object | None]
 """What two objects must share to be one that was renamed; None for an object that nothing tells from others."""
@@ -22,16 +23,23 @@ Signature = Callable[[SchemaObject, Catalog], object | None]
 def find_renames(from_: Catalog, to: Catalog) -> tuple[tuple[Rename, ...], Catalog]:
     """All renames, in the order in which they can be carried out, and *from* under the new names."""
     found: list[Rename] = []
+    origins: dict[Key, Key] = {}
     for kinds, signature in _STAGES:
-        stage = tuple(_stage(kinds, signature, from_, to))
+        stage = tuple(
+            replace(each, origin=origins.get((each.kind, each.old), (each.kind, each.old))[1])
+            for each in _stage(kinds, signature, from_, to)
+        )
         found += stage
-        from_ = project(from_, stage)
+        from_, former = project(from_, stage)
+        origins |= {new: origins.get(old, old) for new, old in former.items()}
     return tuple(found), from_
 
 
 def _stage(kinds: frozenset[Kind], signature: Signature, from_: Catalog, to: Catalog) -> Iterator[Rename]:
     gone = [o for o in from_ if o.kind in kinds and o.key not in to.objects]
     come = [o for o in to if o.kind in kinds and o.key not in from_.objects] if gone else []
+    if signature is _nothing_mentions:
+        yield from _swapped(kinds, from_, to)
     if not come:
         return
     waiting: dict[object, list[SchemaObject]] = defaultdict(list)
@@ -43,9 +51,34 @@ def _stage(kinds: frozenset[Kind], signature: Signature, from_: Catalog, to: Cat
     for signed, new in arrived.items():
         old = waiting[signed]
         if len(old) == len(new):
-            yield from (Rename(a.kind, a.name, b.name) for a, b in zip(old, new, strict=True))
+            yield from (_rename(a, b, from_) for a, b in zip(old, new, strict=True))
         elif any(is_name_only(each, to) for each in new):
-            yield from (Rename(a.kind, a.name, b.name) for a, b in zip(old, new, strict=False))
+            yield from (_rename(a, b, from_) for a, b in zip(old, new, strict=False))
+
+
+def _swapped(kinds: frozenset[Kind], from_: Catalog, to: Catalog) -> Iterator[Rename]:
+    """Objects of one relation that have changed names among themselves."""
+    differing: dict[object, list[tuple[SchemaObject, SchemaObject]]] = defaultdict(list)
+    for old in from_:
+        new = to.objects.get(old.key) if old.kind in kinds else None
+        if new is not None and old.attributes != new.attributes:
+            differing[old.kind, old.parent].append((old, new))
+    for pairs in differing.values():
+        waiting = [(_nothing_mentions(new, to), new) for _, new in pairs]
+        found = []
+        for old, _ in pairs:
+            twin = next(
+                (each for each in waiting if each[0] is not None and each[0] == _nothing_mentions(old, from_)), None
+            )
+            if twin is not None:
+                waiting.remove(twin)
+                found.append(_rename(old, twin[1], from_))
+        if not waiting:
+            yield from found
+
+
+def _rename(old: SchemaObject, new: SchemaObject, from_: Catalog) -> Rename:
+    return Rename(old.kind, old.name, new.name, old.name, new.parent, is_name_only(old, from_))
 
 
 def _schema(item: SchemaObject, catalog: Catalog) -> object | None:
@@ -114,8 +147,3 @@ _STAGES: Sequence[tuple[frozenset[Kind], Signature]] = (
     (frozenset({Kind.COLUMN}), _column),
     (NAME_ONLY_KINDS | {Kind.SEQUENCE}, _nothing_mentions),
 )
-
-
-def moved(rename: Rename) -> bool:
-    """Whether a rename leads to another schema."""
-    return split_name(rename.old)[0] != split_name(rename.new)[0]

@@ -15,8 +15,10 @@ SELECT CASE k.contype WHEN 'p' THEN 'primary_key' WHEN 'u' THEN 'unique' WHEN 'f
             SELECT array_agg(pg_get_indexdef(k.conindid, o.place::int, true)
                              || CASE WHEN NOT oc.opcdefault THEN ' ' || quote_ident(oc.opcname) ELSE '' END
                              || CASE i.indoption[o.place - 1] WHEN 1 THEN ' DESC NULLS LAST' WHEN 2 THEN ' NULLS FIRST' WHEN 3 THEN ' DESC' ELSE '' END
-                             || ' WITH ' || o.op::regoperator::regoper::text ORDER BY o.place)
+                             || ' WITH ' || CASE WHEN opn.nspname = 'pg_catalog' THEN op.oprname::text
+                                                  ELSE 'OPERATOR(' || quote_ident(opn.nspname) || '.' || op.oprname || ')' END ORDER BY o.place)
               FROM unnest(k.conexclop) WITH ORDINALITY AS o (op, place)
+              JOIN pg_operator op ON op.oid = o.op JOIN pg_namespace opn ON opn.oid = op.oprnamespace
               JOIN pg_opclass oc ON oc.oid = i.indclass[o.place - 1]) END AS columns,
        CASE WHEN k.contype = 'c' THEN pg_get_expr(k.conbin, k.conrelid) END AS expression,
        CASE WHEN k.contype = 'f' THEN quote_ident(rn.nspname) || '.' || quote_ident(r.relname) || '(' || (

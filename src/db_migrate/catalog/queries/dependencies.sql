@@ -26,12 +26,14 @@ SELECT d.classid, d.objid, d.objsubid, d.refclassid, d.refobjid, d.refobjsubid,
 ), pairs AS (
 SELECT DISTINCT f.classid, f.objid, f.objsubid, f.relid, f.refclassid, f.refobjid, f.refobjsubid
   FROM facts f
- WHERE NOT (f.refclassid = 'pg_class'::regclass AND f.refobjid = f.relid)
+ WHERE f.refclassid <> 'pg_class'::regclass OR f.refobjid IS DISTINCT FROM f.relid
 ), subjects AS (
-SELECT p.*, quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS relation, c.relkind
+SELECT p.*, e.extname AS extension, quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS relation, c.relkind
   FROM pairs p
   LEFT JOIN pg_class c ON c.oid = p.relid
   LEFT JOIN pg_namespace n ON n.oid = c.relnamespace
+  LEFT JOIN pg_depend m ON m.classid = p.refclassid AND m.objid = p.refobjid AND m.deptype = 'e'
+  LEFT JOIN pg_extension e ON e.oid = m.refobjid
 ), named AS (
 SELECT CASE s.classid
          WHEN 'pg_class'::regclass THEN
@@ -69,7 +71,7 @@ SELECT CASE s.classid
          WHEN 'pg_ts_config'::regclass THEN (SELECT ARRAY['text_search', quote_ident(n.nspname) || '.' || quote_ident(t.cfgname)]
                 FROM pg_ts_config t JOIN pg_namespace n ON n.oid = t.cfgnamespace WHERE t.oid = s.objid)
        END AS subject,
-       CASE s.refclassid
+       CASE WHEN s.extension IS NOT NULL THEN ARRAY['extension', quote_ident(s.extension)] ELSE CASE s.refclassid
          WHEN 'pg_class'::regclass THEN (
               SELECT CASE WHEN s.refobjsubid > 0 THEN ARRAY['column', quote_ident(n.nspname) || '.' || quote_ident(c.relname) || '.' || (
                                SELECT quote_ident(a.attname) FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum = s.refobjsubid)]
@@ -99,7 +101,7 @@ SELECT CASE s.classid
                 FROM pg_ts_dict t JOIN pg_namespace n ON n.oid = t.dictnamespace WHERE t.oid = s.refobjid)
          WHEN 'pg_constraint'::regclass THEN (SELECT ARRAY['member', quote_ident(n.nspname) || '.' || quote_ident(c.relname) || '.' || quote_ident(k.conname)]
                 FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace WHERE k.oid = s.refobjid)
-       END AS needed
+       END END AS needed
   FROM subjects s
 )
 SELECT n.subject, array_agg(n.needed ORDER BY n.needed) AS needs

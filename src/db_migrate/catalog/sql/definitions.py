@@ -198,8 +198,9 @@ def _rename_named(item: SchemaObject, old: str, new: str) -> Iterator[str]:
     name, schemas = old, (without_last(old), without_last(new))
     before, after = last_part(old), last_part(new)
     if item.kind in ROUTINE_KINDS:
-        name = aggregate_name(item) if item.kind is Kind.AGGREGATE else old
         before, after = before.partition("(")[0], after.partition("(")[0]
+        if item.kind is Kind.AGGREGATE:
+            name = f"{schemas[0]}.{before}({aggregate_name(item).partition('(')[2]}"
     if before != after:
         yield f"ALTER {word} {name} RENAME TO {after}"
         name = name.replace(f"{schemas[0]}.{before}", f"{schemas[0]}.{after}", 1) if schemas[0] else after

@@ -86,7 +86,7 @@ def _parse_domain(item: SchemaObject) -> _Domain:
     marks = [(at, w) for at, w in words if w in ("DEFAULT", "CONSTRAINT")]
     marks += [(at, "NOT NULL") for (at, w), (_, following) in pairwise(words) if (w, following) == ("NOT", "NULL")]
     marks.sort()
-    ends = [at for at, _ in marks[1:]] + [len(rest)]
+    ends = [*(at for at, _ in marks[1:]), len(rest)][: len(marks)]
     base = rest[: marks[0][0]].strip() if marks else rest
     default, not_null, checks = None, False, {}
     for (at, mark), end in zip(marks, ends, strict=True):
@@ -161,12 +161,23 @@ def swap(before: SchemaObject, after: SchemaObject, users: Iterable[tuple[Schema
 
     ``users`` are the columns that have the type on both sides.
     """
+    users = list(users)
+    if after.kind is Kind.RANGE_TYPE:
+        return _by_way_of_text(after, [column for _, column in users])
     kept = f"{after.name[: len(after.name) - len(last_part(after.name))]}{aside(after.name)}"
     main = [f"ALTER {word(after.kind)} {after.name} RENAME TO {aside(after.name)}", creation(after)]
     for _, column in users:
         main.append(_move(column))
     removed = set(texts(before.attributes.get("labels"))) - set(texts(after.attributes.get("labels")))
     return Steps(tuple(main), purge=(f"DROP {word(after.kind)} {kept}",), note=_REMOVED if removed else "")
+
+
+def _by_way_of_text(after: SchemaObject, users: Iterable[SchemaObject]) -> Steps:
+    """A range type cannot wait under another name: its constructor functions would keep theirs."""
+    users = list(users)
+    main = [f"ALTER TABLE {c.parent} ALTER COLUMN {last_part(c.name)} TYPE text" for c in users]
+    main += [f"DROP TYPE {after.name}", creation(after), *map(_move, users)]
+    return Steps(tuple(main))
 
 
 def _move(column: SchemaObject) -> str:

@@ -72,8 +72,8 @@ class Graph:
             for owner in sorted(free, key=lambda o: first.get(o, 0)) or [min(waiting, key=lambda o: first.get(o, 0))]:
                 positions[owner] = len(positions)
                 del waiting[owner]
-            for before in waiting.values():
-                before.difference_update(positions)
+            for others in waiting.values():
+                others.difference_update(positions)
         return positions
 
     def sorted(self, positions: Mapping[int, int]) -> list[Operation]:

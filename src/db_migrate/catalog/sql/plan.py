@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from db_migrate.catalog.change import Change
-from db_migrate.catalog.comparing import SUBJECT_KINDS, is_name_only
+from db_migrate.catalog.comparing import SUBJECT_KINDS
 from db_migrate.catalog.diff import attribute_changes, match
 from db_migrate.catalog.objects import (
     RELATION_KINDS,
@@ -17,15 +17,17 @@ from db_migrate.catalog.objects import (
     Kind,
     SchemaObject,
 )
+from db_migrate.catalog.projection import Rename
 from db_migrate.catalog.sql import columns, definitions, kinds, named_types, tables
 from db_migrate.catalog.sql.disturbed import Disturbed, by_cause, disturb, mentions_type
 from db_migrate.catalog.sql.needs import Needs
 from db_migrate.catalog.sql.order import Graph, Node, Operation, Verb
 from db_migrate.catalog.sql.owners import Owners
-from db_migrate.catalog.sql.steps import Sides, Steps, differing, own_not_null, text
+from db_migrate.catalog.sql.steps import Sides, Steps, differing, own_not_null, table_of, text
 from db_migrate.catalog.tokens import last_part, without_last
 
 _CONTAINED = TABLE_KINDS | {Kind.VIEW, Kind.MATERIALIZED_VIEW}
+_INDEXED = frozenset({Kind.INDEX, Kind.PRIMARY_KEY, Kind.UNIQUE, Kind.EXCLUSION})
 
 
 class Plan:
@@ -42,7 +44,7 @@ class Plan:
         self._steps = self._alterations()
         self._disturbed = self._disturb()
         self._causes = by_cause(self._disturbed)
-        self._add_renames(matched.renames, from_)
+        self._add_renames(matched.renames)
         self._add_operations()
         self._add_edges()
 
@@ -110,26 +112,29 @@ class Plan:
         if owner is not None:
             self.graph.add(Operation((verb, key), tuple(statements), owner, note))
 
-    def _add_renames(self, renames: Sequence[object], from_: Catalog) -> None:
-        from db_migrate.catalog.projection import Rename, project
-
-        side, previous = from_, None
-        stage: list[Rename] = []
+    def _add_renames(self, renames: Sequence[Rename]) -> None:
+        previous = None
         for rename in renames:
-            assert isinstance(rename, Rename)
-            if stage and (rename.kind is not stage[0].kind):
-                side, stage = project(side, stage), []
-            stage.append(rename)
-            item = side.get(rename.kind, rename.old)
             owner = self._owners.of_rename(rename.kind, rename.new)
-            if item is None or owner is None:
+            if owner is None:
                 continue
             node: Node = (Verb.RENAME, (rename.kind, rename.new))
-            self._add(*node, [*definitions.rename(item, rename.old, rename.new)], owner=owner)
+            taken = {each.old for each in renames if each.kind is rename.kind}
+            self._rename(node, rename, taken, owner)
             if previous is not None:
                 self.graph.before(previous, node)
-            if not is_name_only(item, side):
+            if not rename.name_only:
                 previous = node
+
+    def _rename(self, node: Node, rename: Rename, taken: set[str], owner: int) -> None:
+        """Rename an object; by way of another name when its new one is still that of something to be renamed."""
+        item = self._sides.after.objects[rename.kind, rename.new]
+        if rename.new not in taken:
+            self._add(*node, [*definitions.rename(item, rename.old, rename.new)], owner=owner)
+            return
+        between = rename.new[: -len(last_part(rename.new))] + named_types.aside(rename.new)
+        self._add(*node, [*definitions.rename(item, rename.old, between)], owner=owner)
+        self._add(Verb.FINISH, node[1], [*definitions.rename(item, between, rename.new)], owner=owner)
 
     def _add_operations(self) -> None:
         for key in self._dropped | set(self._disturbed.replaced):
@@ -143,6 +148,8 @@ class Plan:
             self._add_swap(key)
         for key in self._disturbed.released:
             self._add_released(key)
+        for key in self._disturbed.replaced:
+            self._add_mentions(self._sides.after.objects[key])
 
     def _add_drop(self, key: Key) -> None:
         item = self._sides.before.objects[key]
@@ -166,7 +173,10 @@ class Plan:
         if item.kind is Kind.SEQUENCE and (owner := item.attributes.get("owned_by")) is not None:
             return self._vanishing((Kind.COLUMN, str(owner))) or self._container_vanishes(kinds.owner_table(item))
         if item.kind is Kind.COLUMN and item.attributes.get("inherited"):
-            return any(self._vanishing((Kind.COLUMN, p)) for p in self._inherited_from(item, self._sides.before))
+            parents = self._inherited_from(item, self._sides.before)
+            return self._container_vanishes(item.parent or "") or any(
+                self._vanishing((Kind.COLUMN, parent)) for parent in parents
+            )
         if item.kind is Kind.FOREIGN_KEY and self._container_vanishes(item.parent or ""):
             return not self._in_a_circle(item)
         if item.kind is Kind.INDEX and self._parent_index_vanishes(item):
@@ -241,6 +251,16 @@ class Plan:
             if column.attributes.get("default") is not None or self._had_default(column):
                 self._add_released(column.key)
 
+    def _add_mentions(self, item: SchemaObject) -> None:
+        """Say again which index a table is clustered on or identified by, when that index was made again."""
+        table = table_of(item.parent or "", self._sides.after)
+        mentioned = last_part(item.name)
+        if table is None or item.kind not in _INDEXED or not tables.mentions_index(table, mentioned):
+            return
+        node: Node = (Verb.FINISH, table.key)
+        if node not in self.graph.operations:
+            self._add(*node, tables.index_mentions(table), owner=self._owner(item.key))
+
     def _users(self, key: Key) -> Iterator[SchemaObject]:
         for column in self._sides.before:
             if column.kind is Kind.COLUMN and column.key in self._disturbed.retyped and self._of_type(column, key):
@@ -276,6 +296,8 @@ class Plan:
         item = side.objects.get(key)
         names = [item.parent or ""] if item is not None else []
         names += [kinds.owner_table(item), text(item, "partition_of")] if item is not None else []
+        if item is not None and (attached := item.attributes.get("attached_to")) is not None:
+            return (verb, (Kind.INDEX, str(attached)))
         for name in names:
             for kind in _CONTAINED:
                 if (verb, (kind, name)) in self.graph.operations:
@@ -290,6 +312,7 @@ class Plan:
         for key in {key for verb, key in self.graph.operations if verb in (Verb.ALTER, Verb.RELEASE, Verb.FINISH)}:
             self._order_alter(key)
         self._order_slots()
+        self._order_swapped_names()
         self._order_texts()
 
     def _order_drop(self, key: Key) -> None:
@@ -369,13 +392,20 @@ class Plan:
                     for node in free.get(slot, ()):
                         self.graph.before(node, (verb, key))
 
+    def _order_swapped_names(self) -> None:
+        """A name is taken up only after all that had it have let go of it."""
+        renames = [node for node in self.graph.operations if node[0] is Verb.RENAME]
+        for _, key in renames:
+            for node in renames:
+                self.graph.before(node, (Verb.FINISH, key))
+
     def _order_texts(self) -> None:
         """Functions come after what their text mentions, as far as that is possible."""
         made = [key for verb, key in self.graph.operations if verb is Verb.CREATE and key in self._sides.after.objects]
         routines = [self._sides.after.objects[key] for key in made if key[0] in ROUTINE_KINDS]
         named = [self._sides.after.objects[key] for key in made if key[0] in _CONTAINED or key[0] in ROUTINE_KINDS]
         for routine in routines:
-            words = frozenset(re.findall(r'[\w$]+|"(?:[^"]|"")*"', routine.definition))
+            words = frozenset(re.findall(r'\w+|"(?:[^"]|"")*"', routine.definition))
             for item in named:
                 if item is not routine and kinds.mentioned_names(item)[1] in words:
                     self.graph.before((Verb.CREATE, item.key), (Verb.CREATE, routine.key), soft=True)

@@ -31,7 +31,7 @@ def create(table: SchemaObject, sides: Sides) -> Steps:
             main += columns.extras(column)
     main += _row_security(None, table)
     if (described := table.attributes.get("comment")) is not None:
-        main.append(comment(f"TABLE {table.name}", described))
+        main.append(comment(f"{'FOREIGN ' if _server(table) else ''}TABLE {table.name}", described))
     if (owner := table.attributes.get("owner")) is not None:
         main.append(f"ALTER TABLE {table.name} OWNER TO {owner}")
     return Steps(tuple(main), finish=tuple(_index_mentions(None, table)))
@@ -184,3 +184,8 @@ def _index_mentions(before: SchemaObject | None, after: SchemaObject) -> Iterato
 def index_mentions(table: SchemaObject) -> tuple[str, ...]:
     """What has to be said again about a table once an index of it was made again."""
     return tuple(_index_mentions(None, table))
+
+
+def mentions_index(table: SchemaObject, name: str) -> bool:
+    """Whether a table is clustered on the index of that name, or identified by it."""
+    return name in (text(table, "cluster_on"), text(table, "replica_identity").removeprefix("USING INDEX "))
