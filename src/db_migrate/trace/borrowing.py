@@ -7,7 +7,9 @@ import msgspec
 from db_migrate.errors import Failed
 from db_migrate.project.child_process import Link
 from db_migrate.trace.grammar import StatementSort
-from db_migrate.trace.observation import ALONE, LOOK, TOTALS, Observation
+from db_migrate.trace.observation import ALONE, LOOK, TOTALS, Observation, asking
+
+_Activity = tuple[tuple[int, int, int], ...]
 
 
 class Borrowed:
@@ -92,7 +94,7 @@ def _look(link: Link, *, totals: bool = False) -> Observation:
     found = msgspec.json.decode(_one(link, LOOK), type=Observation)
     if not totals:
         return found
-    activity = msgspec.json.decode(_one(link, TOTALS), type=tuple[tuple[int, int, int], ...])
+    (activity,) = msgspec.json.decode(_one(link, asking([TOTALS])), type=tuple[_Activity])
     return msgspec.structs.replace(found, activity=activity)
 
 

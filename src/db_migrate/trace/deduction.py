@@ -9,12 +9,11 @@ from functools import cached_property
 
 from db_migrate.trace.effects import Effects, IndexBuild, Lock, LockMode, Phase, Rewrite
 from db_migrate.trace.grammar import StatementSort
-from db_migrate.trace.observation import Observation, OidLock, Relation, ServerEvent
+from db_migrate.trace.observation import WEAK, Observation, OidLock, Relation, ServerEvent
 from db_migrate.trace.phases import Standstill
 
 _RELATIONS_WITH_ROWS = frozenset("rpfm")
 _WRITABLE = frozenset("rpf")
-_WEAK = frozenset({"AccessShareLock", "RowShareLock", "RowExclusiveLock"})
 _REASONS = {
     1: "persistence changed",
     2: "a column's values are computed",
@@ -202,7 +201,7 @@ class Between:
             modes.setdefault(oid, set()).add(mode)
         ready = {oid for oid, mode in self._taken if mode in ("AccessShareLock", "RowShareLock")}
         for oid in (ready | self._looked_through) - self._writes - self._created:
-            if self._kind(oid) in _RELATIONS_WITH_ROWS and modes.get(oid, set()) <= _WEAK:
+            if self._kind(oid) in _RELATIONS_WITH_ROWS and modes.get(oid, set()) <= WEAK:
                 yield oid
 
 

@@ -21,6 +21,9 @@ BY_RELATION = ("sequences", "tables", "columns", "constraints", "indexes", "stat
 In each of their queries that relation is ``pg_class c``, and no other is called so.
 """
 
+WEAK = frozenset({"AccessShareLock", "RowShareLock", "RowExclusiveLock"})
+"""The locks of reading and writing rows, as pg_locks writes them."""
+
 OidLock = tuple[int, str]
 """A relation's oid and the mode as pg_locks writes it."""
 
@@ -71,6 +74,11 @@ class Observation(msgspec.Struct, frozen=True):
     events: str | None = None
 
     @property
+    def strong(self) -> frozenset[int]:
+        """The relations that are held by more than the locks of reading and writing rows."""
+        return frozenset(oid for oid, mode in self.locks if mode not in WEAK)
+
+    @property
     def server_events(self) -> tuple[ServerEvent, ...]:
         """What the event triggers noted since the last look."""
         return tuple(msgspec.json.decode(line, type=ServerEvent) for line in (self.events or "").splitlines())
@@ -87,8 +95,8 @@ ALONE = f"SELECT pg_catalog.set_config('{SCRATCH_SCHEMA}.alone', '{{}}', false)"
 LOOK = f"SELECT {SCRATCH_SCHEMA}.look(NULL)"
 """The query of one ``Observation``."""
 
-TOTALS = f"SELECT {SCRATCH_SCHEMA}.totals(NULL)"
-"""The query of all activity that has ended, a look included, in the form of ``Observation.activity``."""
+TOTALS = "totals"
+"""The question for all activity that has ended, that of looks included, in the form of ``Observation.activity``."""
 
 _AROUND = re.compile(r"\bpg_class c\b")
 
@@ -120,10 +128,16 @@ def install_script(major: int) -> str:
     Each question becomes a function of the superuser's: it sees what the revision's role may not, leaves no setting
     changed, and PostgreSQL plans it once a session instead of once a look (planning is three quarters of the time).
     """
-    functions = "\n".join(_function(name, sql) for name, sql in _questions(major).items())
+    asked = _questions(major)
+    functions = (
+        *(_function(name, sql) for name, sql in asked.items()),
+        _function("look", _sql("look"), "SECURITY DEFINER SET search_path = pg_catalog"),
+    )
+    choices = "\n".join(f"WHEN '{name}' THEN {SCRATCH_SCHEMA}.{name}(relations)" for name in asked)
+    answers = _sql("answers").replace("/* choices */", choices)
     grants = ("USAGE ON SCHEMA", "EXECUTE ON ALL FUNCTIONS IN SCHEMA")
     granted = (f"GRANT {each} {SCRATCH_SCHEMA} TO PUBLIC;" for each in grants)
-    return "\n".join((_sql("install"), functions, *granted))
+    return "\n".join((_sql("install"), *functions, answers, *granted))
 
 
 def _questions(major: int) -> Mapping[str, str]:
@@ -131,23 +145,22 @@ def _questions(major: int) -> Mapping[str, str]:
         name: query(name, major).replace("'db_migrate_kept'", f"'db_migrate_kept', '{SCRATCH_SCHEMA}'")
         for name in QUERIES
     }
-    found = {name: _sql(name) for name in ("look", "totals")}
-    found |= {whole(name): sql for name, sql in asked.items()}
+    found = {whole(name): sql for name, sql in asked.items()}
     found |= {part(name): _for_some(asked[name]) for name in BY_RELATION}
     relations = _sql("relations")
     some = "c.oid = ANY (given || ARRAY(SELECT x.indexrelid FROM pg_index x WHERE x.indrelid = ANY (given)))"
-    return found | {whole("relations"): relations, part("relations"): f"{relations}   AND {some}"}
+    found |= {whole("relations"): relations, part("relations"): f"{relations}   AND {some}"}
+    return found | {TOTALS: _sql("totals")}
 
 
 def _for_some(sql: str) -> str:
     return _AROUND.sub("(SELECT * FROM pg_class WHERE oid = ANY (given)) AS c", sql)
 
 
-def _function(name: str, sql: str) -> str:
+def _function(name: str, sql: str, attributes: str = "") -> str:
     return (
-        f"CREATE FUNCTION {SCRATCH_SCHEMA}.{name}(given oid[]) RETURNS text LANGUAGE plpgsql SECURITY DEFINER"
-        f" SET search_path = pg_catalog SET plan_cache_mode = force_generic_plan AS"
-        f" $look$\nBEGIN\nRETURN (\n{sql}\n);\nEND\n$look$;"
+        f"CREATE FUNCTION {SCRATCH_SCHEMA}.{name}(given oid[]) RETURNS text LANGUAGE plpgsql {attributes}"
+        f" AS $look$\nBEGIN\nRETURN (\n{sql}\n);\nEND\n$look$;"
     )
 
 

@@ -8,14 +8,14 @@ of a catalog takes PostgreSQL 30 ms for 20 tables and 350 ms for 500; reading tw
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 
 import msgspec
 
 from db_migrate.catalog.change import Change
 from db_migrate.catalog.diff import diff
-from db_migrate.catalog.objects import RELATION_KINDS, Catalog, Kind, SchemaObject
+from db_migrate.catalog.objects import RELATION_KINDS, Catalog, Key, Kind, SchemaObject
 from db_migrate.catalog.reader import QUERIES, objects_in
 from db_migrate.trace.observation import BY_RELATION, CatalogRows, Relation, asking, part, whole
 
@@ -33,16 +33,25 @@ _OWN: Mapping[str, frozenset[str]] = {
     "publications": frozenset({"pg_publication", "pg_publication_rel", "pg_publication_namespace"}),
     "foreign": frozenset({"pg_foreign_data_wrapper", "pg_foreign_server"}),
     "comments": frozenset({"pg_description"}),
-    "sequences": frozenset({"pg_sequence", "pg_depend"}),
-    "tables": frozenset({"pg_inherits", "pg_description", "pg_partitioned_table", "pg_index", "pg_foreign_table"}),
-    "columns": frozenset({"pg_attrdef", "pg_description", "pg_sequence", "pg_inherits", "pg_constraint"}),
-    "constraints": frozenset({"pg_constraint", "pg_index"}),
-    "indexes": frozenset({"pg_index", "pg_constraint", "pg_inherits"}),
+    "sequences": frozenset({"pg_sequence"}),
+    "tables": frozenset({"pg_inherits", "pg_description", "pg_partitioned_table", "pg_foreign_table"}),
+    "columns": frozenset({"pg_attrdef", "pg_description", "pg_sequence", "pg_inherits"}),
+    "constraints": frozenset({"pg_constraint"}),
+    "indexes": frozenset({"pg_index", "pg_inherits"}),
     "statistics": frozenset({"pg_statistic_ext"}),
     "views": frozenset({"pg_rewrite", "pg_attrdef"}),
     "triggers": frozenset({"pg_trigger", "pg_policy", "pg_rewrite", "pg_event_trigger"}),
 }
-"""The catalogs whose rows show in each part, but for those in which a row is renamed or made for every part."""
+"""The catalogs whose rows show in each part, but for the four below that show in many."""
+
+_BY_KIND: Mapping[str, frozenset[str]] = {
+    "sequences": frozenset("S"),
+    "tables": frozenset("rpf"),
+    "constraints": frozenset("iI"),
+    "indexes": frozenset("iI"),
+    "views": frozenset("vm"),
+}
+"""The kinds of relation whose own row in pg_class shows in each part, apart from its name."""
 
 _TYPES_TOO = frozenset({"pg_constraint", "pg_attribute"})
 """Where the checks of domains and the attributes of composite types are."""
@@ -78,6 +87,25 @@ _Owned = dict[str, tuple[SchemaObject, ...]]
 """Objects by the relation that they belong to; those of no relation under the empty name."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What was read again: the relations that could have changed, and parts of the catalog with all that is in them."""
+
+    reach: frozenset[int]
+    relations: dict[int, Relation]
+    wholes: Mapping[str, tuple[SchemaObject, ...]]
+    owned: Mapping[str, _Owned]
+
+    @property
+    def keys(self) -> frozenset[Key]:
+        """What identifies the objects that belong to relations."""
+        return frozenset(o.key for groups in self.owned.values() for group in groups.values() for o in group)
+
+    def with_more(self, other: _Found) -> _Found:
+        """Both together."""
+        return replace(self, wholes={**self.wholes, **other.wholes}, owned={**self.owned, **other.owned})
+
+
 class Snapshot:
     """A catalog that is kept up to date."""
 
@@ -96,10 +124,13 @@ class Snapshot:
             self._catalog = Catalog.of(chain.from_iterable((*self._whole.values(), *owned)), self.server_version)
         return self._catalog
 
-    def refresh(self, query: Query, changed: Mapping[str, CatalogRows] | None) -> Refreshed:
+    def refresh(
+        self, query: Query, changed: Mapping[str, CatalogRows] | None, strong: frozenset[int] = frozenset()
+    ) -> Refreshed:
         """Read again what may have changed when these catalogs' rows did; everything when None.
 
-        Raises ``Unreadable``; the snapshot is then as it was.
+        ``strong`` are the relations that the transaction holds so that it could change them. Raises ``Unreadable``;
+        the snapshot is then as it was.
         """
         if changed is None:
             return self._refresh_all(query)
@@ -109,7 +140,7 @@ class Snapshot:
         updated = (changed[name].updated for name in _MENTIONED if name in changed)
         if changed.keys() <= _LINKS or "pg_extension" in changed or any(updated):
             return self._refresh_all(query)
-        return self._refresh_some(query, changed)
+        return self._refresh_some(query, self._stale(changed, strong))
 
     def _refresh_all(self, query: Query) -> Refreshed:
         before, old_relations = self.catalog, self.relations
@@ -123,53 +154,63 @@ class Snapshot:
         self._catalog = None
         return Refreshed(diff(before, self.catalog), old_relations, self.relations)
 
-    def _refresh_some(self, query: Query, changed: Mapping[str, CatalogRows]) -> Refreshed:
-        wholes, owned = self._stale(changed)
-        questions = [*map(whole, wholes), *map(part, owned), part("relations")]
-        reach, *texts, relations = _answers(query, questions, reach=True)
-        concerned = frozenset(msgspec.json.decode(reach, type=list[int]))
-        new_wholes = {name: objects_in(_text(text)) for name, text in zip(wholes, texts[: len(wholes)], strict=True)}
-        if any(self._loses(name, new_wholes[name]) for name in _NAMED_ELSEWHERE if name in new_wholes):
+    def _refresh_some(self, query: Query, stale: frozenset[str]) -> Refreshed:
+        found = self._ask(query, stale)
+        if any(self._loses(name, found.wholes[name]) for name in _NAMED_ELSEWHERE if name in found.wholes):
             return self._refresh_all(query)
-        new_owned = {
-            name: _by_owner(objects_in(_text(text))) for name, text in zip(owned, texts[len(wholes) :], strict=True)
-        }
-        old_relations = {o: r for o, r in self.relations.items() if o in concerned or r.table in concerned}
-        new_relations = _relations(relations)
-        owners = {r.name for r in (*old_relations.values(), *new_relations.values())} | {""}
-        old = list(self._belonging(owners))
-        self._replace(new_owned, owners)
-        new = list(self._belonging(owners))
-        if {o.key for o in old} - {o.key for o in new}:
-            naming = [name for name in _NAMING if self._whole[name] and name not in new_wholes]
-            new_wholes |= {
-                name: objects_in(_text(t)) for name, t in zip(naming, _answers(query, map(whole, naming)), strict=True)
-            }
-        old += chain.from_iterable(self._whole[name] for name in new_wholes)
-        self._whole |= new_wholes
-        new += chain.from_iterable(new_wholes.values())
-        self.relations = {o: r for o, r in self.relations.items() if o not in old_relations} | new_relations
+        old_relations = {o: r for o, r in self.relations.items() if o in found.reach or r.table in found.reach}
+        owners = {r.name for r in (*old_relations.values(), *found.relations.values())} | {""}
+        lost = {o.key for o in self._belonging(owners, found.owned)} - found.keys
+        if lost:  # what was renamed or dropped is mentioned by what belongs to the same relations, and by its name
+            rest = {name for name in BY_RELATION if self._owned[name]} | {name for name in _NAMING if self._whole[name]}
+            found = found.with_more(self._ask(query, frozenset(rest - stale)))
+        old = [*self._belonging(owners), *chain.from_iterable(self._whole[name] for name in found.wholes)]
+        self._replace(found.owned, owners)
+        self._whole |= found.wholes
+        new = [*self._belonging(owners), *chain.from_iterable(found.wholes.values())]
+        self.relations = {o: r for o, r in self.relations.items() if o not in old_relations} | found.relations
         self._catalog = None
         changes = diff(Catalog.of(old, self.server_version), Catalog.of(new, self.server_version))
-        return Refreshed(changes, old_relations, new_relations)
+        return Refreshed(changes, old_relations, found.relations)
 
-    def _stale(self, changed: Mapping[str, CatalogRows]) -> tuple[list[str], list[str]]:
-        """The parts to be read again, as a whole and by relation."""
-        names = changed.keys()
-        wholes = [name for name in self._whole if _OWN[name] & names]
-        if self._whole["types"] and "types" not in wholes and _TYPES_TOO & names:
-            wholes.append("types")
+    def _ask(self, query: Query, names: frozenset[str]) -> _Found:
+        wholes = [name for name in QUERIES if name in names and name not in BY_RELATION]
+        owned = [name for name in BY_RELATION if name in names]
+        reach, *texts, relations = _answers(
+            query, [*map(whole, wholes), *map(part, owned), part("relations")], reach=True
+        )
+        objects = [objects_in(_text(text)) for text in texts]
+        return _Found(
+            reach=frozenset(msgspec.json.decode(reach, type=list[int])),
+            relations=_relations(relations),
+            wholes=dict(zip(wholes, objects[: len(wholes)], strict=True)),
+            owned={name: _by_owner(each) for name, each in zip(owned, objects[len(wholes) :], strict=True)},
+        )
+
+    def _stale(self, changed: Mapping[str, CatalogRows], strong: frozenset[int]) -> frozenset[str]:
+        """The parts to be read again, as long as nothing turns out to be renamed."""
         none = CatalogRows()
-        existing = (changed.get(name, none) for name in ("pg_class", "pg_attribute"))
-        if changed.get("pg_type", none).inserted or any(rows.updated or rows.deleted for rows in existing):
-            return wholes, list(BY_RELATION)  # a new relation, or anything of one that exists, its name included
-        return wholes, [name for name in BY_RELATION if _OWN[name] & names]
+        relations, columns, constraints, indexes, types = (
+            changed.get(name, none) for name in ("pg_class", "pg_attribute", "pg_constraint", "pg_index", "pg_type")
+        )
+        found = {name for name, own in _OWN.items() if not own.isdisjoint(changed)}
+        if self._whole["types"] and not _TYPES_TOO.isdisjoint(changed):
+            found.add("types")
+        if relations.updated:
+            kinds = {self.relations[oid].kind for oid in strong if oid in self.relations}
+            found |= {name for name, own in _BY_KIND.items() if not own.isdisjoint(kinds)}
+        if relations.deleted or types.inserted or indexes.updated:
+            found.add("tables")
+        if columns.updated or columns.deleted or relations.updated or types.inserted or constraints.updated:
+            found.add("columns")
+        return frozenset(found | ({"columns"} if constraints.deleted else set()))
 
     def _loses(self, name: str, found: tuple[SchemaObject, ...]) -> bool:
         return bool({o.key for o in self._whole[name]} - {o.key for o in found})
 
-    def _belonging(self, owners: set[str]) -> Iterator[SchemaObject]:
-        for groups in self._owned.values():
+    def _belonging(self, owners: set[str], parts: Iterable[str] = BY_RELATION) -> Iterator[SchemaObject]:
+        for name in parts:
+            groups = self._owned[name]
             for owner in owners & groups.keys():
                 yield from groups[owner]
 

@@ -220,7 +220,7 @@ class Tracer:
         after = borrowed.after(link)
         changed = None if sent.sort.rolls_back else changed_catalogs(sent.before, after)
         try:
-            found = self._snapshot.refresh(partial(_ask, link), changed)
+            found = self._snapshot.refresh(partial(_ask, link), changed, after.strong)
         except Unreadable:
             self._dirty, found = True, Refreshed()
         between = Between(

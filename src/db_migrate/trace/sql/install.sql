@@ -50,7 +50,9 @@ CREATE EVENT TRIGGER db_migrate_scratch_end ON ddl_command_end EXECUTE FUNCTION 
 -- and writing rows on them), those whose printed form mentions them, and the parents that a partition is printed beside.
 -- Those that it dropped are among them.
 CREATE FUNCTION db_migrate_scratch.reach() RETURNS oid[]
-    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog AS $function$
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $function$
+BEGIN
+RETURN (
 WITH RECURSIVE strong AS MATERIALIZED (
 SELECT DISTINCT coalesce(i.indrelid, l.relation) AS relid
   FROM pg_locks l
@@ -82,34 +84,6 @@ SELECT d.relid FROM dependent d WHERE d.relid <> 0
  UNION
 SELECT h.inhparent FROM reached r JOIN pg_inherits h ON h.inhrelid = r.relid
 )
-SELECT coalesce(array_agg(r.relid), '{}') FROM reached r
-$function$;
-
--- The answers of some of the functions below, as one JSON list, after what reach() says when they are asked about that.
--- The printing of views and rules locks what they read,
--- so all of it happens in a subtransaction that is taken back. NULL when another session's lock is in the way.
-CREATE FUNCTION db_migrate_scratch.answers(questions text[], reached boolean) RETURNS text
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog SET lock_timeout = '500ms' AS $function$
-DECLARE
-    question text;
-    answer text;
-    relations oid[];
-    found text[] := '{}';
-BEGIN
-    BEGIN
-        IF reached THEN
-            relations := db_migrate_scratch.reach();
-            found := found || to_json(relations::bigint[])::text;
-        END IF;
-        FOREACH question IN ARRAY questions LOOP
-            EXECUTE format('SELECT db_migrate_scratch.%I($1)', question) INTO answer USING relations;
-            found := found || answer;
-        END LOOP;
-        RAISE SQLSTATE 'DBM00';
-    EXCEPTION
-        WHEN SQLSTATE 'DBM00' THEN RETURN '[' || array_to_string(found, ',') || ']';
-        WHEN lock_not_available THEN RETURN NULL;
-    END;
+SELECT coalesce(array_agg(r.relid), '{}') FROM reached r);
 END
 $function$;
-
