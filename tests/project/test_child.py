@@ -18,10 +18,13 @@ from alembic.util import CommandError
 from db_migrate.errors import ConfigurationError
 from db_migrate.jail import namespaces
 from db_migrate.postgres.conninfo import ConnInfo
-from db_migrate.project.child_process import ChildError, open_child
+from db_migrate.postgres.scratch import scratch_database
+from db_migrate.postgres.server import Server
+from db_migrate.project import events
+from db_migrate.project.child_process import ChildError, Link, open_child
 from db_migrate.project.loading import load_project
 
-from .conftest import PROJECTS, OpenProject
+from .conftest import PROJECTS, OpenProject, Recorder
 
 
 def versions(database: ConnInfo) -> set[str]:
@@ -274,3 +277,67 @@ def test_a_child_starts_as_an_ordinary_user_too(tmp_path: Path) -> None:
     command = [sys.executable, "-c", code, str(folder)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, preexec_fn=become)
     assert done.stdout.strip() == "seccomp h.invalid", done.stderr
+
+
+ENGINE = """from sqlalchemy import create_engine
+engine = create_engine("postgresql+psycopg://u:hunter22pw@h.invalid/d")
+"""
+
+
+def test_a_pool_that_outlives_a_job_does_not_bring_its_connections_along(
+    tmp_path: Path, server: Server, database: ConnInfo
+) -> None:
+    """An engine of the application's own keeps connections open; the next job's go to the next job's database."""
+    env = CONNECTING.replace("from sqlalchemy import create_engine", "from app import engine").replace(
+        'create_engine("postgresql+psycopg://u:hunter22pw@h.invalid/d").connect()', "engine.connect()"
+    )
+    config = load_project(broken(tmp_path / "p", env, app=ENGINE))
+    with scratch_database(server) as other, open_child(config, allowed=[database.as_libpq()]) as child:
+        for each in (database, other):
+            recorder = Recorder()
+            assert child.migrate("upgrade", "head", each.as_libpq(), recorder).state == "done"
+            assert versions(each) == {"r1"}
+            assert [event.connection for event in recorder.of(events.Connected)] == [1]
+
+
+def test_a_connection_that_outlives_a_job_is_not_used_for_another_database(
+    tmp_path: Path, server: Server, database: ConnInfo
+) -> None:
+    """A connection that the application never gives back serves the same database again, and no other."""
+    env = "from alembic import context\nfrom app import connection\ncontext.configure(connection=connection)\n"
+    app = f"{ENGINE}connection = engine.connect()\n"
+    config = load_project(broken(tmp_path / "p", f"{env}context.run_migrations()\n", app=app))
+    with scratch_database(server) as other, open_child(config, allowed=[database.as_libpq()]) as child:
+        assert child.migrate("upgrade", "head", database.as_libpq()).state == "done"
+        assert child.migrate("downgrade", "base", database.as_libpq()).state == "done"
+        outcome = child.migrate("upgrade", "head", other.as_libpq())
+    assert outcome.failure is not None
+    assert "an earlier run of env.py" in outcome.failure.message
+
+
+def test_what_a_raw_cursor_began_is_not_committed_unseen(tmp_path: Path, database: ConnInfo) -> None:
+    """Statements behind SQLAlchemy's back are not seen yet, but the commit of what they began is."""
+    revision = (
+        "from alembic import op\nrevision = 'r1'\ndown_revision = None\ndef upgrade():\n"
+        "    bind = op.get_bind()\n    bind.commit()\n    raw = bind.connection.dbapi_connection\n"
+        "    raw.cursor().execute('CREATE TABLE behind ()')\n    bind.begin()\n    bind.commit()\n"
+    )
+
+    def refuse(event: events.Event, link: Link) -> None:
+        if isinstance(event, events.Committing) and link.query("SELECT to_regclass('behind')") != [[None]]:
+            link.abort("made behind our back")
+
+    config = load_project(broken(tmp_path / "p", SETTING_FIRST, revision))
+    with open_child(config, allowed=[database.as_libpq()]) as child:
+        assert child.migrate("upgrade", "head", database.as_libpq(), Recorder(refuse)).state == "aborted"
+    with psycopg.connect(database.dsn()) as connection:
+        assert connection.execute("SELECT to_regclass('behind')").fetchone() == (None,)
+
+
+SETTING_FIRST = """from alembic import context
+from sqlalchemy import create_engine, text
+with create_engine("postgresql+psycopg://u:hunter22pw@h.invalid/d").connect() as connection:
+    connection.execute(text("SELECT 1"))
+    context.configure(connection=connection)
+    context.run_migrations()
+"""
