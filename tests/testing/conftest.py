@@ -46,10 +46,16 @@ class Project:
         return [Mapped(table, name, ".".join(parts), str(self.root / file)) for name, table in tables.items()]
 
     def pytest(self, *args: str, **env: str) -> subprocess.CompletedProcess[str]:
-        """Run pytest with our plugin in the project, in a fresh process."""
+        """Run pytest with our plugin, and no other, in the project, in a fresh process."""
         command = [sys.executable, "-m", "pytest", "-p", "db_migrate.testing.plugin", "-p", "no:cacheprovider", *args]
         return subprocess.run(
-            command, cwd=self.root, env=environment(**env), capture_output=True, text=True, timeout=120, check=False
+            command,
+            cwd=self.root,
+            env=environment(PYTEST_DISABLE_PLUGIN_AUTOLOAD="1", **env),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
         )
 
 

@@ -9,7 +9,9 @@ from db_migrate.catalog.objects import RELATION_KINDS, ROUTINE_KINDS, Catalog, K
 from db_migrate.testing.mentions import Relation, mentions, same, split
 
 _USED_BY_STATEMENTS = RELATION_KINDS | ROUTINE_KINDS
+_HAVE_BODIES = ROUTINE_KINDS | {Kind.VIEW, Kind.MATERIALIZED_VIEW}
 _NOBODY_NOTICES = frozenset({Kind.COMMENT, Kind.OWNER, Kind.DEFAULT_PRIVILEGE, Kind.PUBLICATION, Kind.SUBSCRIPTION})
+_NOBODY_READS = frozenset({"comment", "owner"})
 
 
 def tables_of(changes: Iterable[Change], *catalogs: Catalog) -> tuple[str, ...]:
@@ -39,7 +41,8 @@ def _names(change: Change) -> tuple[str, ...]:
 
 
 def _about(change: Change, catalogs: Iterable[Catalog]) -> Iterator[str]:
-    if change.kind in _NOBODY_NOTICES:
+    attributes = {each.name for each in change.attributes}
+    if change.kind in _NOBODY_NOTICES or (attributes and attributes <= _NOBODY_READS):
         return
     if change.parent is None:
         yield from _names(change)
@@ -96,7 +99,7 @@ def _by_bare_name(named: Mapping[Relation, str]) -> Mapping[str, list[tuple[Rela
 
 
 def _named_in_body(item: SchemaObject, by_name: Mapping[str, list[tuple[Relation, str]]]) -> Iterator[str]:
-    """What a function's body names: PostgreSQL records no dependency for a body that is text."""
-    if item.kind in ROUTINE_KINDS:
+    """What the text of a function or a view names: for a body that is text PostgreSQL records no dependency."""
+    if item.kind in _HAVE_BODIES:
         for mention in mentions(item.definition):
             yield from (name for relation, name in by_name.get(mention[1], ()) if same(relation, mention))
