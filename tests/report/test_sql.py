@@ -58,7 +58,7 @@ def test_a_schema_is_made_in_an_order_that_postgresql_accepts() -> None:
     """Types come before tables, constraints after them, views last; a nested definition is used."""
     column = SchemaEntry("column", "public.t.id", {"type": "integer", "nullable": False})
     key = SchemaEntry("primary_key", "public.t.t_pkey", {"columns": ("id",)}, (), "PRIMARY KEY (id)")
-    view = SchemaEntry("view", "public.a_view", {"definition": " SELECT t.id\n   FROM public.t;"}, (), "")
+    view = SchemaEntry("view", "public.a_view", {}, (), "CREATE VIEW public.a_view AS SELECT t.id FROM public.t")
     table = SchemaEntry("table", "public.t", {"persistence": "permanent"}, (column, key))
     enum = SchemaEntry("enum", "public.mood", {"labels": ("ok", "so, so")})
     shown = schema_sql(Schema(side="live", objects=(view, table, enum)), Style())

@@ -279,12 +279,16 @@ def test_the_schema_lists_tables_columns_and_what_belongs_to_them() -> None:
         ),
     )
     extension = SchemaEntry("extension", "citext", {"version": "1.6"})
-    lines = schema_text(Schema(side="live", objects=(table, extension)), PLAIN).splitlines()
+    view = SchemaEntry("view", "public.v", {}, (), "CREATE VIEW public.v AS\n SELECT 1")
+    lines = schema_text(Schema(side="live", objects=(table, extension, view)), PLAIN).splitlines()
     assert lines == [
         "public.users  table",
         "  id        uuid  not null  default gen_random_uuid()",
         "  nickname  text",
         "  primary key users_pkey: columns (id)",
+        "",
+        "public.v  view",
+        "  CREATE VIEW public.v AS SELECT 1",
         "",
         "extension",
         "  citext  version 1.6",

@@ -52,6 +52,8 @@ def _relation(relation: SchemaEntry, style: Style) -> str:
     ]
     lines = [f"{style.bold(name(relation.object))}  {style.dim(relation.kind.replace('_', ' '))}"]
     lines += [f"  {line}" for line in columns(rows)]
+    if relation.kind.endswith("view"):
+        lines.append(f"  {_definition(relation)}")
     members = [each for each in relation.columns if each.kind != "column"]
     lines += [
         f"  {style.dim(each.kind.replace('_', ' '))} {short(each, relation)}: {_definition(each)}" for each in members
