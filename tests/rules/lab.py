@@ -8,7 +8,9 @@ import textwrap
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
+from db_migrate.catalog.objects import Kind
 from db_migrate.postgres.conninfo import ConnInfo
 from db_migrate.postgres.roles import RoleSpec, ensure_roles
 from db_migrate.postgres.scratch import keep_as_template, scratch_database
@@ -19,6 +21,7 @@ from db_migrate.project.config import load_config
 from db_migrate.project.graph import load_graph
 from db_migrate.rules import Facts, Intent, RuleSettings, judge
 from db_migrate.rules.examples import APPLICATION, branches, ground_source, revision_source
+from db_migrate.rules.facts import ServerFacts, TableFacts
 from db_migrate.rules.finding import Finding
 from db_migrate.schemas.scratch import Scratch
 from db_migrate.trace.effects import Direction, Trace
@@ -54,6 +57,7 @@ class Lab:
     versions: Path
     template: str
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    no_facts: Facts = field(default_factory=Facts.unknown)
 
     def add(self, example: str, down_revision: str = GROUND) -> str:
         """Write a revision; returns its id."""
@@ -94,6 +98,15 @@ class Lab:
     ) -> tuple[Finding, ...]:
         """The findings over the examples; without facts as lint has them."""
         return judge(self.trace(*examples), facts or Facts.unknown(), settings, allow=allow)
+
+
+def known(lab: Lab, trace: Trace, **changes: Any) -> Facts:
+    """Facts of a large and busy target for every table of the trace; ``changes`` replace fields of it."""
+    names = [item.name for item in trace.before if item.kind in (Kind.TABLE, Kind.PARTITION, Kind.MATERIALIZED_VIEW)]
+    tables = {name: TableFacts(name, 50_000_000, False, 60 * 1024**3, 48 * 1024**3, 900.0, 400.0) for name in names}
+    server = ServerFacts(replicas=1, slots=1, slot_lag_bytes=100 * 1024**3, settings={"maintenance_work_mem": "65536"})
+    facts = Facts(True, lab.scratch.server.version, tables, server=server)
+    return replace(facts, **changes)
 
 
 @contextlib.contextmanager
