@@ -23,7 +23,7 @@ def check_consent(plan: Plan, *, confirm: str | None, production: bool, database
             "consent.wrong-name",
             f"--confirm names {confirm!r}, the target is {database!r}",
             state="nothing was changed",
-            next=[f"db-migrate {verb} --confirm {database}"],
+            next=[f"{_command(plan, verb)} --confirm {database}"],
         )
     if reasons and confirm is None:
         raise Refused(
@@ -31,8 +31,13 @@ def check_consent(plan: Plan, *, confirm: str | None, production: bool, database
             f"this needs the name of the database: --confirm {database}",
             why="; ".join(reasons),
             state="nothing was changed",
-            next=[f"db-migrate {verb} --confirm {database}"],
+            next=[f"{_command(plan, verb)} --confirm {database}"],
         )
+
+
+def _command(plan: Plan, verb: str) -> str:
+    """The command that leads where the plan leads."""
+    return f"db-migrate {verb} {' '.join(plan.destination) or 'base'}"
 
 
 def _check_proved(plan: Plan) -> None:
