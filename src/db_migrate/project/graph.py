@@ -60,11 +60,6 @@ class Graph:
         """Everything that must have run before ``revisions`` are done, themselves included."""
         return _reachable(revisions, self.parents)
 
-    def descendants(self, *revisions: str) -> frozenset[str]:
-        """Everything that needs one of ``revisions``, themselves included."""
-        below = {name: [other for other in self.revisions if name in self.parents(other)] for name in self.revisions}
-        return _reachable(revisions, below.__getitem__)
-
     def between(self, lower: Iterable[str], upper: Iterable[str]) -> tuple[str, ...]:
         """What lies between the heads ``lower`` (already run) and ``upper`` (to be run), parents first."""
         wanted = self.ancestors(*upper) - self.ancestors(*lower)
