@@ -67,12 +67,12 @@ CHANGE = Change(Kind.INDEX, "public.ix", Action.DROPPED)
         (
             ["drift"],
             DRIFT,
-            ("drift", (), {"from_": None, "to": None, "strict": False, "privileges": False, "cache": True}),
+            ("drift", (), {"from_": None, "to": None, "privileges": False, "cache": True}),
         ),
         (
             ["drift", "--from", "models", "--to", "live", "--strict", "--privileges", "--no-cache"],
             DRIFT,
-            ("drift", (), {"from_": "models", "to": "live", "strict": True, "privileges": True, "cache": False}),
+            ("drift", (), {"from_": "models", "to": "live", "privileges": True, "cache": False}),
         ),
         (["plan"], PLAN, ("plan", ("heads",), {"allow": (), "down": False})),
         (
@@ -166,6 +166,15 @@ def test_the_answer_decides_the_exit_code(run: Run, library: Recorder, words: st
     as_json = run(*words.split(), "--json")
     assert as_json.code == code
     assert json.loads(as_json.out)["ok"] is (code == 0)
+
+
+def test_the_setting_is_as_strict_as_the_flag(run: Run, library: Recorder, tmp_path: Path) -> None:
+    """`strict = true` in the settings makes another name drift, as --strict does."""
+    (tmp_path / "db-migrate.toml").write_text("strict = true")
+    library.answers = [
+        Drift(comparisons=(Comparison("history", "live", (replace(CHANGE, class_=ChangeClass.NAME_ONLY),)),))
+    ]
+    assert run("drift").code == 1
 
 
 def test_the_error_of_a_run_goes_to_standard_error(run: Run, library: Recorder) -> None:

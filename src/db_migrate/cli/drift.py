@@ -11,6 +11,7 @@ from db_migrate.cli.options import Call, Verb
 from db_migrate.cli.run import carry_out
 
 if TYPE_CHECKING:
+    from db_migrate import Workspace
     from db_migrate.results import Drift
 
 _SIDE = "models|history[@REV]|live"
@@ -42,11 +43,18 @@ def command(
     from db_migrate.report.text.changes import drift_text
 
     verbose = context.ensure_object(Call).flag("verbose")
+    counted = strict
+
+    def work(workspace: Workspace) -> Drift:
+        nonlocal counted
+        counted = workspace.settings.strict
+        return workspace.drift(from_=from_, to=to, privileges=privileges, cache=not no_cache)
+
     return carry_out(
         context,
-        lambda workspace: workspace.drift(from_=from_, to=to, privileges=privileges, cache=not no_cache),
+        work,
         partial(drift_text, sql=sql or verbose),
-        lambda drift: 1 if _drifted(drift, strict) else 0,
+        lambda drift: 1 if _drifted(drift, counted) else 0,
         formats={"markdown": drift_markdown, "sql": drift_sql},
         settings={"strict": True} if strict else None,
     )
