@@ -13,16 +13,10 @@ from db_migrate.catalog.change import Change
 from db_migrate.catalog.objects import Value
 from db_migrate.errors import ErrorReport
 from db_migrate.rules.finding import Finding
+from db_migrate.schemas.outcome import Acknowledged as Acknowledged  # part of the published shapes too
+from db_migrate.schemas.outcome import Comparison as Comparison
+from db_migrate.schemas.outcome import TargetSummary as TargetSummary
 from db_migrate.trace.effects import IndexBuild, Rewrite
-
-
-@dataclass(frozen=True, slots=True)
-class TargetSummary:
-    """The target that a command was about; never with a password."""
-
-    name: str
-    database: str
-    server_version: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,22 +100,6 @@ class SchemaEntry:
 class Schema(Result):
     side: str
     objects: tuple[SchemaEntry, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Acknowledged:
-    change: Change
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """Two sides compared; the sides are named as on the command line: models, history, history@REV, live."""
-
-    from_: str
-    to: str
-    changes: tuple[Change, ...]
-    acknowledged: tuple[Acknowledged, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -251,7 +251,7 @@ class Workspace:
 
     @property
     def _hidden(self) -> frozenset[str]:
-        return without_version_tables(self.target.version_tables)
+        return without_version_tables(table for table, _ in self.live_state.heads)
 
     def plan(self, revision: str = "heads", *, allow: Sequence[str] = (), down: bool = False) -> Plan:
         """What would happen on the target on the way to a revision, proved on a copy of it."""

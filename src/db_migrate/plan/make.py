@@ -64,7 +64,7 @@ def make_plan(scratch: Scratch, graph: Graph, target: Target, settings: Settings
     extra = tuple(_proof_findings(done, proofs, request.allow))
     subject = Subject(live.summary, live.current, destination, request.direction.value, before.fingerprint)
     plan = assemble(
-        subject, done, proofs, facts, (*findings, *extra), warnings=tuple(_copy_warnings(before, done, target))
+        subject, done, proofs, facts, (*findings, *extra), warnings=tuple(_copy_warnings(before, done, live))
     )
     return Proved(plan, before, done)
 
@@ -138,7 +138,7 @@ def _proof_findings(done: Trace, proofs: Mapping[str, DowngradeProof], allow: tu
         )
 
 
-def _copy_warnings(before: Catalog, done: Trace, target: Target) -> Iterator[str]:
+def _copy_warnings(before: Catalog, done: Trace, live: LiveState) -> Iterator[str]:
     """What of the live schema did not come out the same on scratch, where both are of one major version."""
     if before.server_version // 10000 != done.server_version // 10000:
         yield (
@@ -146,7 +146,7 @@ def _copy_warnings(before: Catalog, done: Trace, target: Target) -> Iterator[str
             "what only the newer one can do would fail there"
         )
         return
-    own = without_version_tables(target.version_tables)  # made by Alembic before its first step
+    own = without_version_tables(table for table, _ in live.heads)  # made by Alembic before its first step
     for change in drifted(diff(before, done.before)):
         if change.object in own:
             continue

@@ -11,6 +11,7 @@ from db_migrate.postgres.conninfo import ConnInfo
 from db_migrate.postgres.dump import dump_schema, load
 from db_migrate.postgres.roles import ensure_roles, read_roles
 from db_migrate.postgres.session import connect, read_only
+from db_migrate.postgres.settings import apply_settings, read_settings
 from db_migrate.schemas.scratch import OUR_SCHEMAS, Scratch, read
 from db_migrate.schemas.target import LiveState, Target, VersionTable
 
@@ -28,6 +29,7 @@ def copy_of_live(scratch: Scratch, target: Target, live: LiveState) -> Iterator[
     """The live schema in a scratch database, with the target's roles and the version tables' rows, and no other row."""
     with read_only(target.conninfo) as connection:
         roles = read_roles(connection)
+        settings = read_settings(connection, [live.role])
         row = connection.execute(
             "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = current_database()"
         ).fetchone()
@@ -37,6 +39,8 @@ def copy_of_live(scratch: Scratch, target: Target, live: LiveState) -> Iterator[
     owner = str(row[0]) if row else live.role
     with scratch.database("copy of the live schema", owner=owner) as database:
         load(database, dump)
+        with contextlib.closing(connect(database)) as connection:
+            apply_settings(connection, settings)
         for table, heads in live.heads:
             _stamp(database, table, heads)
         yield Copy(database, database.replace(user=live.role))

@@ -13,7 +13,7 @@ from db_migrate.errors import ConfigurationError
 from db_migrate.postgres.conninfo import ConnInfo
 from db_migrate.postgres.local import database, local_server
 from db_migrate.project.child_process import LearnedTarget
-from db_migrate.results import TargetSummary
+from db_migrate.schemas.outcome import TargetSummary
 from db_migrate.schemas.replay import Witness
 from db_migrate.schemas.scratch import Scratch
 
@@ -108,11 +108,30 @@ def _only(learned: Sequence[LearnedTarget]) -> ConnInfo:
 def look_at(connection: Connection[tuple[object, ...]], target: Target) -> LiveState:
     """Read the version tables and the server's own version, in the session's read-only transaction."""
     version = connection.info.server_version
-    heads = tuple((table, _heads(connection, table)) for table in target.version_tables)
+    tables = [_located(connection, table) for table in target.version_tables]
+    heads = tuple((table, _heads(connection, table)) for table in tables)
     row = connection.execute("SELECT current_database(), current_user").fetchone()
     name, role = (str(row[0]), str(row[1])) if row else (target.conninfo.dbname, target.conninfo.user)
     text = f"{version // 10000}.{version % 10000}"
     return LiveState(version, TargetSummary(target.name, name, text), heads, role)
+
+
+def _located(connection: Connection[tuple[object, ...]], table: VersionTable) -> VersionTable:
+    """The version table with the schema that Alembic finds it in, or would make it in.
+
+    Our own sessions look at ``pg_catalog`` only; the session's default path is what the role's settings say.
+    """
+    if table.schema is not None:
+        return table
+    own = "(SELECT reset_val FROM pg_settings WHERE name = 'search_path')"
+    connection.execute(f"SELECT set_config('search_path', {own}, true)".encode())
+    row = connection.execute(
+        "SELECT coalesce((SELECT n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+        " WHERE c.oid = to_regclass(quote_ident(%s))), current_schema())",
+        [table.name],
+    ).fetchone()
+    connection.execute("SET search_path = pg_catalog")
+    return VersionTable(table.name, str(row[0]) if row and row[0] else "public")
 
 
 def _heads(connection: Connection[tuple[object, ...]], table: VersionTable) -> tuple[str, ...] | None:

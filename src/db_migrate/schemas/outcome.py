@@ -1,0 +1,34 @@
+"""What looking at a target and comparing two sides gives, as values. Pure, so that reports can print them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from db_migrate.catalog.change import Change
+
+
+@dataclass(frozen=True, slots=True)
+class TargetSummary:
+    """The target that a command was about; never with a password."""
+
+    name: str
+    database: str
+    server_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """A change that the settings say is intended, and why."""
+
+    change: Change
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two sides compared; the sides are named as on the command line: models, history, history@REV, live."""
+
+    from_: str
+    to: str
+    changes: tuple[Change, ...]
+    acknowledged: tuple[Acknowledged, ...] = ()
