@@ -89,7 +89,7 @@ def _count(connection: Connection, relation: str, timeout_s: float, warnings: li
     from psycopg import errors
 
     try:
-        with connection.transaction():
+        with connection.transaction(force_rollback=True):  # the timeout goes with the savepoint
             connection.execute(f"SET LOCAL statement_timeout = {int(timeout_s * 1000)}".encode())
             row = connection.execute(f"SELECT count(*) FROM {relation}".encode()).fetchone()
     except (errors.QueryCanceled, errors.InsufficientPrivilege, errors.LockNotAvailable) as error:

@@ -46,7 +46,7 @@ def _one(connection: Connection, sql: str, timeout_s: float) -> tuple[str | None
     from psycopg import DatabaseError, OperationalError, errors
 
     try:
-        with connection.transaction():
+        with connection.transaction(force_rollback=True):  # the timeout goes with the savepoint
             connection.execute(f"SET LOCAL statement_timeout = {int(timeout_s * 1000)}".encode())
             row = connection.execute(sql.encode()).fetchone()
     except errors.QueryCanceled:

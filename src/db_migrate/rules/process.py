@@ -113,8 +113,12 @@ raw.execute("ALTER TABLE users ADD COLUMN phone text")
     ),
 )
 def raw_sql_unchecked(context: Context) -> Iterator[Hit]:
-    """Changes between the revision's catalogs, and locks that it holds, which none of its statements accounts for."""
+    """What the server's log has beyond the trace; and changes and locks that no statement accounts for."""
     for revision in context.trace.revisions:
+        if revision.unseen:
+            first = " ".join(revision.unseen[0].split())
+            yield Hit(revision, revision.revision, f"sent behind SQLAlchemy's back: {first[:120]}")
+            continue
         seen = {name for s in revision.statements for c in s.effects.changes for name in (c.object, c.parent)}
         seen |= {name for s in revision.statements for name in (*s.effects.created, *s.effects.dropped)}
         for change in diff(revision.before, revision.after):

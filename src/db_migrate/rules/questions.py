@@ -13,7 +13,7 @@ from enum import StrEnum
 from db_migrate.catalog.change import Action, Change, ChangeClass
 from db_migrate.catalog.objects import Kind, SchemaObject
 from db_migrate.rules import advice, grammar
-from db_migrate.rules.context import Place, column_origin, walk
+from db_migrate.rules.context import Place, column_origin, is_table, walk
 from db_migrate.rules.conversions import Misfits, misfits
 from db_migrate.rules.drops import dropped_columns, dropped_tables
 from db_migrate.rules.names import last, literal, owner_of, parts, tail
@@ -68,6 +68,16 @@ def questions(trace: Trace, server_version: int = 0) -> tuple[Question, ...]:
         for question in asker.ask(place):
             found.setdefault(question.id, question)
     return tuple(found.values())
+
+
+def touched_relations(trace: Trace) -> tuple[str, ...]:
+    """The tables that the run locks or changes, under the names that they have on the target before it."""
+    found: dict[str, None] = {}
+    for place in walk(trace, per_revision=False):
+        for name in (*place.locks, *place.effects.scans, *place.effects.writes, *place.effects.truncated):
+            if name not in place.known.created and is_table(place, name):
+                found.setdefault(place.known.origins.get(name, name))
+    return tuple(sorted(found))
 
 
 class _Asker:

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from db_migrate.catalog.objects import Kind
 from db_migrate.postgres.conninfo import ConnInfo
 from db_migrate.postgres.roles import RoleSpec, ensure_roles
@@ -58,6 +60,7 @@ class Lab:
     template: str
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     no_facts: Facts = field(default_factory=Facts.unknown)
+    traced: dict[tuple[str, ...], Trace] = field(default_factory=dict)
 
     def add(self, example: str, down_revision: str = GROUND) -> str:
         """Write a revision; returns its id."""
@@ -66,7 +69,13 @@ class Lab:
         return revision
 
     def trace(self, *examples: str, direction: Direction = Direction.UPGRADE, prepared: str = "") -> Trace:
-        """Run the examples one after the other on a fresh copy of the schema."""
+        """Run the examples one after the other on a fresh copy of the schema; what ran before is remembered."""
+        key = (*examples, direction, prepared)
+        if key not in self.traced:
+            self.traced[key] = self._trace(examples, direction, prepared)
+        return self.traced[key]
+
+    def _trace(self, examples: tuple[str, ...], direction: Direction, prepared: str) -> Trace:
         tips = [GROUND]
         for example in examples:
             tips = [self.add(textwrap.dedent(each).strip("\n"), tips[0]) for each in branches(example)]
@@ -130,3 +139,17 @@ def open_lab(server: Server, folder: Path) -> Iterator[Lab]:
             outcome.raise_for_failure()
             template = keep_as_template(server, database, f"rules lab of {OWNER}: {ground_source(GROUND)}")
         yield Lab(scratch, versions, template)
+
+
+@pytest.fixture(scope="session")
+def lab(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """A lab on the embedded server."""
+    with open_lab(server, tmp_path_factory.mktemp("lab")) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def lab15(server15: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """A lab on PostgreSQL 15."""
+    with open_lab(server15, tmp_path_factory.mktemp("lab15")) as opened:
+        yield opened
