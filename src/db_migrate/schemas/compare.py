@@ -13,8 +13,8 @@ from db_migrate.catalog.objects import Catalog
 from db_migrate.catalog.sql import with_sql
 from db_migrate.config import Acknowledgement
 from db_migrate.errors import UsageError
-from db_migrate.schemas.outcome import Acknowledged, Comparison
 from db_migrate.schemas.models import Models
+from db_migrate.schemas.outcome import Acknowledged, Comparison
 from db_migrate.schemas.scope import comparable_with_models
 
 _SIDE = re.compile(r"^(models|live|history(?:@(?P<revision>.+))?)$")
