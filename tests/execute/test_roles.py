@@ -68,7 +68,7 @@ def test_a_journal_that_another_role_has_made_is_shared_by_grants(site: Site, tm
     site.revision("r1", "op.execute('CREATE TABLE a (id int)')")
     assert site.apply().error is None
     with as_owner(site, tmp_path / "owner", create=True) as owner:
-        site.sql(f"GRANT ALL ON alembic_version TO {owner.conninfo.user}")
+        site.sql(f"GRANT ALL ON alembic_version, a TO {owner.conninfo.user}")
         owner.revision("r1", "op.execute('CREATE TABLE a (id int)')")
         owner.revision("r2", "op.execute('CREATE TABLE b (id int)')")
         plan = owner.plan()

@@ -67,7 +67,8 @@ def _check_findings(plan: Plan, verb: str) -> None:
         state="nothing was changed",
         next=[
             "db-migrate plan",
-            f"db-migrate {verb} " + " ".join(f"--allow {name}" for name in dict.fromkeys(f.name for f in stopping)),
+            f"{_command(plan, verb)} "
+            + " ".join(f"--allow {name}" for name in dict.fromkeys(f.name for f in stopping)),
         ],
     )
 

@@ -21,7 +21,7 @@ from db_migrate.execute.conductor import Conductor, Rules
 from db_migrate.execute.consent import check_consent
 from db_migrate.execute.debris import built_by, drop_indexes, invalid_indexes
 from db_migrate.execute.discipline import Budget, Manners
-from db_migrate.execute.interruption import InterruptedByUser, Interruption, listening
+from db_migrate.execute.interruption import InterruptedByUser, Interruption, StoppedAtOnce, listening
 from db_migrate.execute.journal import Entry, Journal, Log, NoJournal
 from db_migrate.execute.opening import interrupted, locked, watching, who
 from db_migrate.execute.outcome import Ending, RunState, explain
@@ -169,8 +169,12 @@ class _Run:
             self._warnings.append(f"an earlier run had left the index {name} invalid; it was dropped")
             self._recorder.note(Entry.NOTE, {"dropped_invalid_index": name})
         allowed = [order.target.conninfo.as_libpq()]
-        with open_child(order.project, allowed=allowed) as child:
-            ending = carry_out(child, conductor, order.verb, order.target, frozenset(before))
+        try:
+            with open_child(order.project, allowed=allowed) as child:
+                ending = carry_out(child, conductor, order.verb, order.target, frozenset(before))
+        except StoppedAtOnce as error:
+            revision = conductor.revision
+            ending = Ending(order.verb, revision.revision if revision else "", error=error)
         return self._close(conductor, ending, frozenset(before))
 
     def _conductor(self) -> Conductor:
