@@ -36,9 +36,9 @@ MODELS = """
 TABLES = {"User": "public.users", "Invoice": "public.invoices", "Payment": "public.payments"}
 
 
-def chosen(project: Project, *tables: str, mapped: list[Mapped], **options: bool) -> dict[str, tuple[str, ...]]:
+def chosen(project: Project, *tables: str, mapped: list[Mapped], all: bool = False) -> dict[str, tuple[str, ...]]:
     """The selected files with their reasons."""
-    selection = select(project.root, tables, mapped, **options)
+    selection = select(project.root, tables, mapped, all=all)
     assert set(selection.selected) == set(selection.reason)
     return dict(selection.reason)
 

@@ -1,0 +1,157 @@
+"""What every project's history should be, as checks that a test suite can run: nothing of them touches a target."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from db_migrate.catalog.change import Change
+from db_migrate.catalog.diff import diff, drifted
+from db_migrate.catalog.objects import Catalog
+from db_migrate.postgres.conninfo import ConnInfo
+from db_migrate.project import events
+from db_migrate.project.child_process import Link, Step
+from db_migrate.schemas.scratch import read
+from db_migrate.testing.history import History
+
+_SHOWN = 8
+
+
+class CheckFailed(AssertionError):
+    """The project is not as it should be; the message says where and what to do."""
+
+
+def single_head(history: History) -> None:
+    """The revisions end in one head."""
+    heads = history.graph.heads
+    if len(heads) > 1:
+        raise CheckFailed(f"{len(heads)} heads: {', '.join(heads)}\nnext: alembic merge heads")
+
+
+def up_and_down(history: History) -> None:
+    """Each revision runs up, down and up again, and the schema is the same each time that it is at the same revision.
+
+    A revision whose file has the intent ``downgrade-not-inverse:REVISION`` may leave something else behind; when its
+    downgrade fails, the ones below it are not tried.
+    """
+    up = history.scratch.child.steps("upgrade", "heads", ())
+    heads = history.graph.heads
+    down = history.scratch.child.steps("downgrade", "base", heads)
+    with history.scratch.database("every revision up and down") as database:
+        states: dict[frozenset[str], Catalog] = {frozenset(): read(database)}
+        _walk(history, database, "upgrade", up, states)
+        reached = _walk(history, database, "downgrade", down, states)
+        again = history.scratch.child.steps("upgrade", "heads", reached)
+        _walk(history, database, "upgrade", again, states)
+
+
+def models_match_history(history: History) -> None:
+    """The models declare the schema that the revisions make; what the settings acknowledge is left out."""
+    from db_migrate.schemas.compare import Side, compare
+    from db_migrate.schemas.history import replay
+    from db_migrate.schemas.models import materialise
+
+    made = replay(history.scratch, history.graph, history.graph.heads).catalog
+    models = materialise(history.scratch, made, ())
+    hidden = frozenset(models.facts.version_tables)
+    acknowledged = history.settings.drift.acknowledge
+    comparison = compare(Side("history", made), Side("models", models.catalog, models), hidden, acknowledged)
+    changes = drifted(comparison.changes)
+    if changes:
+        raise CheckFailed(f"a revision is missing:\n{_listed(changes)}\nnext: db-migrate drift")
+
+
+def no_unsafe_head(history: History) -> None:
+    """The newest revisions, which are the ones that wait to be applied somewhere, have no error without an intent."""
+    from db_migrate.plan.make import rule_settings
+    from db_migrate.rules.facts import Facts
+    from db_migrate.rules.intents import Intent
+    from db_migrate.rules.judge import judge
+    from db_migrate.trace.effects import Direction
+    from db_migrate.trace.run import install, trace
+
+    allowed = [Intent(name, reason, "settings") for name, reason in history.settings.allow.items()]
+    below = ",".join(sorted({parent for head in history.graph.heads for parent in history.graph.parents(head)}))
+    with history.database(below or "base") as database:
+        install(database.conninfo)
+        done = trace(history.scratch, history.graph, database.conninfo, Direction.UPGRADE, "heads")
+    if error := next((each.error for each in done.revisions if each.error is not None), None):
+        raise CheckFailed(f"nothing can be said: a revision fails: {error.message}\n{error.file}:{error.line}")
+    findings = judge(done, Facts.unknown(done.server_version), rule_settings(history.settings), allow=allowed)
+    if stopping := [finding for finding in findings if finding.stops]:
+        lines = (f"  {each.file}:{each.line}: {each.name}: {each.message}" for each in stopping)
+        raise CheckFailed("\n".join(["unsafe:", *lines, f"next: db-migrate explain {stopping[0].rule}"]))
+
+
+CHECKS: Mapping[str, Callable[[History], None]] = MappingProxyType(
+    {check.__name__: check for check in (single_head, up_and_down, models_match_history, no_unsafe_head)}
+)
+"""All checks by the name that pytest shows."""
+
+
+class _Reader:
+    """Reads the schema after each step, when its transaction has ended and the next has not begun."""
+
+    def __init__(self, database: ConnInfo) -> None:
+        self.database = database
+        self.after: list[Catalog] = []
+        self.running: str | None = None
+        self.version_tables: set[str] = set()
+
+    def event(self, event: events.Event, link: Link) -> None:  # noqa: ARG002 - the protocol's signature
+        """Take in one event."""
+        match event:
+            case events.Configure(version_table=name, version_table_schema=schema):
+                self.version_tables.add(f"{schema or 'public'}.{name}")
+            case events.StepBegin(revision=revision):
+                self.running = revision
+            case events.StepEnd():
+                self.after.append(read(self.database))
+            case _:
+                pass
+
+
+def _walk(
+    history: History, database: ConnInfo, direction: str, steps: tuple[Step, ...], states: dict[frozenset[str], Catalog]
+) -> tuple[str, ...]:
+    """Run the steps; compare what each leaves with what was there before at the same heads. Returns the last heads."""
+    if not steps:
+        return ()
+    reader = _Reader(database)
+    target = "heads" if direction == "upgrade" else "base"
+    outcome = history.scratch.child.migrate(direction, target, database.as_libpq(), reader)
+    reached = steps[0].from_heads
+    for step, found in zip(steps, reader.after, strict=False):
+        reached = step.to_heads
+        known = states.setdefault(frozenset(reached), found)
+        changes = _changes(known, found, reader.version_tables)
+        if changes and not _allowed(history, step.revision):
+            raise CheckFailed(
+                f"{step.revision}: {direction} leaves another schema:\n{_listed(changes)}\nin {step.file}"
+            )
+    if outcome.failure is not None:
+        running = reader.running or steps[0].revision
+        if direction == "upgrade" or not _allowed(history, running):
+            place = f"{outcome.failure.file}:{outcome.failure.line}" if outcome.failure.file else ""
+            raise CheckFailed(f"{running}: {direction} fails: {outcome.failure.message}\n{place}".rstrip())
+    return reached
+
+
+def _allowed(history: History, revision: str) -> bool:
+    return f"downgrade-not-inverse:{revision}" in history.graph.revisions[revision].allow
+
+
+def _changes(before: Catalog, after: Catalog, version_tables: set[str]) -> tuple[Change, ...]:
+    def own(catalog: Catalog) -> Catalog:
+        kept = (o for o in catalog if o.name not in version_tables and o.parent not in version_tables)
+        return catalog.where(kept)
+
+    return tuple(drifted(diff(own(before), own(after))))
+
+
+def _listed(changes: tuple[Change, ...] | list[Change]) -> str:
+    lines = [
+        f"  {each.kind} {each.object} {each.action}{f' from {each.from_object}' if each.from_object else ''}"
+        for each in changes[:_SHOWN]
+    ]
+    return "\n".join([*lines, *([f"  and {len(changes) - _SHOWN} more"] if len(changes) > _SHOWN else [])])
