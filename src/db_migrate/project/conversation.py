@@ -173,17 +173,29 @@ class Child:
         handler: Handler | None = None,
         *,
         draft: bool = False,
+        mappers: bool = True,
     ) -> ModelsOutcome:
         """What env.py's models declare; with ``create`` also made real in ``database``. Raises ``ChildError``.
 
         With ``draft`` their DDL is in the facts and nothing is run; it is empty where it cannot be known without.
+        Without ``mappers`` the facts say nothing of the ORM's, which takes it as long to find out as all else.
         """
-        job = jobs.Models(database=dict(database), create=create, candidates=tuple(candidates), draft=draft)
+        job = jobs.Models(
+            database=dict(database), create=create, candidates=tuple(candidates), draft=draft, mappers=mappers
+        )
         found = self._run(job, handler or Ignore())
         if isinstance(found, events.Failure):
             raise ChildError(found)
         facts: ModelFacts = jobs.convert(found, ModelFacts)
         return ModelsOutcome(facts, dict(zip(candidates, facts.included, strict=False)))
+
+    def inputs(self) -> jobs.Inputs:
+        """What running env.py has looked at so far, where the child was opened to note it. Raises ``ChildError``."""
+        found = self._run(jobs.TellInputs(), Ignore())
+        if isinstance(found, events.Failure):
+            raise ChildError(found)
+        inputs: jobs.Inputs = jobs.convert(found, jobs.Inputs)
+        return inputs
 
     def _run(self, job: jobs.Job, handler: Handler) -> Any:
         """Do ``job``; its result, or the ``Failure`` that it ended with."""

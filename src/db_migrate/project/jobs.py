@@ -23,6 +23,7 @@ class Start(Message, frozen=True):
     """The first message: what project this is and how to lock the door.
 
     ``jail`` is the strongest jail to try; ``allowed`` are the addresses that a Python-only guard has to know.
+    ``inputs``: note what running env.py looks at, and tell it when asked (``TellInputs``).
     """
 
     jail: str
@@ -35,6 +36,7 @@ class Start(Message, frozen=True):
     script_location: str | None
     around: str | None
     alembic_config: str | None
+    inputs: bool = False
 
 
 class Describe(Message, frozen=True):
@@ -90,16 +92,21 @@ class Models(Message, frozen=True):
     """What env.py's ``target_metadata`` holds; with ``create`` also made real in ``database``.
 
     ``draft``: the DDL is written down instead of being run, which is many times faster; empty where a DDL event asks
-    the database something, which only a real one can answer.
+    the database something, which only a real one can answer. ``mappers``: tell what the ORM's mappers believe.
     """
 
     database: dict[str, str]
     create: bool
     draft: bool = False
+    mappers: bool = True
     candidates: tuple[Candidate, ...] = ()
 
 
-Job = Start | Describe | Learn | Steps | Migrate | Stamp | Models
+class TellInputs(Message, frozen=True):
+    """What has running env.py looked at so far, in all jobs?"""
+
+
+Job = Start | Describe | Learn | Steps | Migrate | Stamp | Models | TellInputs
 
 
 class Reply(msgspec.Struct, frozen=True, tag_field="reply", tag=_tag, kw_only=True, omit_defaults=True):
@@ -182,11 +189,47 @@ class MappedTable(msgspec.Struct, frozen=True, kw_only=True):
     file: str | None
 
 
+class Inputs(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What running env.py looked at; whoever finds all of it unchanged knows what running it again would tell.
+
+    Paths are absolute. ``files`` were opened for reading or tried, ``folders`` listed, ``packages`` searched for
+    installed packages; of ``kinds`` was asked only whether and what they are, of ``states`` also size and time;
+    ``links`` were resolved. ``search`` are the folders in which modules were looked for by the ``names``.
+    ``variables`` were read, or all of them (``environment``), or the host's name (``host``). ``reasons`` say why the
+    result must not be kept at all.
+    """
+
+    files: tuple[str, ...] = ()
+    folders: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+    states: tuple[str, ...] = ()
+    links: tuple[str, ...] = ()
+    search: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    variables: tuple[str, ...] = ()
+    environment: bool = False
+    host: bool = False
+    reasons: tuple[str, ...] = ()
+
+
+class DraftedTable(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """The statements that make one table, with its indexes and comments: their places in ``ModelFacts.ddl``.
+
+    ``needs`` are the tables that must be there before, since foreign keys lead to them.
+    """
+
+    name: str
+    statements: tuple[int, ...]
+    needs: tuple[str, ...]
+
+
 class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What env.py's models declare. All tables, sequences and enums are ``schema.name``.
 
     ``has_metadata`` is False when env.py gives Alembic no ``target_metadata`` at all. ``created_schemas`` did not
-    exist and were created first. ``ddl`` are the statements that creating the models sent, in order.
+    exist and were created first. ``ddl`` are the statements that creating the models sent, in order; where they are
+    a draft of nothing but tables and the types, sequences and schemas for them, ``drafted`` says which is for what.
     """
 
     has_metadata: bool
@@ -198,6 +241,7 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
     include_schemas: bool = False
     created_schemas: tuple[str, ...] = ()
     ddl: tuple[str, ...] = ()
+    drafted: tuple[DraftedTable, ...] = ()
     included: tuple[bool, ...] = ()
     relationships: tuple[Relationship, ...] = ()
     mapped: tuple[MappedTable, ...] = ()

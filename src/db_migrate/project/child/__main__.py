@@ -10,7 +10,7 @@ from typing import Any
 
 from db_migrate.project import events, jobs
 from db_migrate.project.channel import Channel
-from db_migrate.project.child import drivers, lock
+from db_migrate.project.child import drivers, inputs, lock
 from db_migrate.project.child.link import Link, leave
 from db_migrate.project.child.redirect import redirect
 
@@ -40,6 +40,8 @@ class Worker:
         except BaseException as error:
             self._link.tell(failures.describe(error))
         else:
+            if any(target.at_import for target in redirect.targets):
+                inputs.notes.refuse("a module connects to a database while it is imported")
             self._link.tell(events.Done(result=result))
         sys.stdout.flush()
         sys.stderr.flush()
@@ -71,6 +73,8 @@ class Worker:
                 return modelling.models(self._project, job, self._capture)
             case jobs.Migrate():
                 return self._migrate(job)
+            case jobs.TellInputs():
+                return inputs.report()
             case jobs.Stamp():
                 work = running.stamp_steps(job)
                 return self._project.run_env(work, command="stamp", purge=job.purge, destination_rev=job.revisions)
@@ -100,6 +104,8 @@ def main() -> None:
     sys.path.append(str(Path.cwd()))
     redirect.tell = link.tell
     drivers.watch()
+    if start.inputs:
+        inputs.watch()
     worker = Worker(start, link)
     while True:
         worker.work(link.next_job())

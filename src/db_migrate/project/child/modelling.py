@@ -29,7 +29,7 @@ def models(project: AlembicProject, job: jobs.Models, capture: Capture) -> jobs.
     project.run_env(look, command="check", dont_mutate=True)
     if not looked:
         return jobs.ModelFacts(has_metadata=False, warnings=("env.py did not run any migrations",))
-    return _merge(looked)
+    return _merge(looked, mappers=job.mappers)
 
 
 class _Looked:
@@ -43,11 +43,14 @@ class _Looked:
         self.version_table = f"{context.version_table_schema or self.default_schema}.{context.version_table}"
         self.created_schemas: list[str] = []
         self.ddl: list[str] = []
+        self.drafted: tuple[jobs.DraftedTable, ...] = ()
         self.warnings: list[str] = []
         if job.create:
             self._create(connection, capture)
         elif job.draft:
-            self.ddl.extend(draft(self.metadata, connection.dialect, self.schemas() - _existing_schemas(connection)))
+            drafted = draft(self.metadata, connection.dialect, self.schemas() - _existing_schemas(connection))
+            self.ddl.extend(drafted.statements)
+            self.drafted = drafted.tables(self.default_schema)
         filter_ = Filter(context.opts, self.metadata, self.default_schema)
         self.included = tuple(filter_.includes(candidate) for candidate in job.candidates)
 
@@ -125,9 +128,9 @@ class _recording(AbstractContextManager[None]):  # noqa: N801 - reads as a verb 
             self._into.append(sql)
 
 
-def _merge(looked: Sequence[_Looked]) -> jobs.ModelFacts:
+def _merge(looked: Sequence[_Looked], *, mappers: bool) -> jobs.ModelFacts:
     """The facts of all contexts together: a loop over schemas or databases looks at the same models several times."""
-    relationships, mapped, problems = _orm_facts(looked[0])
+    relationships, mapped, problems = _orm_facts(looked[0]) if mappers else ((), (), [])
     included = [any(choices) for choices in zip(*(look.included for look in looked), strict=True)]
     return jobs.ModelFacts(
         has_metadata=any(look.metadata for look in looked),
@@ -139,6 +142,7 @@ def _merge(looked: Sequence[_Looked]) -> jobs.ModelFacts:
         include_schemas=any(look.include_schemas for look in looked),
         created_schemas=_union(look.created_schemas for look in looked),
         ddl=tuple(sql for look in looked for sql in look.ddl),
+        drafted=looked[0].drafted if len(looked) == 1 else (),
         included=tuple(included),
         relationships=relationships,
         mapped=mapped,
