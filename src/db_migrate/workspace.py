@@ -409,6 +409,8 @@ def _entry(item: SchemaObject, catalog: Catalog) -> SchemaEntry:
         kind=item.kind.value,
         object=item.name,
         attributes=dict(item.attributes),
-        columns=tuple(SchemaEntry(c.kind.value, c.name, dict(c.attributes)) for c in (*columns, *parts)),
+        columns=tuple(
+            SchemaEntry(c.kind.value, c.name, dict(c.attributes), definition=c.definition) for c in (*columns, *parts)
+        ),
         definition=item.definition,
     )

@@ -90,3 +90,19 @@ def test_a_plan_whose_proof_failed_is_refused() -> None:
     plan = replace(SAFE, revisions=(replace(REVISION, error="DuplicateTable: it exists"),))
     refused = refusal(plan, confirm="shop")
     assert (refused.code, refused.why) == ("plan.failed", "DuplicateTable: it exists")
+
+
+def test_going_back_may_drop_what_the_revisions_made_once_the_name_is_given() -> None:
+    """A rollback's drops need no intent of their own: the database's name is asked for, and is enough."""
+    down = replace(SAFE, findings=(finding("drop-table"), finding("loses-data")))
+
+    assert refusal(down, verb="rollback").code == "consent.missing"
+    check_consent(down, confirm="shop", production=False, database="shop", verb="rollback")
+    assert refusal(down, confirm="shop", verb="apply").code == "plan.findings"
+
+
+def test_the_name_does_not_lift_what_would_fail() -> None:
+    """A rollback that would fail on the rows that are there stays refused."""
+    down = replace(SAFE, findings=(finding("would-fail-on-data"),))
+
+    assert refusal(down, confirm="shop", verb="rollback").code == "plan.findings"

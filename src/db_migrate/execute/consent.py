@@ -8,6 +8,8 @@ from db_migrate.errors import Refused
 from db_migrate.results import Plan
 from db_migrate.rules.finding import Finding
 
+_LOSS = frozenset({"loses-data", "truncate", "truncate-cascade"})
+
 
 def check_consent(plan: Plan, *, confirm: str | None, production: bool, database: str, verb: str = "apply") -> None:
     """Return if the plan may be executed; raise ``Refused`` (exit code 3) with what has to be said first.
@@ -54,7 +56,7 @@ def _check_proved(plan: Plan) -> None:
 
 
 def _check_findings(plan: Plan, verb: str) -> None:
-    stopping = [each for each in plan.findings if each.stops]
+    stopping = [each for each in plan.findings if each.stops and not _lifted_by_name(each, verb)]
     if not stopping:
         return
     first = stopping[0]
@@ -73,6 +75,11 @@ def _check_findings(plan: Plan, verb: str) -> None:
     )
 
 
+def _lifted_by_name(finding: Finding, verb: str) -> bool:
+    """Whether the database's name is consent enough: going back means to drop what the revisions made."""
+    return verb == "rollback" and (finding.rule.startswith("drop-") or finding.rule in _LOSS)
+
+
 def _reasons(plan: Plan, *, production: bool, verb: str) -> Iterator[str]:
     """Why the database's name is needed, if it is."""
     if production and plan.revisions:
@@ -82,6 +89,8 @@ def _reasons(plan: Plan, *, production: bool, verb: str) -> Iterator[str]:
     lost = tuple(dict.fromkeys(each.message for each in _losing(plan)))
     if lost:
         yield "data is lost: " + "; ".join(lost)
+    elif dropped := [each.object for each in plan.findings if each.stops and _lifted_by_name(each, verb)]:
+        yield "it drops " + ", ".join(dict.fromkeys(dropped))
 
 
 def _losing(plan: Plan) -> Iterator[Finding]:
