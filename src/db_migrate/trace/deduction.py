@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from db_migrate.trace.effects import Effects, IndexBuild, Lock, LockMode, Phase, Rewrite
@@ -203,6 +203,16 @@ class Between:
         for oid in (ready | self._looked_through) - self._writes - self._created:
             if self._kind(oid) in _RELATIONS_WITH_ROWS and modes.get(oid, set()) <= WEAK:
                 yield oid
+
+
+def with_keys(effects: Effects, validated: Iterable[tuple[str, str]]) -> Effects:
+    """The effects with the other side of each foreign key (table, referenced table) that was checked for all rows.
+
+    Where the table is empty, as on scratch, PostgreSQL does not get as far as reading the referenced one.
+    """
+    scans = set(effects.scans)
+    scans.update(referenced for table, referenced in validated if table in effects.scans)
+    return replace(effects, scans=tuple(sorted(scans)))
 
 
 def locks(found: Iterable[OidLock], name: Callable[[int], str | None]) -> tuple[Lock, ...]:

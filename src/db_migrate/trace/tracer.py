@@ -17,7 +17,7 @@ from db_migrate.postgres.conninfo import ConnInfo
 from db_migrate.project import events
 from db_migrate.project.child_process import Link
 from db_migrate.trace.borrowing import Borrowed
-from db_migrate.trace.deduction import Between
+from db_migrate.trace.deduction import Between, with_keys
 from db_migrate.trace.effects import (
     Direction,
     Effects,
@@ -226,7 +226,8 @@ class Tracer:
         between = Between(
             sent.sort, sent.before, after, found.before, found.after, self._snapshot.relations, standstills
         )
-        effects = replace(between.effects(), changes=found.changes, notices=tuple(self._notices))
+        effects = with_keys(between.effects(), found.validated)
+        effects = replace(effects, changes=found.changes, notices=tuple(self._notices))
         self._record(sent, borrowed.transaction, effects, event.seconds, None)
         borrowed.end_alone(link)
         self._log.skip()
