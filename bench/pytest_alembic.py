@@ -1,0 +1,167 @@
+"""Tests of a history of 100 revisions, with our pytest plugin beside pytest-alembic: `python -m bench.pytest_alembic`.
+
+Needs `pip install pytest-alembic`. Both suites have the same tests on a migrated database of their own, and the checks
+of the history that each plugin brings. Every command is run once before it is measured, so our template database is
+there: without it the first test waits for one replay of the history.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from bench.measure import Case, Measured, measure
+
+REVISIONS = 100
+TESTS = 20
+
+INI = "[alembic]\nscript_location = %(here)s/migrations\nprepend_sys_path = %(here)s\npath_separator = os\n"
+
+ENV = """
+import os
+
+from alembic import context
+from sqlalchemy import create_engine, pool
+
+from models import Base
+
+
+given = context.config.attributes.get("connection")  # an engine, from pytest-alembic
+url = os.environ.get("DATABASE_URL", "postgresql+psycopg://")
+engine = given if given is not None else create_engine(url, poolclass=pool.NullPool)
+with engine.connect() as connection:
+    context.configure(connection=connection, target_metadata=Base.metadata)
+    with context.begin_transaction():
+        context.run_migrations()
+"""
+
+REVISION = """
+import sqlalchemy as sa
+from alembic import op
+
+revision = "{n:04}"
+down_revision = {down}
+
+
+def upgrade():
+    op.create_table("t{n:04}", sa.Column("id", sa.Integer, primary_key=True), sa.Column("name", sa.String(50)))
+    op.create_index("ix_t{n:04}_name", "t{n:04}", ["name"])
+
+
+def downgrade():
+    op.drop_table("t{n:04}")
+"""
+
+MODEL = """
+class T{n:04}(Base):
+    __tablename__ = "t{n:04}"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str | None] = mapped_column(String(50), index=True)
+"""
+
+MODELS = """
+from sqlalchemy import String
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+class Base(DeclarativeBase):
+    pass
+
+"""
+
+OURS = f"""
+import pytest
+from sqlalchemy import create_engine, text
+
+
+@pytest.mark.parametrize("n", range({TESTS}))
+def test_rows(migrated_url, n):
+    engine = create_engine(migrated_url)
+    with engine.begin() as connection:
+        connection.execute(text("INSERT INTO t0001 (name) VALUES ('x')"))
+        assert connection.scalar(text("SELECT count(*) FROM t0001")) == 1
+    engine.dispose()
+"""
+
+THEIRS = f"""
+import pytest
+from sqlalchemy import create_engine, text
+
+from db_migrate.testing import scratch_database
+
+
+@pytest.fixture
+def alembic_engine():
+    with scratch_database() as url:
+        engine = create_engine(url)
+        yield engine
+        engine.dispose()
+
+
+@pytest.mark.parametrize("n", range({TESTS}))
+def test_rows(alembic_runner, alembic_engine, n):
+    alembic_runner.migrate_up_to("heads")
+    with alembic_engine.begin() as connection:
+        connection.execute(text("INSERT INTO t0001 (name) VALUES ('x')"))
+        assert connection.scalar(text("SELECT count(*) FROM t0001")) == 1
+"""
+
+
+def write(folder: Path) -> None:
+    """Write the project and both suites into ``folder``."""
+    versions = folder / "migrations" / "versions"
+    versions.mkdir(parents=True)
+    (folder / "alembic.ini").write_text(INI)
+    (folder / "migrations" / "env.py").write_text(ENV)
+    (folder / "models.py").write_text(MODELS + "\n".join(MODEL.format(n=n) for n in range(1, REVISIONS + 1)))
+    for n in range(1, REVISIONS + 1):
+        down = f'"{n - 1:04}"' if n > 1 else None
+        (versions / f"{n:04}.py").write_text(REVISION.format(n=n, down=down))
+    for name, suite in (("ours", OURS), ("theirs", THEIRS)):
+        (folder / name).mkdir()
+        (folder / name / "test_rows.py").write_text(suite)
+        (folder / name / "conftest.py").write_text("")
+    (folder / "theirs" / "conftest.py").write_text(THEIRS.partition("@pytest.mark")[0])
+
+
+def comparisons(folder: Path) -> Iterator[Case]:
+    """The same work with each plugin."""
+    installed = {entry.name for entry in importlib.metadata.entry_points(group="pytest11")}
+    plugin = "" if "db-migrate" in installed else "-p db_migrate.testing.plugin"
+    cache = {"XDG_CACHE_HOME": str(folder / "cache")}
+
+    def case(what: str, line: str, runs: int) -> Case:
+        words = f"-m pytest -q -p no:randomly {line}".split()
+        return Case(what, f"pytest {line}", (sys.executable, *words), folder, environ=cache, runs=runs)
+
+    yield case(f"{TESTS} tests, each on a migrated database", "theirs/test_rows.py", 1)
+    yield case(f"{TESTS} tests, each on a migrated database", f"{plugin} ours", 3)
+    yield case("checks of the history", "--test-alembic theirs -k alembic", 1)
+    yield case("checks of the history", f"{plugin} --db-migrate-checks ours --deselect ours/test_rows.py", 1)
+
+
+def main() -> int:
+    """Print the table."""
+    if importlib.util.find_spec("pytest_alembic") is None:
+        print("pip install pytest-alembic, then again", file=sys.stderr)
+        return 2
+    print("| what | command | median s | CPU s | runs |\n| --- | --- | ---: | ---: | ---: |")
+    with tempfile.TemporaryDirectory(prefix="db-migrate-bench-") as name:
+        write(Path(name))
+        for case in comparisons(Path(name)):
+            print(row(measure(case)), flush=True)
+    return 0
+
+
+def row(measured: Measured) -> str:
+    """One measured command as a row of the table."""
+    case = measured.case
+    return f"| {case.what} | `{case.shown}` | {measured.median:.1f} | {measured.cpu:.1f} | {case.runs} |"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
