@@ -9,7 +9,7 @@ from db_migrate.catalog.objects import Kind
 from db_migrate.rules import advice
 from db_migrate.rules.context import Context, Hit, Place
 from db_migrate.rules.finding import Severity
-from db_migrate.rules.matching import altered
+from db_migrate.rules.matching import altered, refusal
 from db_migrate.rules.names import literal
 from db_migrate.rules.registry import About, Section, rule
 
@@ -69,9 +69,7 @@ def enum_value_used_same_tx(context: Context) -> Iterator[Hit]:
         added = earlier[-1] if earlier else place
         changes = [change.object for change in added.changes(Kind.ENUM, Action.ALTERED)]
         fix = advice.autocommit(advice.execute(" ".join(added.statement.sql.split())))
-        yield Hit(
-            place, changes[0] if changes else place.revision.revision, f"PostgreSQL refuses it: {error.message}", fix
-        )
+        yield Hit(place, changes[0] if changes else place.revision.revision, refusal(place), fix)
 
 
 @rule(

@@ -10,7 +10,7 @@ from db_migrate.rules import advice, grammar
 from db_migrate.rules.context import Context, Hit, Place, locked
 from db_migrate.rules.estimate import bytes_in_words, seconds_in_words
 from db_migrate.rules.finding import Severity
-from db_migrate.rules.matching import subject
+from db_migrate.rules.matching import failed_sql, subject
 from db_migrate.rules.registry import About, Section, rule
 from db_migrate.trace.effects import LockMode
 
@@ -255,7 +255,7 @@ def drop_constraint_backing_index(context: Context) -> Iterator[Hit]:
     """PostgreSQL's own refusal on scratch."""
     for place in context.places:
         error = place.statement.error
-        if error is None or error.sqlstate != "2BP01" or "drop_stmt" not in grammar.kinds(place.statement.sql):
+        if error is None or error.sqlstate != "2BP01" or "drop_stmt" not in grammar.kinds(failed_sql(place)):
             continue
         name = subject(context, place)
         for kind in (Kind.PRIMARY_KEY, Kind.UNIQUE, Kind.EXCLUSION):

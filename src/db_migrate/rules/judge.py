@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Set
 from importlib import import_module
 
 from db_migrate.errors import ConfigurationError
@@ -10,10 +11,9 @@ from db_migrate.rules.context import Context, Hit, Place, RuleSettings
 from db_migrate.rules.facts import Facts
 from db_migrate.rules.finding import Finding, Severity
 from db_migrate.rules.intents import Intent, apply_intents
-from db_migrate.rules.names import owner_of, parts
-from db_migrate.rules.quiet import ELSEWHERE
 from db_migrate.rules.registry import Rule, registered
-from db_migrate.trace.effects import Direction, Trace, TracedRevision
+from db_migrate.rules.rot import find_rot
+from db_migrate.trace.effects import Trace
 
 FAMILIES = (
     "columns",
@@ -41,9 +41,6 @@ FAMILIES = (
     "data",
     "risks",
 )
-
-STALE = "intent-stale"
-UNKNOWN = "unused-or-unknown-suppression"
 
 
 def all_rules() -> tuple[Rule, ...]:
@@ -79,8 +76,7 @@ def judge(
             found.setdefault((finding.rule, finding.revision, finding.statement, finding.object), (finding, also))
     intents = (*_written(trace), *allow)
     judged, used = apply_intents(tuple(found.values()), intents, chosen.search_path)
-    rot = _rot(context, [intent for intent in intents if intent not in used])
-    return tuple(sorted((*judged, *rot), key=_order(trace)))
+    return tuple(sorted((*judged, *_about_intents(context, intents, used)), key=_order(trace)))
 
 
 def _severity_of(rule: Rule, settings: RuleSettings) -> str | None:
@@ -124,103 +120,36 @@ def _written(trace: Trace) -> Iterator[Intent]:
             yield Intent(name, reason, "revision", revision.revision)
 
 
-def _order(trace: Trace) -> _Order:
-    return _Order({each.revision: index for index, each in enumerate(trace.revisions)})
-
-
-class _Order:
+def _order(trace: Trace) -> Callable[[Finding], tuple[int, int, int, str, str]]:
     """Findings in the order in which the statements run, the worst first within a statement."""
+    revisions = {each.revision: index for index, each in enumerate(trace.revisions)}
 
-    def __init__(self, revisions: Mapping[str, int]) -> None:
-        self._revisions = revisions
-
-    def __call__(self, finding: Finding) -> tuple[int, int, int, str, str]:
-        revision = self._revisions.get(finding.revision, len(self._revisions))
-        statement = 1_000_000 if finding.statement is None else finding.statement
+    def key(finding: Finding) -> tuple[int, int, int, str, str]:
+        revision = revisions.get(finding.revision, len(revisions))
+        statement = sys.maxsize if finding.statement is None else finding.statement
         return (revision, statement, list(Severity).index(finding.severity), finding.rule, finding.object)
 
+    return key
 
-def _rot(context: Context, unused: Sequence[Intent]) -> Iterator[Finding]:
-    """Intents that allowed nothing: unknown ones, and stale ones."""
-    revisions = {each.revision: each for each in context.trace.revisions}
+
+def _about_intents(context: Context, intents: Iterable[Intent], used: Set[Intent]) -> Iterator[Finding]:
+    """Findings about the intents themselves, with the severities that the settings give to their rules."""
     rules = {each.id: each for each in all_rules()}
-    elsewhere = {each.id for each in ELSEWHERE}
-    for intent in unused:
-        if intent.rule in elsewhere:
+    for rot in find_rot(context, rules, intents, used):
+        rule = rules[rot.rule]
+        said = _severity_of(rule, context.settings)
+        if said is None:
             continue
-        revision = revisions.get(intent.revision)
-        rule = rules.get(intent.rule)
-        if rule is None:
-            yield from _about_intent(UNKNOWN, intent, revision, context, f"there is no rule called {intent.rule}")
-        elif not _exists(context, revision, intent.object):
-            yield from _about_intent(UNKNOWN, intent, revision, context, f"there is no object called {intent.object}")
-        elif _is_stale(rule, intent, revision, context):
-            yield from _about_intent(STALE, intent, revision, context, f"{intent.name} no longer allows anything")
-
-
-def _about_intent(
-    rule_id: str, intent: Intent, revision: TracedRevision | None, context: Context, message: str
-) -> Iterator[Finding]:
-    rule = find_rule(rule_id)
-    assert rule is not None  # registered in this package
-    if _severity_of(rule, context.settings) is None:
-        return
-    file = revision.file if revision is not None else ""
-    hit_severity = context.settings.severities.get(rule_id, "on")
-    yield Finding(
-        rule=rule_id,
-        severity=rule.severity if hit_severity == "on" else Severity(hit_severity),
-        revision=intent.revision,
-        statement=None,
-        object=intent.name,
-        message=message,
-        why=rule.why,
-        fix=f"remove {intent.name!r} from " + ("db_migrate_allow" if intent.by == "revision" else f"the {intent.by}"),
-        file=file,
-        line=_line_of_intents(context, revision),
-    )
-
-
-def _line_of_intents(context: Context, revision: TracedRevision | None) -> int:
-    source = context.source(revision) if revision is not None else None
-    return source.assignment_line("db_migrate_allow") if source is not None else 0
-
-
-def _exists(context: Context, revision: TracedRevision | None, name: str) -> bool:
-    """Whether any object, before or after, has the name, qualified or not; revisions are objects of some rules."""
-    wanted = parts(name.strip())
-    trace = context.trace
-    if any(name == each.revision for each in trace.revisions):
-        return True
-    if revision is None:
-        catalogs = [trace.before, trace.after, *(each.after for each in trace.revisions)]
-    else:
-        catalogs = [revision.before, revision.after]
-    for catalog in catalogs:
-        for item in catalog:
-            found = parts(item.name)
-            if found == wanted or found[1:] == wanted:
-                return True
-    return False
-
-
-def _is_stale(rule: Rule, intent: Intent, revision: TracedRevision | None, context: Context) -> bool:
-    """Whether the intent can be seen to allow nothing: not when facts are missing, nor when it is for the way back."""
-    if rule.needs_facts and not context.facts.known:
-        return False
-    if revision is None:
-        return True
-    there = {parts(item.name) for item in revision.after} - {parts(item.name) for item in revision.before}
-    wanted = parts(intent.object)
-    created = any(found in (wanted, (*schema, *wanted)) for found in there for schema in [found[:1]])
-    other_way = revision.direction is Direction.UPGRADE and created
-    return not other_way and not _only_downgrade_touches(intent, revision)
-
-
-def _only_downgrade_touches(intent: Intent, revision: TracedRevision) -> bool:
-    """Whether the object stays but is changed by the revision, so that undoing the change may need the intent."""
-    touched = {change.object for statement in revision.statements for change in statement.effects.changes}
-    wanted = parts(intent.object)
-    return any(
-        parts(name) == wanted or parts(name)[1:] == wanted or owner_of(name) == intent.object for name in touched
-    )
+        place = "db_migrate_allow" if rot.intent.by == "revision" else f"the {rot.intent.by}"
+        yield Finding(
+            rule=rule.id,
+            severity=rule.severity if said == "on" else Severity(said),
+            revision=rot.intent.revision,
+            statement=None,
+            object=rot.intent.name,
+            message=rot.message,
+            why=rule.why,
+            fix=f"remove {rot.intent.name!r} from {place}",
+            file=rot.file,
+            line=rot.line,
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from db_migrate.catalog.change import Action, AttributeChange, Change
@@ -11,6 +12,8 @@ from db_migrate.rules.context import Context, Place
 from db_migrate.rules.names import last, owner_of, quote
 
 TABLES = (Kind.TABLE, Kind.PARTITION, Kind.FOREIGN_TABLE)
+
+_INNER = re.compile(r'CONTEXT:\s+SQL statement "(.*?)"(?:\nPL/pgSQL|\nSQL|\Z)', re.DOTALL)
 
 
 def changed(context: Context, action: Action, *kinds: Kind) -> Iterator[tuple[Place, Change]]:
@@ -42,12 +45,27 @@ def altered(context: Context, kind: Kind, name: str) -> Iterator[tuple[Place, Ch
             yield place, change, found
 
 
+def failed_sql(place: Place) -> str:
+    """The text that PostgreSQL refused: the statement's, or by the error's CONTEXT that of a DO block or function."""
+    error = place.statement.error
+    inner = _INNER.search(error.message) if error is not None else None
+    return inner[1] if inner is not None else place.statement.sql
+
+
+def refusal(place: Place) -> str:
+    """PostgreSQL's own words, without the places in the text."""
+    error = place.statement.error
+    lines = error.message.splitlines() if error is not None else []
+    told = [line.partition(":  ")[2].strip() for line in lines[1:] if line.startswith(("DETAIL:", "HINT:"))]
+    return "PostgreSQL refuses it: " + "; ".join([*lines[:1], *told])
+
+
 def subject(context: Context, place: Place) -> str:
     """What the statement is about, as its text names it; the revision where it names nothing.
 
     An unqualified name is taken to be in the schema where the revision finds or leaves such a relation.
     """
-    schema, *names = grammar.named_by(place.statement.sql) or ("",)
+    schema, *names = grammar.named_by(failed_sql(place)) or ("",)
     if not names:
         return place.revision.revision
     candidates = [schema] if schema else list(context.settings.search_path)

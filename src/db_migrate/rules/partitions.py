@@ -9,7 +9,7 @@ from db_migrate.catalog.objects import Kind
 from db_migrate.rules import advice
 from db_migrate.rules.context import Context, Hit, Place, is_table, locked
 from db_migrate.rules.finding import Severity
-from db_migrate.rules.matching import altered, attribute, subject
+from db_migrate.rules.matching import altered, attribute, refusal, subject
 from db_migrate.rules.names import last
 from db_migrate.rules.registry import About, Section, rule
 from db_migrate.trace.effects import LockMode
@@ -155,7 +155,7 @@ def partition_key_not_in_pk(context: Context) -> Iterator[Hit]:
             and "partition" in error.message
             and "unique" in error.message
         ):
-            yield Hit(place, subject(context, place), f"PostgreSQL refuses it: {error.message}")
+            yield Hit(place, subject(context, place), refusal(place))
 
 
 @rule(

@@ -11,7 +11,7 @@ from db_migrate.rules import advice, grammar
 from db_migrate.rules.context import Context, Hit, Place
 from db_migrate.rules.conversions import base_of
 from db_migrate.rules.finding import Severity
-from db_migrate.rules.matching import subject
+from db_migrate.rules.matching import refusal, subject
 from db_migrate.rules.names import last, owner_of, tail
 from db_migrate.rules.registry import About, Section, rule
 
@@ -276,7 +276,7 @@ def syntax_error(context: Context) -> Iterator[Hit]:
     for place in context.places:
         error = place.statement.error
         if error is not None and error.sqlstate == "42601":
-            yield Hit(place, place.revision.revision, f"PostgreSQL refuses it: {error.message}")
+            yield Hit(place, place.revision.revision, refusal(place))
 
 
 @rule(

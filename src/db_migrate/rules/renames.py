@@ -11,7 +11,7 @@ from db_migrate.rules import advice
 from db_migrate.rules.context import Context, Hit, Place
 from db_migrate.rules.drops import dropped_columns
 from db_migrate.rules.finding import Severity
-from db_migrate.rules.matching import altered, changed, column_and_table, subject
+from db_migrate.rules.matching import altered, changed, column_and_table, refusal, subject
 from db_migrate.rules.names import last, owner_of, schema_of, tail
 from db_migrate.rules.registry import About, Section, rule
 from db_migrate.trace.effects import StatementError
@@ -218,7 +218,7 @@ def drop_column_breaks_dependents(context: Context) -> Iterator[Hit]:
         error = place.statement.error
         depends = error is not None and _is_dependency(error)
         if error is not None and depends:
-            message = f"PostgreSQL refuses it: {error.message}" + (f" ({error.detail})" if error.detail else "")
+            message = refusal(place)
             yield Hit(place, subject(context, place), message, _replace_dependents(), Severity.ERROR)
             continue
         gone = list(dropped_columns(place))

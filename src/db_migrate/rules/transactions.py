@@ -8,7 +8,7 @@ from itertools import groupby
 from db_migrate.rules import advice
 from db_migrate.rules.context import Context, Hit, Place, is_table, locked
 from db_migrate.rules.finding import Severity
-from db_migrate.rules.matching import subject
+from db_migrate.rules.matching import refusal, subject
 from db_migrate.rules.registry import About, Section, rule
 from db_migrate.trace.effects import LockMode
 
@@ -71,7 +71,7 @@ def concurrently_in_transaction(context: Context) -> Iterator[Hit]:
         yield Hit(
             place,
             subject(context, place),
-            f"PostgreSQL refuses it: {error.message}",
+            refusal(place),
             f'with op.get_context().autocommit_block():\n    op.execute("""{line}""")',
         )
 
@@ -129,7 +129,7 @@ def statement_after_access_exclusive(context: Context) -> Iterator[Hit]:
         held: dict[str, Place] = {}
         for place in places:
             worked = {r.relation for r in place.effects.rewrites} | {b.relation for b in place.effects.index_builds}
-            worked |= set(place.effects.scans) if place.statement.ddl else set()
+            worked |= set(place.effects.scans) if place.statement.ddl or place.effects.changes else set()
             busy = sorted(name for name in worked if is_table(place, name) and not context.exempt(place, name))
             others = sorted(name for name in held if name not in busy)
             if busy and others:
