@@ -10,7 +10,7 @@ trap 'rm -rf "$work"' EXIT
 "$work/bin/pip" --quiet --disable-pip-version-check install 'pip-tools==7.6.2'
 
 compile() {
-    "$work/bin/pip-compile" --quiet --generate-hashes --strip-extras --no-header --no-emit-index-url \
+    "$work/bin/pip-compile" --quiet --generate-hashes --no-strip-extras --no-header --no-emit-index-url \
         --no-emit-find-links --no-emit-trusted-host --output-file "$@"
 }
 compile requirements/runtime.txt pyproject.toml
