@@ -16,7 +16,8 @@ class Borrowed:
     """What is known of a connection, and how to look through it.
 
     ``transaction`` is the number of its transaction in the trace, ``inside`` whether that goes on. ``alone``: its
-    statement has a transaction, or several, of its own that will be over before we can look.
+    statement has a transaction, or several, of its own that will be over before we can look. ``doomed``: its
+    transaction has failed and answers nothing until it is rolled back, in whole or to a savepoint.
     """
 
     def __init__(self, pid: int | None) -> None:
@@ -24,6 +25,7 @@ class Borrowed:
         self.transaction = 0
         self.inside = False
         self.alone = False
+        self.doomed = False
         self._last: Observation | None = None
         self._wrapped = False
         self._broken = False
@@ -79,13 +81,14 @@ class Borrowed:
             self.alone, self._last = False, None
 
     def failed(self) -> None:
-        """The statement has failed; what comes next may be of another transaction."""
+        """The statement has failed, and its transaction with it."""
         self._broken, self._wrapped = self._wrapped, False
+        self.doomed = self.inside
         self._last = None
 
     def ended(self) -> None:
         """The transaction has been committed or rolled back."""
-        self.inside = False
+        self.inside = self.doomed = False
         self._last = None
 
 

@@ -50,7 +50,7 @@ class Between:
     def effects(self) -> Effects:
         """What the statement did, without what the catalog alone tells."""
         return Effects(
-            locks=locks(self._taken, self._existing),
+            locks=locks(self._taken | self._gone, self._existing),
             phases=tuple(self._phases()),
             held=locks(self.after.locks, self.name),
             rewrites=tuple(self._rewrites()),
@@ -60,7 +60,7 @@ class Between:
             created=tuple(sorted(r.name for o, r in self.new.items() if o in self._created and r.kind in "rpfmv")),
             writes=self._named(self._writes),
             truncated=self._named(self._truncated),
-            reads=self._named(self._reads()),
+            reads=self._named(self._reads),
         )
 
     def name(self, oid: int) -> str | None:
@@ -86,9 +86,14 @@ class Between:
     def _events(self) -> tuple[ServerEvent, ...]:
         return self.after.server_events
 
+    @property
+    def _in_one(self) -> bool:
+        """Whether the statement ran in the transaction that both looks were made from."""
+        return self.before.transaction == self.after.transaction
+
     @cached_property
     def _held_before(self) -> frozenset[OidLock]:
-        return frozenset(self.before.locks) if self.before.transaction == self.after.transaction else frozenset()
+        return frozenset(self.before.locks) if self._in_one else frozenset()
 
     @cached_property
     def _taken(self) -> frozenset[OidLock]:
@@ -189,20 +194,37 @@ class Between:
         found |= {oid for oid, mode in self._taken if mode == "RowExclusiveLock" and self._existing(oid)}
         if self.sort.nodes != ("select_stmt",):
             found |= self._looked_through & ready
-        found |= {oid for oid in ready if _last_part(self.name(oid)) in self.sort.targets}
+        found |= {oid for oid in (ready if self._in_one else self.known) if self._is_target(oid)}
+        if self.sort.block and not self._in_one:
+            found |= self._looked_through
         return frozenset(oid for oid in found if self._kind(oid) in _WRITABLE)
 
-    def _reads(self) -> Iterator[int]:
+    def _is_target(self, oid: int) -> bool:
+        schema, name = _parts(self.name(oid) or "")
+        return (schema, name) in self.sort.targets or ("", name) in self.sort.targets
+
+    @cached_property
+    def _reads(self) -> frozenset[int]:
         """Tables whose rows a statement that is no DDL looked at, or made itself ready to look at."""
         if self.sort.ddl and not self.sort.reads:
-            return
+            return frozenset()
         modes: dict[int, set[str]] = {}
         for oid, mode in (*self.after.locks, *self._taken):
             modes.setdefault(oid, set()).add(mode)
         ready = {oid for oid, mode in self._taken if mode in ("AccessShareLock", "RowShareLock")}
-        for oid in (ready | self._looked_through) - self._writes - self._created:
-            if self._kind(oid) in _RELATIONS_WITH_ROWS and modes.get(oid, set()) <= WEAK:
-                yield oid
+        return frozenset(
+            oid
+            for oid in (ready | self._looked_through) - self._writes - self._created
+            if self._kind(oid) in _RELATIONS_WITH_ROWS and modes.get(oid, set()) <= WEAK
+        )
+
+    @cached_property
+    def _gone(self) -> frozenset[OidLock]:
+        """The locks that reading and writing rows takes, where they were over before they could be seen."""
+        if self._in_one:
+            return frozenset()
+        written = {(oid, "RowExclusiveLock") for oid in self._writes}
+        return frozenset(written | {(oid, "AccessShareLock") for oid in self._reads})
 
 
 def with_keys(effects: Effects, validated: Iterable[tuple[str, str]]) -> Effects:
@@ -234,8 +256,11 @@ def _dropped_name(event: ServerEvent) -> str:
     return event.name
 
 
-def _last_part(name: str | None) -> str:
-    """The unquoted last part of a qualified name."""
-    last = re.search(r'("(?:[^"]|"")*"|[^".]*)$', name or "")
-    text = last[1] if last else ""
-    return text[1:-1].replace('""', '"') if text.startswith('"') else text
+def _parts(name: str) -> tuple[str, str]:
+    """Schema and name, unquoted, of a qualified name."""
+    schema, last = re.findall(r'"(?:[^"]|"")*"|[^".]+', name)[:2] if "." in name else ("", name)
+    return _unquoted(schema), _unquoted(last)
+
+
+def _unquoted(name: str) -> str:
+    return name[1:-1].replace('""', '"') if name.startswith('"') else name

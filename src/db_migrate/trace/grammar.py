@@ -67,9 +67,9 @@ class StatementSort:
 
     ``ddl``: at least one is neither SELECT, DML nor SET, so it must be sent exactly as it was planned. ``writes``: it
     is DML that writes. ``transaction``: it only begins or ends a transaction or a savepoint. ``alone``: it cannot run
-    inside a transaction block. ``nodes`` are the names of the grammar's nodes, ``targets`` the tables, as they are
-    named without a schema, that INSERT, UPDATE, DELETE, MERGE or COPY … FROM in it write to. ``rolls_back``: it takes
-    back what the transaction did, in whole or to a savepoint.
+    inside a transaction block. ``nodes`` are the names of the grammar's nodes, ``targets`` the tables (schema, empty
+    where none is written, and name) that INSERT, UPDATE, DELETE, MERGE or COPY … FROM in it write to. ``rolls_back``:
+    it takes back what the transaction did, in whole or to a savepoint.
     """
 
     ddl: bool
@@ -77,7 +77,7 @@ class StatementSort:
     transaction: bool
     alone: bool
     nodes: tuple[str, ...]
-    targets: frozenset[str] = frozenset()
+    targets: frozenset[tuple[str, str]] = frozenset()
     rolls_back: bool = False
 
     @property
@@ -162,7 +162,7 @@ def _detaches_concurrently(command: Any) -> bool:
     return definition.WhichOneof("node") == "partition_cmd" and bool(definition.partition_cmd.concurrent)
 
 
-def _targets(statement: Any, node: str) -> Iterator[str]:
+def _targets(statement: Any, node: str) -> Iterator[tuple[str, str]]:
     """The tables that a statement, or one within its WITH clause, writes to."""
     import postgast
 
@@ -172,4 +172,4 @@ def _targets(statement: Any, node: str) -> Iterator[str]:
     for _name, inner in postgast.walk(statement):
         kind = type(inner).__name__
         if kind in _WRITING and not (kind == "CopyStmt" and not inner.is_from):
-            yield inner.relation.relname
+            yield inner.relation.schemaname, inner.relation.relname

@@ -203,6 +203,9 @@ class Tracer:
         if borrowed is None:
             raise Failed("trace.observe", "a statement came over a connection that was never announced")
         sort = sort_of_sent(event.rendered, event.sql)
+        if borrowed.doomed:
+            self._sent = _Sent(event, sort, Observation())
+            return
         if not borrowed.inside:
             self._transactions += 1
             borrowed.begin(self._transactions, link, sort, autocommit=event.autocommit)
@@ -217,6 +220,11 @@ class Tracer:
         if sent is None:
             return
         borrowed = self._connections[event.connection]
+        if borrowed.doomed:  # it was a rollback, else it would have failed
+            borrowed.doomed, self._dirty = False, True
+            self._record(sent, borrowed.transaction, Effects(), event.seconds, None)
+            self._log.skip()
+            return
         after = borrowed.after(link)
         changed = None if sent.sort.rolls_back else changed_catalogs(sent.before, after)
         try:
