@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import psycopg
@@ -28,7 +29,15 @@ class Bench:
 
     server: Server
     connection: psycopg.Connection[tuple[object, ...]]
-    prepared: dict[str, str] = field(default_factory=dict)
+    prepared: dict[str, str] = field(default_factory=dict, repr=False)
+
+    @contextlib.contextmanager
+    def passing(self, script: str) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
+        """The connection within a transaction that leaves nothing behind, after a script."""
+        with self.connection.transaction(force_rollback=True):
+            self.connection.execute("SET LOCAL search_path = public")
+            self.connection.execute(script.encode())
+            yield self.connection
 
     def catalog(self, *scripts: str, privileges: bool = False) -> Catalog:
         """The catalog after some scripts, which leave nothing behind."""

@@ -120,3 +120,24 @@ def renamed_constraints(before: SchemaObject, after: SchemaObject) -> bool:
         return False
     old, new = (without_check_names(str(o.attributes["definition"])) for o in (before, after))
     return old == new
+
+
+_EXPRESSIONS = frozenset({"default", "expression", "predicate", "generated"})
+_LITERAL_CASTS = (
+    (re.compile(r"\(('(?:[^']|'')*')::(?:character varying|text)\)::(?:character varying|text)(?![ (])"), r"\1::text"),
+    (re.compile(r"('(?:[^']|'')*')::character varying(?![ (])"), r"\1::text"),
+    (re.compile(r"\((-?\d+)\)::(?:bigint|integer|smallint)\b"), r"\1"),
+)
+
+
+def loosely(name: str, value: Value) -> Value:
+    """An attribute's value without the casts of literals that a change of a column's type leaves behind.
+
+    ``ALTER COLUMN … TYPE text`` keeps a default as ``'x'::character varying`` where a new table has ``'x'::text``, and
+    ``(ARRAY[1, 2])`` where it has ``(ARRAY[(1)::bigint, …])``: stored differently, but the same value.
+    """
+    if name not in _EXPRESSIONS or not isinstance(value, str) or "::" not in value:
+        return value
+    for pattern, replacement in _LITERAL_CASTS:
+        value = pattern.sub(replacement, value)
+    return value

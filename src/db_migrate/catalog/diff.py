@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from db_migrate.catalog.change import Action, AttributeChange, Change, ChangeClass
-from db_migrate.catalog.comparing import comparable, identity, renamed_constraints, uniqueness
+from db_migrate.catalog.comparing import comparable, identity, loosely, renamed_constraints, uniqueness
 from db_migrate.catalog.consequences import without_consequences
 from db_migrate.catalog.explain import explain
 from db_migrate.catalog.objects import RANK, TABLE_KINDS, Catalog, Key, Kind, SchemaObject, Value
@@ -82,10 +82,18 @@ def _altered(matched: Matched) -> Iterator[Change]:
             continue
         attributes = attribute_changes(before, after, matched.before, matched.after)
         if attributes:
-            class_ = ChangeClass.NAME_ONLY if renamed_constraints(before, after) else ChangeClass.DRIFT
+            class_ = _class_of(attributes, before, after)
             yield Change(
                 after.kind, after.name, Action.ALTERED, attributes=attributes, parent=after.parent, class_=class_
             )
+
+
+def _class_of(attributes: Iterable[AttributeChange], before: SchemaObject, after: SchemaObject) -> ChangeClass:
+    if renamed_constraints(before, after):
+        return ChangeClass.NAME_ONLY
+    if all(loosely(each.name, each.from_) == loosely(each.name, each.to) for each in attributes):
+        return ChangeClass.EQUIVALENT
+    return ChangeClass.DRIFT
 
 
 def attribute_changes(

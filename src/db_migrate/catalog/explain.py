@@ -23,7 +23,8 @@ def explain(change: Change, before: Catalog, after: Catalog) -> Change:
 def _explanation(change: Change, item: SchemaObject | None) -> str:
     by_class = _CLASSES.get(change.class_)
     if by_class is not None:
-        return by_class
+        altered = change.class_ is ChangeClass.EQUIVALENT and change.action is Action.ALTERED
+        return "written differently after a change of type; the value is the same" if altered else by_class
     if change.action is Action.RENAMED:
         return _RENAMED.get(change.kind, "the same definition under another name; whatever uses the old name fails")
     if change.action is Action.ALTERED and item is not None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import msgspec
 
@@ -18,6 +19,7 @@ from db_migrate.catalog.comparing import (
     comparable,
     identity,
     is_name_only,
+    loosely,
     subject_of,
     uniqueness,
     without_check_names,
@@ -50,12 +52,19 @@ def _rows(catalog: Catalog) -> Iterator[object]:
                 attributes = {"definition": without_check_names(str(attributes["definition"]))}
             if item.kind in TABLE_KINDS and stand_ins:
                 attributes = {n: _stand_in(item, n, v, stand_ins) for n, v in attributes.items()}
-            yield (item.kind, item.name, item.parent, sorted(attributes.items()))
+            yield (item.kind, item.name, item.parent, sorted((n, loosely(n, v)) for n, v in attributes.items()))
 
 
 def _nameless_row(item: SchemaObject, catalog: Catalog) -> object:
     unique = uniqueness(item)
-    return identity(item, catalog) if unique is None else unique
+    if unique is not None:
+        return unique
+    attributes = {name: loosely(name, value) for name, value in item.attributes.items()}
+    return (
+        identity(replace(item, attributes=attributes), catalog)
+        if attributes != item.attributes
+        else identity(item, catalog)
+    )
 
 
 def _stand_ins(catalog: Catalog) -> Mapping[str, str]:
