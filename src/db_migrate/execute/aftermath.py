@@ -12,8 +12,9 @@ from db_migrate.catalog.objects import Catalog
 from db_migrate.errors import Failed
 from db_migrate.execute.conductor import Conductor
 from db_migrate.execute.debris import drop_indexes, invalid_indexes
+from db_migrate.execute.opening import state_of
 from db_migrate.postgres.session import connect
-from db_migrate.schemas.target import Target, look_at
+from db_migrate.schemas.target import Target
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -42,7 +43,7 @@ def find_out(
         _end_sessions(connection, conductor)
         new = [name for name in invalid_indexes(connection) if name not in known_invalid]
         dropped = drop_indexes(connection, new)
-        heads = look_at(connection, target).current
+        heads = state_of(connection, target).current
         return Aftermath(heads, _is_partial(connection, conductor, heads, read_live), dropped)
 
 

@@ -7,11 +7,12 @@ from db_migrate.execute.debris import drop_indexes, invalid_indexes
 from db_migrate.execute.discipline import BudgetSpent, Intention, Retrying, Sleep, back_off, drive
 from db_migrate.execute.interruption import InterruptedByUser
 from db_migrate.execute.journal import Entry
+from db_migrate.execute.opening import state_of
 from db_migrate.execute.outcome import Ending
 from db_migrate.execute.progress import ProgressKind
 from db_migrate.execute.route import find_route
 from db_migrate.project.child_process import Child, ChildDied
-from db_migrate.schemas.target import Target, look_at
+from db_migrate.schemas.target import Target
 
 
 def carry_out(
@@ -37,7 +38,7 @@ def _attempt(child: Child, conductor: Conductor, verb: str, target: Target) -> E
     conductor.begin_attempt()
     database = None if target.as_is else target.conninfo.as_libpq()
     while conductor.revision is not None:
-        current = look_at(conductor.watch, target).current
+        current = state_of(conductor.watch, target).current
         route = find_route(child, conductor.plan, conductor.position.at, current)
         for number, step in enumerate(route.steps, conductor.position.at):
             conductor.heads_after[number] = step.to_heads

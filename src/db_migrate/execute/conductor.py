@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from db_migrate.catalog.objects import Catalog
+from db_migrate.errors import Failed
 from db_migrate.execute.blockers import look, reachable
 from db_migrate.execute.discipline import (
     Budget,
@@ -29,12 +30,13 @@ from db_migrate.execute.discipline import (
 from db_migrate.execute.expectation import Differs, Expectation, outside_is_harmless, sort_of_event, text_of
 from db_migrate.execute.interruption import Interruption
 from db_migrate.execute.journal import Entry
+from db_migrate.execute.keeping import Keeper
 from db_migrate.execute.locks import strong, strongest
 from db_migrate.execute.progress import ProgressKind
 from db_migrate.execute.recording import Recorder, Step
 from db_migrate.execute.worker import Worker, introduce, observe, restore_timeouts, set_timeouts, try_locks
 from db_migrate.project import events
-from db_migrate.project.child_process import Link
+from db_migrate.project.child_process import Link, QueryError
 from db_migrate.results import Plan, PlannedRevision, PlannedStatement
 from db_migrate.trace.effects import Lock
 from db_migrate.trace.grammar import StatementSort
@@ -76,6 +78,7 @@ class Conductor:
     read_live: Callable[[], Catalog]
     interruption: Interruption
     budget: Budget
+    keeper: Keeper
     position: Position = field(default_factory=Position)
     workers: dict[int, Worker] = field(default_factory=dict)
     ending: Exception | None = None
@@ -109,6 +112,7 @@ class Conductor:
         self.workers.clear()
         self._expectation = self._step = None
         self.recorder.discard()
+        self.keeper.ended(committed=False)
 
     def event(self, event: events.Event, link: Link) -> None:
         """Take in one event of the child. What goes wrong here ends the run cleanly, and is in ``ending``."""
@@ -117,10 +121,23 @@ class Conductor:
                 self.interruption.check()
             if self.ending is None or not event.waits:
                 self._dispatch(event, link)
+        except QueryError as error:
+            self._own_statement_failed(error)
+            link.abort(str(error))
         except Exception as error:  # whatever it is, user code must unwind before it is told
             self.ending = self.ending or error
         if event.waits and self.ending is not None:
             link.abort(str(self.ending))
+
+    def _own_statement_failed(self, error: QueryError) -> None:
+        """The server refused what we sent in the revision's transaction ourselves: for a lock it is tried again."""
+        if error.sqlstate in _TRY_AGAIN:
+            failure = events.StatementFailed(connection=0, sqlstate=error.sqlstate, message=str(error), seconds=0.0)
+            self.position.last_failure = failure
+        else:
+            self.ending = Failed(
+                f"{self.recorder.verb}.failed", "the server refused a statement of ours", why=str(error)
+            )
 
     def _dispatch(self, event: events.Event, link: Link) -> None:
         match event:
@@ -182,6 +199,7 @@ class Conductor:
             return
         if event.internal and sort.writes:
             expectation.check_complete()
+            worker.recorded = True
         if sort.transaction or not (sort.ddl or sort.writes):
             return
         self._let_go(event, sort, worker, expectation, link)
@@ -202,6 +220,7 @@ class Conductor:
         if sort.ddl:
             index, planned = expectation.take(text)
             got = self._clear_the_way(event, sort, planned, worker, link)
+            self.keeper.before(planned, expectation.revision, link)
         else:
             index = expectation.place(text)
             if event.autocommit and not expectation.is_planned(text):
@@ -325,12 +344,15 @@ class Conductor:
             return
         self._check(worker, link)
         self._expectation.check_commit()
+        if worker.recorded:
+            self.keeper.before_commit(self._expectation.revision, link)
         if worker.xid is not None:
             self.recorder.committing(worker.number, worker.xid, event.revision)
 
     def _ended(self, event: events.Commit | events.Rollback) -> None:
         worker = self.workers[event.connection]
         self.recorder.ended(event.connection, committed=isinstance(event, events.Commit))
+        self.keeper.ended(committed=isinstance(event, events.Commit))
         if isinstance(event, events.Commit):
             self.position.committed = self.position.committed or worker.xid is not None
         worker.ended()

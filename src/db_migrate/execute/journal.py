@@ -38,6 +38,8 @@ class Entry(StrEnum):
     COMMITTING = "committing"
     TRANSACTION_ENDED = "transaction_ended"
     REVISION_DONE = "revision_done"
+    KEPT = "kept"
+    RESTORED = "restored"
     NOTE = "note"
     RUN_CLOSED = "run_closed"
 

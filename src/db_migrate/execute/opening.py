@@ -13,7 +13,7 @@ from db_migrate.errors import Interrupted
 from db_migrate.execute.progress import Blocker, Observer, ProgressEvent, ProgressKind
 from db_migrate.postgres.advisory import Holder, RunnerLock
 from db_migrate.postgres.session import connect
-from db_migrate.schemas.target import Target
+from db_migrate.schemas.target import LiveState, Target, look_at
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -58,6 +58,12 @@ def watching(target: Target) -> Iterator[Connection[tuple[object, ...]]]:
         connect(target.conninfo, application_name="db-migrate watch", settings=settings)
     ) as connection:
         yield connection
+
+
+def state_of(connection: Connection[tuple[object, ...]], target: Target) -> LiveState:
+    """What the target says of itself now. In a transaction, for the search_path that this looks through."""
+    with connection.transaction():
+        return look_at(connection, target)
 
 
 def who(role: str) -> dict[str, Any]:

@@ -47,6 +47,7 @@ class Recorder:
     log: Log
     observer: Observer
     pid: int
+    verb: str = "apply"
     scripts: dict[str, Path] = field(default_factory=dict)
     unanswered: str | None = None
     """The transaction that was about to be committed, of which we have not heard that it was."""

@@ -23,7 +23,9 @@ from db_migrate.execute.debris import built_by, drop_indexes, invalid_indexes
 from db_migrate.execute.discipline import Budget, Manners
 from db_migrate.execute.interruption import InterruptedByUser, Interruption, StoppedAtOnce, listening
 from db_migrate.execute.journal import Entry, Journal, Log, NoJournal
-from db_migrate.execute.opening import interrupted, locked, watching, who
+from db_migrate.execute.keep.store import prepare
+from db_migrate.execute.keeping import Keeper
+from db_migrate.execute.opening import interrupted, locked, state_of, watching, who
 from db_migrate.execute.outcome import Ending, RunState, explain
 from db_migrate.execute.progress import Observer, ProgressKind, nobody
 from db_migrate.execute.recording import Recorder
@@ -33,7 +35,7 @@ from db_migrate.project.child_process import open_child
 from db_migrate.project.config import ProjectConfig
 from db_migrate.project.graph import load_graph
 from db_migrate.results import Plan, RunResult, StepResult
-from db_migrate.schemas.target import Target, look_at
+from db_migrate.schemas.target import Target
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -115,13 +117,13 @@ class _Run:
         self._journal = Journal(lock.connection)
         log: Log = self._journal if order.settings.journal else NoJournal()
         pid = lock.connection.info.backend_pid
-        self._recorder = Recorder(self._run, log, order.observer, pid, dict(files))
+        self._recorder = Recorder(self._run, log, order.observer, pid, order.verb, dict(files))
         self._warnings: list[str] = [] if order.settings.journal else [NoJournal.warning]
 
     def execute(self) -> RunResult:
         """Check once more, now that nobody else can change it, then do it."""
         order, plan = self._order, self._order.plan
-        live = look_at(self._watch, order.target)
+        live = state_of(self._watch, order.target)
         if order.settings.journal:
             self._prepare_journal(live.current)
         if set(live.current) == set(plan.destination):
@@ -164,6 +166,8 @@ class _Run:
     def _execute(self) -> RunResult:
         order = self._order
         conductor = self._conductor()
+        if order.plan.kept:
+            prepare(self._lock.connection)
         before = invalid_indexes(self._watch)
         for name in drop_indexes(self._watch, built_by(order.plan.revisions) & set(before)):
             self._warnings.append(f"an earlier run had left the index {name} invalid; it was dropped")
@@ -191,6 +195,7 @@ class _Run:
             read_live=self._order.read_live,
             interruption=self._interruption,
             budget=Budget(manners.lock_budget, time.monotonic, random.random),
+            keeper=Keeper(self._order.plan, self._recorder),
         )
 
     def _unchanged(self, heads: tuple[str, ...]) -> RunResult:
@@ -209,7 +214,16 @@ class _Run:
         self._note_end(content)
         self._recorder.tell(ProgressKind.FINISHED, message=state.value)
         warnings = (*self._warnings, *conductor.warnings)
-        return _result(order, self._run, state, after.heads, steps=self._recorder.steps, error=error, warnings=warnings)
+        return _result(
+            order,
+            self._run,
+            state,
+            after.heads,
+            steps=self._recorder.steps,
+            keeper=conductor.keeper,
+            error=error,
+            warnings=warnings,
+        )
 
     def _note_end(self, content: dict[str, Any]) -> None:
         """Close the run in the journal; where the connection is gone, the next run will."""
@@ -229,6 +243,7 @@ def _result(
     heads: tuple[str, ...],
     *,
     steps: tuple[StepResult, ...] = (),
+    keeper: Keeper | None = None,
     error: DbMigrateError | None = None,
     warnings: tuple[str, ...] = (),
 ) -> RunResult:
@@ -240,8 +255,8 @@ def _result(
         from_=order.plan.current,
         to=heads,
         steps=steps,
-        kept=(),
-        restored=(),
+        kept=tuple(keeper.kept) if keeper else (),
+        restored=tuple(keeper.restored) if keeper else (),
         verify=None,
         plan=order.plan,
         error=error.report() if error else None,

@@ -13,12 +13,12 @@ from db_migrate import __version__
 from db_migrate.config import Settings
 from db_migrate.errors import DbMigrateError
 from db_migrate.execute.journal import Entry, Journal, Log, NoJournal
-from db_migrate.execute.opening import locked, watching, who
+from db_migrate.execute.opening import locked, state_of, watching, who
 from db_migrate.execute.preflight import check_environment
 from db_migrate.execute.progress import Observer, nobody
 from db_migrate.project.child_process import open_child
 from db_migrate.project.config import ProjectConfig
-from db_migrate.schemas.target import LiveState, Target, look_at
+from db_migrate.schemas.target import LiveState, Target
 
 
 def stamp_revisions(
@@ -36,7 +36,7 @@ def stamp_revisions(
     """
     budget = settings.chosen.budgets.get("lock_budget", settings.lock_budget)
     with locked(target, "stamp", budget, observer) as lock, watching(target) as watch:
-        live = look_at(watch, target)
+        live = state_of(watch, target)
         log: Log = _prepared(Journal(lock.connection), target) if settings.journal else NoJournal()
         run = str(uuid.uuid4())
         log.add(run, Entry.RUN_OPENED, _opened(target, revisions, live))
@@ -47,7 +47,7 @@ def stamp_revisions(
         except DbMigrateError as error:
             log.add(run, Entry.RUN_CLOSED, {"state": "stopped", "to": list(live.current), "error": error.message})
             raise
-        current = look_at(watch, target).current
+        current = state_of(watch, target).current
         log.add(run, Entry.RUN_CLOSED, {"state": "done", "to": list(current), "error": ""})
         return current
 

@@ -29,7 +29,9 @@ class Worker:
 
     ``open``: it is in a transaction that we have seen a statement of; ``busy``: that has done something, so that
     waiting would make others wait; ``failed``: it can only be rolled back; ``xid``: of its transaction, once it has
-    one; ``foreign``: it is not connected to the target's database. ``restore`` are session settings to put back.
+    one; ``hurried``: it has the short lock_timeout; ``recorded``: the version table has
+    been written; ``foreign``: it is not connected to the target's database. ``restore`` are session settings to put
+    back.
     """
 
     number: int
@@ -40,12 +42,13 @@ class Worker:
     failed: bool = False
     xid: str | None = None
     hurried: bool = False
+    recorded: bool = False
     checked: set[str] = field(default_factory=set)
     restore: dict[str, str] = field(default_factory=dict)
 
     def ended(self) -> None:
         """Its transaction is over."""
-        self.open = self.busy = self.failed = self.hurried = False
+        self.open = self.busy = self.failed = self.hurried = self.recorded = False
         self.xid = None
         self.checked.clear()
 
