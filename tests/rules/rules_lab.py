@@ -15,7 +15,7 @@ import pytest
 from db_migrate.catalog.objects import Kind
 from db_migrate.postgres.conninfo import ConnInfo
 from db_migrate.postgres.roles import RoleSpec, ensure_roles
-from db_migrate.postgres.scratch import keep_as_template, scratch_database
+from db_migrate.postgres.scratch import scratch_database
 from db_migrate.postgres.server import Server
 from db_migrate.postgres.session import connect
 from db_migrate.project.child_process import open_child
@@ -137,8 +137,7 @@ def open_lab(server: Server, folder: Path) -> Iterator[Lab]:
         with scratch_database(server, owner=OWNER) as database:
             outcome = child.migrate("upgrade", GROUND, database.replace(user=OWNER).as_libpq())
             outcome.raise_for_failure()
-            template = keep_as_template(server, database, f"rules lab of {OWNER}: {ground_source(GROUND)}")
-        yield Lab(scratch, versions, template)
+            yield Lab(scratch, versions, database.dbname)
 
 
 @pytest.fixture(scope="session")

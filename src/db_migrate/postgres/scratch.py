@@ -43,6 +43,8 @@ def scratch_database(
     name = f"{own_mark()}_{next(_counter)}"
     with contextlib.closing(connect(server.conninfo())) as connection:
         _sweep(server, connection)
+        if template is not None and template.startswith(_TEMPLATE_PREFIX):
+            _mark_used(server, template)
         _create(connection, name, template=template, owner=owner, purpose=purpose)
     try:
         yield server.conninfo(name)

@@ -1,4 +1,5 @@
--- Rows, bytes and traffic of the named relations; of a partitioned table the sums of its partitions.
+-- Rows, bytes and traffic of the named relations; of a partitioned table the sums of its partitions. Traffic is an
+-- average since the statistics began; over less than ten minutes it says nothing (a table just filled is not busy).
 SELECT wanted.name,
        sum(greatest(c.reltuples, 0))::bigint AS rows,
        sum(pg_total_relation_size(c.oid))::bigint AS bytes,
@@ -11,7 +12,9 @@ SELECT wanted.name,
  CROSS JOIN LATERAL (SELECT relid AS oid FROM pg_partition_tree(wanted.oid) UNION SELECT wanted.oid) AS part
   JOIN pg_class c ON c.oid = part.oid
   LEFT JOIN pg_stat_all_tables s ON s.relid = c.oid
- CROSS JOIN (SELECT greatest(1, extract(epoch FROM now() - coalesce(stats_reset, pg_postmaster_start_time()))) AS seconds
-               FROM pg_stat_database WHERE datname = current_database()) AS d
+ CROSS JOIN (SELECT CASE WHEN age >= 600 THEN age END AS seconds
+               FROM pg_stat_database,
+            LATERAL extract(epoch FROM now() - coalesce(stats_reset, pg_postmaster_start_time())) AS age
+              WHERE datname = current_database()) AS d
  GROUP BY wanted.name, wanted.oid
  ORDER BY wanted.name
