@@ -35,8 +35,8 @@ check: $(STAMP)  ## lint, types, import arrows, spelling, import budget
 	$(BIN)/codespell
 	$(BIN)/python -m pytest -q tests/house
 
-bench: $(STAMP)  ## reproducible comparisons with what people use today
-	$(BIN)/python -m bench
+bench: $(STAMP)  ## reproducible comparisons with what people use today (NAME=drift: one of them)
+	$(BIN)/python -m bench $(NAME)
 
 docs: $(STAMP)  ## the generated pages: JSON schemas and the command reference
 	$(BIN)/python -m docs.generate

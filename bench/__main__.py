@@ -1,31 +1,51 @@
-"""Runs every comparison on this machine and prints one table in Markdown."""
+"""``python -m bench [NAME ...]``: runs the scenarios of these names, or all, and keeps what they measured.
+
+A scenario is a module in ``bench/scenarios``: its docstring says what it is about, and ``run(folder)`` yields one
+``Comparison`` after the other, with a temporary folder to work in. Nothing has to be registered.
+"""
 
 from __future__ import annotations
 
-import platform
+import importlib
+import pkgutil
 import sys
 import tempfile
 from pathlib import Path
+from types import ModuleType
 
-from bench.measure import Measured, measure
-from bench.mesh import comparisons, prepared
+from bench import results, scenarios
+from bench.measure import Comparison
 
 
-def main() -> int:
-    """Print the table; the exit code is 0 when every command ended as it should."""
-    print(f"{platform.python_implementation()} {platform.python_version()}, {platform.machine()}\n")
-    print("| what | command | median s | CPU s | runs |")
-    print("| --- | --- | ---: | ---: | ---: |")
-    with tempfile.TemporaryDirectory(prefix="db-migrate-bench-") as folder, prepared(Path(folder)) as project:
-        for each in comparisons(project):
-            print(row(measure(each)), flush=True)
+def names() -> list[str]:
+    """The scenarios there are."""
+    return sorted(each.name for each in pkgutil.iter_modules(scenarios.__path__))
+
+
+def main(asked: list[str]) -> int:
+    """Run what was asked for; the exit code is 0 when every command ended as it should."""
+    unknown = set(asked) - set(names())
+    if unknown:
+        print(f"no scenario {', '.join(sorted(unknown))}; there are {', '.join(names())}", file=sys.stderr)
+        return 2
+    for name in asked or names():
+        scenario = importlib.import_module(f"bench.scenarios.{name}")
+        results.keep(name, measured(name, scenario))
+    results.PAGE.write_text(results.page(), encoding="utf-8")
     return 0
 
 
-def row(measured: Measured) -> str:
-    """One measured command as a row of the table."""
-    case = measured.case
-    return f"| {case.what} | `{case.shown}` | {measured.median:.2f} | {measured.cpu:.2f} | {case.runs} |"
+def measured(name: str, scenario: ModuleType) -> results.Scenario:
+    """Run one scenario, printing each comparison as soon as it is known."""
+    title = (scenario.__doc__ or name).strip()
+    print(f"{name}: {title.splitlines()[0]}", flush=True)
+    found: list[Comparison] = []
+    with tempfile.TemporaryDirectory(prefix="db-migrate-bench-") as folder:
+        for comparison in scenario.run(Path(folder)):
+            print(results.table(comparison), flush=True)
+            found.append(comparison)
+    return results.Scenario(name, title, results.today(), results.versions(), tuple(found))
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

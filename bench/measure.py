@@ -1,4 +1,4 @@
-"""Measuring whole commands: wall clock and CPU time of the command and its children."""
+"""Measuring whole commands, one contestant after the other in every round: time, CPU time, and their medians."""
 
 from __future__ import annotations
 
@@ -7,52 +7,101 @@ import resource
 import statistics
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
-    """One command to measure. ``expect`` are the exit codes that mean it did its work."""
+class Result:
+    """What one contestant took: a value for each round, in the comparison's unit, the less the better.
 
-    what: str
-    shown: str
-    command: tuple[str, ...]
-    folder: Path
-    expect: frozenset[int] = frozenset({0})
-    environ: Mapping[str, str] = field(default_factory=dict)
-    runs: int = 5
+    ``ours``: it is ours. ``cpu``: seconds of CPU time of the command and all children that it waited for; a server is
+    none of them. Empty where it was not measured.
+    """
+
+    contestant: str
+    values: tuple[float, ...]
+    ours: bool = False
+    cpu: tuple[float, ...] = ()
+
+    @property
+    def median(self) -> float:
+        """The middle of all rounds."""
+        return statistics.median(self.values)
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
-    """The medians of a case, in seconds; ``cpu`` counts children that were waited for, a server is none."""
+class Comparison:
+    """Contestants that did the same work. The first that is not ours is what ours are compared with.
 
-    case: Case
-    median: float
-    cpu: float
+    ``goal``: the ratio of ours to that one that is aimed at. ``versions``: of what was installed only for this.
+    """
+
+    what: str
+    results: tuple[Result, ...]
+    unit: str = "s"
+    goal: float | None = None
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def baseline(self) -> Result | None:
+        """What ours are compared with; None where there is nothing like it."""
+        return next((each for each in self.results if not each.ours), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One contestant's command. ``expect`` are the exit codes that mean it did its work.
+
+    ``before`` is called before every run, and is not measured.
+    """
+
+    shown: str
+    command: tuple[str, ...]
+    folder: Path
+    ours: bool = False
+    expect: frozenset[int] = frozenset({0})
+    environ: Mapping[str, str] = field(default_factory=dict)
+    before: Callable[[], object] | None = None
 
 
 class WrongEnd(Exception):
     """A command that is measured ended otherwise than it should, so its time means nothing."""
 
 
-def measure(case: Case) -> Measured:
-    """Run the case once to warm up and then as often as it says. Raises WrongEnd."""
-    _once(case)
-    times = [_once(case) for _ in range(case.runs)]
-    return Measured(case, statistics.median(t[0] for t in times), statistics.median(t[1] for t in times))
+def interleaved(
+    what: str,
+    cases: Sequence[Case],
+    *,
+    rounds: int = 5,
+    warm_up: bool = True,
+    goal: float | None = None,
+    versions: Mapping[str, str] | None = None,
+) -> Comparison:
+    """Run every case once in each round, after once for nothing, so that all meet the same machine. Raises WrongEnd."""
+    if warm_up:
+        for case in cases:
+            run(case)
+    taken = [[run(case) for case in cases] for _ in range(rounds)]
+    results = tuple(
+        Result(case.shown, tuple(row[place][0] for row in taken), case.ours, cpu=tuple(row[place][1] for row in taken))
+        for place, case in enumerate(cases)
+    )
+    return Comparison(what, results, goal=goal, versions=versions or {})
 
 
-def _once(case: Case) -> tuple[float, float]:
+def run(case: Case) -> tuple[float, float]:
+    """Run the case once: seconds, and seconds of CPU time. Raises WrongEnd."""
+    if case.before is not None:
+        case.before()
     before, began = _cpu(), time.perf_counter()
     done = subprocess.run(
         case.command, cwd=case.folder, env={**os.environ, **case.environ}, capture_output=True, text=True, check=False
     )
     took = time.perf_counter() - began
     if done.returncode not in case.expect:
-        raise WrongEnd(f"`{case.shown}` ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
+        raise WrongEnd(f"`{case.shown}` ended with {done.returncode}:\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
     return took, _cpu() - before
 
 

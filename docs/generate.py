@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import click
+from bench import results
 
 from db_migrate.cli.app import PROGRAM, VERBS, cli
 from db_migrate.cli.help import EXIT_CODES
@@ -19,7 +20,7 @@ DOCS = Path(__file__).parent
 def pages() -> Mapping[Path, str]:
     """Every generated file with its text."""
     schemas = {DOCS / "schemas" / f"{verb}.json": encode(schema_of(verb)) for verb in RESULTS}
-    return schemas | {DOCS / "commands.md": commands()}
+    return schemas | {DOCS / "commands.md": commands(), results.PAGE: results.page()}
 
 
 def commands() -> str:

@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.measure import Case
+from bench.measure import Case, Comparison, interleaved
 from db_migrate.postgres import local
 
-EXAMPLE = Path(__file__).parents[1] / "examples" / "mesh"
+EXAMPLE = Path(__file__).parents[2] / "examples" / "mesh"
 BIN = Path(sys.executable).parent
 
 
@@ -44,20 +44,26 @@ def _add_pending(project: Project) -> None:
         shutil.copy(revision, project.folder / "alembic" / "versions")
 
 
-def comparisons(project: Project) -> Iterator[Case]:
+def run(folder: Path) -> Iterator[Comparison]:
     """Ours beside Alembic's, the same question each time."""
-    url = {"DATABASE_URL": project.url}
+    with prepared(folder) as project:
 
-    def case(what: str, line: str, *expect: int) -> Case:
-        program, *words = line.split()
-        return Case(what, line, (str(BIN / program), *words), project.folder, frozenset(expect or (0,)), url)
+        def case(line: str, *expect: int) -> Case:
+            program, *words = line.split()
+            return Case(
+                line,
+                (str(BIN / program), *words),
+                project.folder,
+                ours=program == "db-migrate",
+                expect=frozenset(expect or (0,)),
+                environ={"DATABASE_URL": project.url, "XDG_CACHE_HOME": str(folder / "cache")},
+            )
 
-    yield case("help", "alembic --help")
-    yield case("help", "db-migrate --help")
-    yield case("revisions", "alembic history")
-    yield case("revisions", "db-migrate history")
-    yield case("models and database agree?", "alembic check", 0, 1)
-    yield case("models and database agree?", "db-migrate drift --from models --to live", 0, 1)
-    _add_pending(project)
-    yield case("what would run?", "alembic upgrade 0020:0103 --sql")
-    yield case("what would run, and do?", "db-migrate plan", 0, 1)
+        yield interleaved("which revisions are there?", [case("alembic history"), case("db-migrate history")])
+        drift = case("db-migrate drift --from models --to live", 0, 1)
+        yield interleaved("do models and database agree?", [case("alembic check", 0, 255), drift])
+        _add_pending(project)
+        yield interleaved(
+            "what would run (and, ours, what would it do)?",
+            [case("alembic upgrade 0020:0103 --sql"), case("db-migrate plan", 0, 1)],
+        )

@@ -1,20 +1,18 @@
-"""Tests of a history of 100 revisions, with our pytest plugin beside pytest-alembic: `python -m bench.pytest_alembic`.
+"""Tests on a migrated database each, and checks of the history: our pytest plugin beside pytest-alembic.
 
-Needs `pip install pytest-alembic`. Both suites have the same tests on a migrated database of their own, and the checks
-of the history that each plugin brings. Every command is run once before it is measured, so our template database is
-there: without it the first test waits for one replay of the history.
+A history of 100 revisions. Both suites have the same tests on a migrated database of their own, and the checks of the
+history that each plugin brings. Every command is run once before it is measured, so our template database is there:
+without it the first test waits for one replay of the history.
 """
 
 from __future__ import annotations
 
 import importlib.metadata
-import importlib.util
-import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.measure import Case, Measured, measure
+from bench import peers
+from bench.measure import Case, Comparison, interleaved
 
 REVISIONS = 100
 TESTS = 20
@@ -128,40 +126,29 @@ def write(folder: Path) -> None:
     (folder / "theirs" / "conftest.py").write_text(THEIRS.partition("@pytest.mark")[0])
 
 
-def comparisons(folder: Path) -> Iterator[Case]:
+def run(folder: Path) -> Iterator[Comparison]:
     """The same work with each plugin."""
-    installed = {entry.name for entry in importlib.metadata.entry_points(group="pytest11")}
-    plugin = "" if "db-migrate" in installed else "-p db_migrate.testing.plugin"
-    cache = {"XDG_CACHE_HOME": str(folder / "cache")}
+    others = peers.installed(folder, "pytest-alembic")
+    project = folder / "project"
+    write(project)
+    plugins = {entry.name for entry in importlib.metadata.entry_points(group="pytest11")}
+    plugin = "" if "db-migrate" in plugins else "-p db_migrate.testing.plugin"
 
-    def case(what: str, line: str, runs: int) -> Case:
-        words = f"-m pytest -q -p no:randomly {line}".split()
-        return Case(what, f"pytest {line}", (sys.executable, *words), folder, environ=cache, runs=runs)
+    def case(line: str, *, ours: bool) -> Case:
+        command = (str(others.bin / "python"), "-m", "pytest", "-q", "-p", "no:randomly", *line.split())
+        cache = {"XDG_CACHE_HOME": str(folder / "cache")}
+        return Case(f"pytest {line}", command, project, ours=ours, environ=cache)
 
-    yield case(f"{TESTS} tests, each on a migrated database", "theirs/test_rows.py", 1)
-    yield case(f"{TESTS} tests, each on a migrated database", f"{plugin} ours", 3)
-    yield case("checks of the history", "--test-alembic theirs -k alembic", 1)
-    yield case("checks of the history", f"{plugin} --db-migrate-checks ours --deselect ours/test_rows.py", 1)
-
-
-def main() -> int:
-    """Print the table."""
-    if importlib.util.find_spec("pytest_alembic") is None:
-        print("pip install pytest-alembic, then again", file=sys.stderr)
-        return 2
-    print("| what | command | median s | CPU s | runs |\n| --- | --- | ---: | ---: | ---: |")
-    with tempfile.TemporaryDirectory(prefix="db-migrate-bench-") as name:
-        write(Path(name))
-        for case in comparisons(Path(name)):
-            print(row(measure(case)), flush=True)
-    return 0
-
-
-def row(measured: Measured) -> str:
-    """One measured command as a row of the table."""
-    case = measured.case
-    return f"| {case.what} | `{case.shown}` | {measured.median:.1f} | {measured.cpu:.1f} | {case.runs} |"
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    yield interleaved(
+        f"{TESTS} tests, each on a migrated database",
+        [case("theirs/test_rows.py", ours=False), case(f"{plugin} ours", ours=True)],
+        rounds=3,
+        versions=others.versions,
+    )
+    checks = f"{plugin} --db-migrate-checks ours --deselect ours/test_rows.py"
+    yield interleaved(
+        "checks of the history",
+        [case("--test-alembic theirs -k alembic", ours=False), case(checks, ours=True)],
+        rounds=3,
+        versions=others.versions,
+    )

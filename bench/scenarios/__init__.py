@@ -1,0 +1,1 @@
+"""One scenario each: see bench/__main__.py."""
