@@ -27,10 +27,11 @@ def added(context: Context, place: Place, kind: Kind, *, anywhere: bool = False)
 
 
 def _with_their_tables(place: Place, kind: Kind) -> Iterator[SchemaObject]:
+    later = {c.object for s in place.revision.statements for c in s.effects.changes if c.action is Action.CREATED}
     for table_kind in (Kind.TABLE, Kind.PARTITION):
         for change in place.changes(table_kind, Action.CREATED):
             members = place.revision.after.children.get(change.object, ())
-            yield from (member for member in members if member.kind is kind)
+            yield from (member for member in members if member.kind is kind and member.name not in later)
 
 
 def new_columns(place: Place, constraint: SchemaObject) -> bool:

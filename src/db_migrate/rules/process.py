@@ -12,7 +12,7 @@ from db_migrate.rules.context import Context, Hit
 from db_migrate.rules.finding import Severity
 from db_migrate.rules.registry import About, Section, rule
 from db_migrate.rules.source import called_name, imported_modules, is_empty, refuses
-from db_migrate.trace.effects import Direction, LockMode, TracedRevision
+from db_migrate.trace.effects import Direction, TracedRevision
 
 
 @rule(
@@ -113,7 +113,7 @@ raw.execute("ALTER TABLE users ADD COLUMN phone text")
     ),
 )
 def raw_sql_unchecked(context: Context) -> Iterator[Hit]:
-    """What the server's log has beyond the trace; and changes and locks that no statement accounts for."""
+    """What the server's log has beyond the trace; and changes that no statement accounts for."""
     for revision in context.trace.revisions:
         if revision.unseen:
             first = " ".join(revision.unseen[0].split())
@@ -127,19 +127,6 @@ def raw_sql_unchecked(context: Context) -> Iterator[Hit]:
                 message = f"{change.kind} {change.object} was {change.action} behind SQLAlchemy's back"
                 yield Hit(revision, change.object, message)
                 break
-        else:
-            yield from _unexplained_locks(revision)
-
-
-def _unexplained_locks(revision: TracedRevision) -> Iterator[Hit]:
-    taken: dict[int, set[str]] = {}
-    for statement in revision.statements:
-        known = taken.setdefault(statement.transaction, set())
-        known |= {lock.relation for lock in statement.effects.locks}
-        for lock in statement.effects.held:
-            if lock.mode is LockMode.ACCESS_EXCLUSIVE and lock.relation not in known:
-                yield Hit(revision, lock.relation, f"{lock.relation} was locked behind SQLAlchemy's back")
-                return
 
 
 @rule(

@@ -57,21 +57,24 @@ op.create_table("parcels", sa.Column("id", sa.BigInteger(), primary_key=True),
     ),
 )
 def cascade_blast_radius(context: Context) -> Iterator[Hit]:
-    """Judged at the end of the run, from each table whose deletion a new key makes reach further."""
+    """Judged at the end of the run, once for each table whose deletion new keys make reach further."""
     after = context.trace.after
     children = _cascading(after)
+    last_places: dict[str, Place] = {}
     for place in context.places:
         for key in added(context, place, Kind.FOREIGN_KEY, anywhere=True):
-            if not advice.text(key, "on_delete").startswith("CASCADE"):
-                continue
-            root = _root(after, referenced_table(key), children)
-            reached = sorted(_reached(root, children))
-            if len(reached) < FAR or key.parent not in reached:
-                continue
-            rows = [context.facts.tables[name].rows for name in reached if name in context.facts.tables]
-            of = f", of {in_words(sum(rows))} rows" if rows else ""
-            message = f"deleting a row of {root} reaches {len(reached)} tables{of}: {', '.join(reached)}"
-            yield Hit(place, key.name, message)
+            if advice.text(key, "on_delete").startswith("CASCADE") and after.get(key.kind, key.name) is not None:
+                root = _root(after, referenced_table(key), children)
+                if key.parent in _reached(root, children):
+                    last_places[root] = place
+    for root, place in last_places.items():
+        reached = sorted(_reached(root, children))
+        if len(reached) < FAR:
+            continue
+        rows = sum(context.facts.tables[name].rows for name in reached if name in context.facts.tables)
+        of = f", of {in_words(rows)} rows" if rows else ""
+        message = f"deleting a row of {root} reaches {len(reached)} tables{of}: {', '.join(reached)}"
+        yield Hit(place, root, message)
 
 
 def _cascading(catalog: Catalog) -> Mapping[str, frozenset[str]]:

@@ -59,7 +59,7 @@ def row_level_security_change(context: Context) -> Iterator[Hit]:
         severity=Severity.NOTE,
         catches="GRANT, REVOKE or ALTER DEFAULT PRIVILEGES in a revision",
         effect="only the catalog changes; it holds from the commit on",
-        why="the running release's role may lose a right that it needs; roles differ between environments",
+        why="roles differ between environments; a right that is taken away may be one that the running release needs",
         instead="keep rights where the roles are made",
         bad='op.execute("GRANT SELECT ON users TO PUBLIC")',
         good='op.execute("CREATE VIEW ages AS SELECT age FROM users")',

@@ -44,7 +44,7 @@ def _summary(plan: Plan, style: Style) -> str:
     rows = [("proved on", plan.proved_on), ("plan", plan.hash[:16])]
     locked = _strongest(plan)
     rows.append(("blocks", locked or "nothing"))
-    rewritten = sorted({each.relation for s in _all(plan) for each in s.effects.rewrites})
+    rewritten = sorted({each.relation for s in _all(plan) for each in s.effects.rewrites} - _made(plan))
     if rewritten:
         rows.append(("rewrites", ", ".join(name(each) for each in rewritten)))
     dropped = sorted({each for s in _all(plan) for each in s.effects.dropped})
@@ -58,6 +58,11 @@ def _all(plan: Plan) -> list[PlannedStatement]:
     return [statement for revision in plan.revisions for statement in revision.statements]
 
 
+def _made(plan: Plan) -> set[str]:
+    """What the plan itself makes, and nobody waits for."""
+    return {c.object for s in _all(plan) for c in s.effects.changes if c.action == "created"}
+
+
 def _statements(plan: Plan) -> str:
     statements = _all(plan)
     transactions = len({each.transaction for each in statements})
@@ -65,11 +70,12 @@ def _statements(plan: Plan) -> str:
 
 
 def _strongest(plan: Plan) -> str:
-    """Which relations' reads and writes wait at some time, each named once with the most that waits."""
+    """Which relations, of those that were there, have reads and writes waiting at some time; each is named once."""
     waits: dict[str, set[str]] = {}
+    made = _made(plan)
     for statement in _all(plan):
         for lock in statement.effects.locks:
-            if lock.blocks:
+            if lock.blocks and lock.relation not in made:
                 waits.setdefault(lock.relation, set()).update(lock.blocks)
     both = sorted(each for each, what in waits.items() if "reads" in what)
     writes = sorted(each for each, what in waits.items() if "reads" not in what)
