@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from db_migrate.catalog.change import Change
 from db_migrate.catalog.objects import Value
 from db_migrate.errors import ErrorReport
-from db_migrate.rules.finding import Finding
+from db_migrate.rules.finding import Finding, Severity
 from db_migrate.schemas.outcome import Acknowledged as Acknowledged  # part of the published shapes too
 from db_migrate.schemas.outcome import Comparison as Comparison
 from db_migrate.schemas.outcome import TargetSummary as TargetSummary
@@ -260,6 +260,41 @@ class RunResult(Result):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verify(Result):
     problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Cure:
+    """What ends a diagnosis: ``command`` can be typed as it is, ``effect`` says what it will have done."""
+
+    command: str
+    effect: str
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """Something that is not as it should be, what shows it, and what ends it.
+
+    ``object`` is a revision, a file, an object of the schema or a session. A note needs no cure.
+    """
+
+    code: str
+    severity: Severity
+    object: str
+    message: str
+    evidence: Mapping[str, Value]
+    cure: Cure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doctor(Result):
+    """Every diagnosis that applies, the gravest first."""
+
+    diagnoses: tuple[Diagnosis, ...]
+
+    @property
+    def healthy(self) -> bool:
+        """Whether there is nothing to cure: notes alone are none."""
+        return all(each.severity is Severity.NOTE for each in self.diagnoses)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

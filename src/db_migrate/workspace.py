@@ -11,6 +11,7 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from db_migrate.catalog.diff import diff, drifted
 from db_migrate.catalog.objects import RELATION_KINDS, Catalog, Kind, SchemaObject
@@ -22,6 +23,7 @@ from db_migrate.project.config import ProjectConfig, load_config
 from db_migrate.project.graph import Graph, load_graph
 from db_migrate.results import (
     Comparison,
+    Doctor,
     Drift,
     DriftCounts,
     History,
@@ -48,6 +50,9 @@ from db_migrate.schemas.models import Models, materialise
 from db_migrate.schemas.scratch import Scratch, like_the_target, open_scratch, read_through
 from db_migrate.schemas.target import LiveState, Target, find_target, look_at, without_version_tables
 from db_migrate.trace.effects import Direction
+
+if TYPE_CHECKING:
+    from db_migrate.repair.view import View
 
 
 @contextmanager
@@ -351,6 +356,33 @@ class Workspace:
         self._forget_live()
         return Stamp(
             target=self.live_state.summary, from_=before, to=self.live_state.current, differences=comparison.changes
+        )
+
+    def doctor(self) -> Doctor:
+        """Every diagnosis that applies, each with its cure. Changes nothing.
+
+        What keeps it from looking (a server that cannot be reached, an env.py that raises) is a diagnosis too.
+        """
+        from db_migrate.repair.doctor import examine
+
+        view = self._view()
+        opinion = examine(view)
+        summary = self.__dict__["live_state"].summary if "live_state" in self.__dict__ else None
+        return Doctor(target=summary, warnings=opinion.warnings, diagnoses=opinion.diagnoses)
+
+    def _view(self) -> View:
+        from db_migrate.repair.view import Sources, View
+
+        return View(
+            Sources(
+                settings=self.settings,
+                project=self.project,
+                target=lambda: self.target,
+                live_state=lambda: self.live_state,
+                live=lambda: self._live_catalog,
+                scratch=lambda: self.scratch,
+                history=self._history,
+            )
         )
 
     def test(self, args: Sequence[str] = (), *, all: bool = False) -> TestRun:

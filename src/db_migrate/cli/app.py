@@ -29,6 +29,7 @@ VERBS: Mapping[str, str] = MappingProxyType(
         "test": "Run the tests that the pending or last migration touches.",
         "rollback": "Go back, proved like apply, with the data put back.",
         "stamp": "Set the revision, if the schema is that revision's.",
+        "doctor": "Every diagnosis that applies, each with its cure.",
         "demo": "The whole workflow on an example project.",
         "config": "The settings in force, and where each came from.",
         "help": "Verbs and topics: exit-codes, environment, formats.",

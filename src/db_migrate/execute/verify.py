@@ -52,8 +52,8 @@ def verify(
         problems = [
             *_revision(current, planned),
             *_drift(live, expected, hidden),
-            *_flaws(connection, expected),
-            *_sequences(connection),
+            *flaws(connection, expected),
+            *behind(connection),
             *_journal(connection, current, files or {}),
         ]
     found = tuple(dict.fromkeys(problems))
@@ -93,7 +93,7 @@ def _without(catalog: Catalog, hidden: Collection[str]) -> Catalog:
     return catalog.where(o for o in catalog if o.name not in hidden and o.parent not in hidden)
 
 
-def _flaws(connection: Connection[tuple[object, ...]], expected: Catalog | None) -> Iterator[Problem]:
+def flaws(connection: Connection[tuple[object, ...]], expected: Catalog | None) -> Iterator[Problem]:
     """Invalid indexes and their like, but for those that the revisions themselves want so."""
     wanted = {each.name for each in expected or () if _is_wanted_flaw(each)}
     rows: list[Any] = connection.execute(statement("flaws")).fetchall()
@@ -107,7 +107,7 @@ def _is_wanted_flaw(item: SchemaObject) -> bool:
     return False in states or " DISABLE TRIGGER " in item.definition
 
 
-def _sequences(connection: Connection[tuple[object, ...]]) -> Iterator[Problem]:
+def behind(connection: Connection[tuple[object, ...]]) -> Iterator[Problem]:
     """Sequences whose next value is in their column already."""
     from psycopg import sql
 

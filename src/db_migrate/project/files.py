@@ -56,11 +56,16 @@ def read_revisions(locations: Sequence[Path], *, recursive: bool = False) -> tup
     Raises ``ConfigurationError``: ``graph.syntax`` for a file that is not Python, ``graph.value`` for a value that
     only running the file would tell, ``graph.no-revision`` for a file that is no revision.
     """
+    return tuple(read_revision(path) for path in revision_paths(locations, recursive=recursive))
+
+
+def revision_paths(locations: Sequence[Path], *, recursive: bool = False) -> tuple[Path, ...]:
+    """Every file in ``locations`` that Alembic takes for a revision, in the order in which it reads them."""
     seen: dict[Path, None] = {}
     for location in locations:
         if location.is_dir():
             seen |= dict.fromkeys(path.resolve() for path in _files(location, recursive=recursive))
-    return tuple(read_revision(path) for path in seen)
+    return tuple(seen)
 
 
 def _files(location: Path, *, recursive: bool) -> Iterator[Path]:

@@ -26,6 +26,7 @@ RESULTS: Mapping[str, type[results.Result]] = MappingProxyType(
         "test": results.TestRun,
         "rollback": results.RunResult,
         "stamp": results.Stamp,
+        "doctor": results.Doctor,
         "config": SettingsListing,
     }
 )

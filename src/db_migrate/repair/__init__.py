@@ -1,0 +1,1 @@
+"""Diagnoses of what is not as it should be, and what ends each."""

@@ -1,0 +1,93 @@
+"""Runs every diagnosis that applies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from db_migrate.errors import DbMigrateError
+from db_migrate.repair import debris, graph_trouble, pending, where
+from db_migrate.repair.registry import KINDS, Need
+from db_migrate.repair.view import View
+from db_migrate.results import Cure, Diagnosis
+from db_migrate.rules.finding import Severity
+
+MODULES = (graph_trouble, where, pending, debris)
+"""Where diagnoses are written: importing them registers theirs."""
+
+_ORDER = (Severity.ERROR, Severity.WARNING, Severity.NOTE)
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """What was found, and what could not be looked at."""
+
+    diagnoses: tuple[Diagnosis, ...]
+    warnings: tuple[str, ...]
+
+
+def examine(view: View) -> Opinion:
+    """Every diagnosis that applies to the view, the gravest first."""
+    found: list[Diagnosis] = []
+    warnings: list[str] = []
+    lacking: dict[Need, DbMigrateError] = {}
+    for need in Need:
+        blocked = next((lacking[each] for each in _BEFORE[need] if each in lacking), None) or _try(need, view)
+        if blocked is not None:
+            lacking[need] = blocked
+            continue
+        for kind in KINDS.values():
+            if kind.need is need:
+                found += kind.look(view)
+    known = {each.code for each in found}
+    for need, error in lacking.items():
+        if need is not Need.GRAPH and error not in [lacking.get(each) for each in _BEFORE[need]]:
+            found.append(_as_diagnosis(error))
+        warnings.append(f"{need} could not be looked at: {error.message}")
+    if Need.GRAPH in lacking and not any(code.startswith(("graph.", "file.")) for code in known):
+        found.append(_as_diagnosis(lacking[Need.GRAPH]))
+    found.sort(key=lambda each: _ORDER.index(each.severity))
+    return Opinion(tuple(found), tuple(dict.fromkeys(warnings)))
+
+
+_BEFORE: Mapping[Need, tuple[Need, ...]] = MappingProxyType(
+    {
+        Need.FILES: (),
+        Need.GRAPH: (Need.FILES,),
+        Need.TARGET: (Need.FILES, Need.GRAPH),
+        Need.HISTORY: (Need.FILES, Need.GRAPH, Need.TARGET),
+    }
+)
+
+_LOOKS: Mapping[Need, Callable[[View], object]] = MappingProxyType(
+    {
+        Need.FILES: lambda view: view.reading,
+        Need.GRAPH: lambda view: view.graph,
+        Need.TARGET: lambda view: view.live_state,
+        Need.HISTORY: lambda view: (view.live, view.known and view.history(view.current)),
+    }
+)
+
+
+def _try(need: Need, view: View) -> DbMigrateError | None:
+    """What stops us from looking at ``need``; None where it can be looked at."""
+    try:
+        _LOOKS[need](view)
+    except DbMigrateError as error:
+        return error
+    return None
+
+
+def _as_diagnosis(error: DbMigrateError) -> Diagnosis:
+    """What stopped us from looking is something to cure itself."""
+    command = error.next[0] if error.next else "db-migrate config --sources"
+    evidence = {"why": error.why, "where": error.where}
+    return Diagnosis(
+        error.code,
+        Severity.ERROR,
+        error.where,
+        error.message,
+        evidence,
+        Cure(command, "shows what is wrong; nothing can be told of the target before"),
+    )

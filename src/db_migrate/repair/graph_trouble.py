@@ -1,0 +1,197 @@
+"""Diagnoses of the revision files: what keeps them from being one graph, and what Alembic would not tell of them."""
+
+from __future__ import annotations
+
+import shlex
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from db_migrate.catalog.objects import Value
+from db_migrate.project.files import RevisionFile
+from db_migrate.repair.registry import Case, Need, diagnosis
+from db_migrate.repair.view import View
+from db_migrate.repair.words import plural
+from db_migrate.results import Cure
+from db_migrate.rules.finding import Severity
+
+
+@diagnosis("file.unreadable", Severity.ERROR, Need.FILES)
+def unreadable(view: View) -> Iterator[Case]:
+    """A file in the folder of revisions is none that can be read."""
+    for each in view.reading.unreadable:
+        error = each.error
+        evidence = {"code": error.code, "why": error.why, "where": error.where}
+        command = f"python -m py_compile {shlex.quote(str(each.file))}"
+        yield Case(str(each.file), error.message, Cure(command, "prints nothing once the file is Python"), evidence)
+
+
+def by_id(view: View) -> Mapping[str, tuple[RevisionFile, ...]]:
+    """The files of each revision id."""
+    found: dict[str, list[RevisionFile]] = defaultdict(list)
+    for each in view.reading.files:
+        found[each.revision].append(each)
+    return {revision: tuple(files) for revision, files in found.items()}
+
+
+@diagnosis("graph.duplicate", Severity.ERROR, Need.FILES)
+def duplicate_id(view: View) -> Iterator[Case]:
+    """Several files have one revision id."""
+    for revision, files in view.once(by_id).items():
+        if len(files) < 2:
+            continue
+        same = len({each.file.read_bytes() for each in files}) == 1
+        newest = max(files, key=lambda each: (each.created or "", each.file.name))
+        names = ", ".join(each.file.name for each in files)
+        new = _free(f"{revision}_2", view)
+        cure = (
+            Cure(f"rm {shlex.quote(str(newest.file))}", "takes away a copy that is the same to the byte")
+            if same
+            else Cure(_set("revision", new, newest.file), f"{newest.file.name} becomes revision {new}")
+        )
+        evidence: dict[str, Value] = {
+            "files": tuple(str(each.file) for each in files),
+            "down_revisions": tuple(", ".join(each.down_revision) or "base" for each in files),
+            "identical": same,
+        }
+        yield Case(revision, f"{plural(len(files), 'file')} have the revision id {revision}: {names}", cure, evidence)
+
+
+def _free(wanted: str, view: View) -> str:
+    taken = view.once(by_id)
+    number = 2
+    while wanted in taken:
+        number += 1
+        wanted = f"{wanted.rpartition('_')[0]}_{number}"
+    return wanted
+
+
+def _set(variable: str, value: str | None, file: Path) -> str:
+    """The command that sets a variable of a revision file."""
+    pattern = rf"s/^({variable}\b[^=]*= *).*/\1{value!r}/"
+    return f"sed -i -E {shlex.quote(pattern)} {shlex.quote(str(file))}"
+
+
+@diagnosis("graph.missing-parent", Severity.ERROR, Need.FILES)
+def missing_parent(view: View) -> Iterator[Case]:
+    """A revision comes after one that has no file."""
+    known = view.once(by_id)
+    labels = {label for each in view.reading.files for label in each.branch_labels}
+    if view.reading.unreadable:
+        return  # it may be the one that cannot be read
+    for each in view.reading.files:
+        for parent in (*each.down_revision, *(d for d in each.depends_on if d not in labels)):
+            if parent not in known:
+                yield _missing(each, parent)
+
+
+def _missing(file: RevisionFile, parent: str) -> Case:
+    evidence = {"file": str(file.file), "names": parent}
+    message = f"revision {file.revision} comes after {parent}, which has no file"
+    command = f"git log --all --oneline -S {shlex.quote(parent)} -- {shlex.quote(str(file.file.parent))}"
+    return Case(parent, message, Cure(command, "shows the commits in which the file came and went"), evidence)
+
+
+@diagnosis("graph.duplicate-label", Severity.ERROR, Need.FILES)
+def duplicate_label(view: View) -> Iterator[Case]:
+    """Two revisions have the same branch label."""
+    owners: dict[str, list[RevisionFile]] = defaultdict(list)
+    for each in view.reading.files:
+        for label in each.branch_labels:
+            owners[label].append(each)
+    for label, files in owners.items():
+        if len({each.revision for each in files}) > 1:
+            names = ", ".join(each.revision for each in files)
+            cure = Cure(_set("branch_labels", f"{label}_2", files[-1].file), f"{files[-1].revision} has another label")
+            evidence = {"files": tuple(str(each.file) for each in files)}
+            yield Case(label, f"the branch label {label} is that of several revisions: {names}", cure, evidence)
+
+
+@diagnosis("graph.cycle", Severity.ERROR, Need.FILES)
+def cycle(view: View) -> Iterator[Case]:
+    """Revisions come after each other in a circle."""
+    waiting = {each.revision: {*each.down_revision} & view.once(by_id).keys() for each in view.reading.files}
+    while free := {name for name, parents in waiting.items() if not parents}:
+        waiting = {name: parents - free for name, parents in waiting.items() if name not in free}
+    inside = {name for name in waiting if _comes_back(name, waiting)}
+    if not inside:
+        return
+    files = [each for each in view.reading.files if each.revision in inside]
+    newest = max(files, key=lambda each: (each.created or "", each.file.name))
+    first = min(files, key=lambda each: (each.created or "", each.file.name))
+    cure = Cure(_set("down_revision", _outside(first, inside), first.file), f"{first.revision} comes first again")
+    evidence = {
+        "files": tuple(str(each.file) for each in files),
+        "down_revisions": tuple(f"{each.revision} after {', '.join(each.down_revision)}" for each in files),
+    }
+    names = ", ".join(sorted(inside))
+    yield Case(newest.revision, f"revisions come after each other in a circle: {names}", cure, evidence)
+
+
+def _comes_back(name: str, parents: Mapping[str, set[str]]) -> bool:
+    seen: set[str] = set()
+    waiting = list(parents[name])
+    while waiting:
+        each = waiting.pop()
+        if each == name:
+            return True
+        if each not in seen:
+            seen.add(each)
+            waiting += parents.get(each, ())
+    return False
+
+
+def _outside(file: RevisionFile, inside: set[str]) -> str | None:
+    return next((each for each in file.down_revision if each not in inside), None)
+
+
+@diagnosis("graph.multiple-heads", Severity.WARNING, Need.GRAPH)
+def multiple_heads(view: View) -> Iterator[Case]:
+    """The history has several heads that no branch label tells apart."""
+    heads = view.graph.effective_heads
+    unlabelled = [each for each in heads if not _labelled(view, each)]
+    if len(heads) < 2 or not unlabelled:
+        return
+    cure = Cure('alembic merge heads -m "merge"', "adds a revision that comes after all of them and does nothing else")
+    files = tuple(str(view.graph.revisions[each].file) for each in heads)
+    message = f"there are {len(heads)} heads: {', '.join(heads)}; `upgrade head` does not know which"
+    yield Case(", ".join(heads), message, cure, {"heads": heads, "files": files})
+
+
+def _labelled(view: View, head: str) -> bool:
+    """Whether the head is on a branch that has a label of its own, and so is meant to be one."""
+    others = {a for each in view.graph.effective_heads if each != head for a in view.graph.ancestors(each)}
+    own = view.graph.ancestors(head) - others
+    return any(view.graph.revisions[each].branch_labels for each in own)
+
+
+@diagnosis("graph.ignored-file", Severity.WARNING, Need.FILES)
+def ignored_file(view: View) -> Iterator[Case]:
+    """A revision lies in a folder that Alembic does not look into."""
+    if view.project.recursive_version_locations:
+        return
+    read = {each.file for each in view.reading.files}
+    places = {each.resolve() for each in view.project.version_locations}
+    for location in sorted(places):
+        for path in sorted(location.glob("*/**/*.py")):
+            if path.parent in places or "__pycache__" in path.parts or path in read or not _is_revision(path):
+                continue
+            cure = Cure(f"mv {shlex.quote(str(path))} {shlex.quote(str(location))}/", "Alembic sees the revision")
+            message = f"{path.relative_to(location)} is a revision that Alembic does not see"
+            yield Case(str(path), message, cure, {"version_locations": tuple(map(str, sorted(places)))})
+
+
+def _is_revision(path: Path) -> bool:
+    text = path.read_text(encoding="utf-8", errors="replace")
+    return "\nrevision" in text and "down_revision" in text and "def upgrade" in text
+
+
+@diagnosis("graph.leftover-bytecode", Severity.WARNING, Need.FILES)
+def leftover_bytecode(view: View) -> Iterator[Case]:
+    """Bytecode without its source lies beside the revisions, where a sourceless environment runs it."""
+    for location in view.project.version_locations:
+        for path in sorted(location.glob("*.pyc")):
+            source = path.with_name(path.name.split(".")[0] + ".py")
+            if not source.exists():
+                cure = Cure(f"rm {shlex.quote(str(path))}", "no environment runs it any more")
+                yield Case(str(path), f"{path.name} has no source and runs where `sourceless` is set", cure)

@@ -1,0 +1,128 @@
+"""Where the target really is: its schema held against that of every revision, the nearest first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from db_migrate.catalog.change import Change
+from db_migrate.catalog.comparing import comparable
+from db_migrate.catalog.objects import Catalog, Kind, SchemaObject, Value
+from db_migrate.execute.verify import flaws
+from db_migrate.repair.states import State, States, replay_all
+from db_migrate.repair.view import View
+from db_migrate.results import Problem
+
+_COMPARED = 3
+"""Of the states that look nearest, so many are compared in full to say what is nearest."""
+
+_STATES = frozenset({"valid", "validated", "enforced"})
+
+
+class Place(Enum):
+    """How the schema stands to what the version table says."""
+
+    RIGHT = auto()
+    """It is that revision's."""
+    ELSEWHERE = auto()
+    """It is exactly that of other revisions."""
+    NEAR = auto()
+    """It is that of no revision; ``Position.nearest`` differs least."""
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where the target is. ``matches`` are the states that its schema is exactly, oldest first.
+
+    ``nearest`` is the state that it differs least from, and ``differences`` how: what the target has more, less or
+    otherwise. Where the version table names revisions that have files, their state is the nearest.
+    """
+
+    place: Place
+    matches: tuple[State, ...] = ()
+    nearest: State | None = None
+    differences: tuple[Change, ...] = ()
+
+
+def raw_flaws(view: View) -> tuple[Problem, ...]:
+    """What PostgreSQL lets stand though it does not do its work, whoever wants it so."""
+    with view.session() as connection:
+        return tuple(flaws(connection, None))
+
+
+def unlike(view: View, reference: Catalog) -> tuple[Change, ...]:
+    """How the target differs from a catalog, but for what is only invalid, not validated or disabled: that is debris.
+
+    An invalid index that the catalog does not have is debris, too.
+    """
+    flawed = {each.object for each in view.once(raw_flaws)}
+    if not flawed:
+        return view.differences(reference, view.live)
+    tidied = (_tidied(each, reference) if each.name in flawed else each for each in view.live)
+    return view.differences(reference, view.live.where(each for each in tidied if each is not None))
+
+
+def _tidied(item: SchemaObject, reference: Catalog) -> SchemaObject | None:
+    twin = reference.get(*item.key)
+    if twin is None:
+        return None if item.kind is Kind.INDEX and item.attributes.get("valid") is False else item
+    return twin if _without_state(item) == _without_state(twin) else item
+
+
+def _without_state(item: SchemaObject) -> dict[str, Value]:
+    found = {name: value for name, value in item.attributes.items() if name not in _STATES}
+    if item.kind is Kind.TRIGGER and isinstance(text := found.get("definition"), str):
+        found["definition"] = text.split("\nALTER TABLE ")[0].rstrip(";")
+    return found
+
+
+def all_states(view: View) -> States:
+    """Every state of the history, the empty one first."""
+    found = replay_all(view.scratch, view.graph)
+    states = (State(each.heads, each.revision, view.plain(each.catalog)) for each in found.states)
+    return States((State((), "", view.history(())), *states), found.broken)
+
+
+def locate(view: View) -> Position:
+    """Compare the schema with what the version table says, and only where that differs with all else."""
+    claimed = State(view.current, "", view.history(view.current)) if view.known else None
+    differences = unlike(view, claimed.catalog) if claimed else ()
+    if claimed is not None and not differences:
+        return Position(Place.RIGHT, (claimed,), claimed)
+    states = view.once(all_states).states
+    matches = tuple(_exactly(view, states))
+    if matches:
+        return Position(Place.ELSEWHERE, matches, matches[-1])
+    if claimed is not None and claimed.heads:
+        return Position(Place.NEAR, (), claimed, differences)
+    nearest, differences = _nearest(view, states)
+    return Position(Place.NEAR, (), nearest, differences)
+
+
+def _exactly(view: View, states: Iterable[State]) -> Iterator[State]:
+    """The states that the schema is; those that it is but for debris only where there is none."""
+    fingerprint = view.live.fingerprint
+    same = [each for each in states if each.catalog.fingerprint == fingerprint]
+    if same:
+        yield from same
+        return
+    size = len(view.live)
+    near = [each for each in states if abs(len(each.catalog) - size) <= _slack(view)]
+    yield from (each for each in near if not unlike(view, each.catalog))
+
+
+def _slack(view: View) -> int:
+    """By how many objects a state may differ and yet be the same: by what is acknowledged, and what is equivalent."""
+    return (50 if view.settings.drift.acknowledge else 2) + len(view.once(raw_flaws))
+
+
+def _nearest(view: View, states: Iterable[State]) -> tuple[State, tuple[Change, ...]]:
+    live = _digest(view.live)
+    ranked = sorted(states, key=lambda each: len(live ^ _digest(each.catalog)))[:_COMPARED]
+    compared = [(each, unlike(view, each.catalog)) for each in ranked]
+    return min(compared, key=lambda pair: len(pair[1]))
+
+
+def _digest(catalog: Catalog) -> frozenset[object]:
+    return frozenset((each.key, tuple(sorted(comparable(each, catalog).items()))) for each in catalog)

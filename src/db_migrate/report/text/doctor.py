@@ -1,0 +1,58 @@
+"""What doctor found: each diagnosis with what shows it and what ends it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from db_migrate.catalog.objects import Value
+from db_migrate.report.style import Style, block, count, indent, name
+from db_migrate.report.text.parts import page, target_line, warnings_of
+from db_migrate.results import Diagnosis, Doctor
+from db_migrate.rules.finding import Severity
+
+_LISTED = 8
+"""How many values of one piece of evidence are shown; the JSON has all."""
+
+
+def doctor_text(doctor: Doctor, style: Style) -> str:
+    """Every diagnosis, the gravest first, and how many there are to cure."""
+    return page(
+        target_line(doctor.target, style),
+        [_diagnosis(each, style) for each in doctor.diagnoses],
+        _verdict(doctor, style),
+        warnings_of(doctor, style),
+        style=style,
+    )
+
+
+def _diagnosis(each: Diagnosis, style: Style) -> str:
+    mark = style.bad if each.severity is Severity.ERROR else style.warn
+    lines = [f"{mark(each.severity.value)}[{each.code}]: {style.bold(name(each.message))}"]
+    lines += [f"  {style.dim(label + ':')} {text}" for label, text in _evidence(each)]
+    if each.cure.command:
+        lines.append(f"  {style.dim('cure:')} {style.info(name(each.cure.command))}")
+    lines.append(indent(block(each.cure.effect), 8))
+    return "\n".join(lines)
+
+
+def _evidence(each: Diagnosis) -> Iterator[tuple[str, str]]:
+    for label, value in each.evidence.items():
+        text = _shown(value)
+        if text:
+            yield label.replace("_", " "), text
+
+
+def _shown(value: Value) -> str:
+    if isinstance(value, tuple):
+        more = len(value) - _LISTED
+        return ", ".join(name(each) for each in value[:_LISTED]) + (f" and {more} more" if more > 0 else "")
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "" if value is None else name(str(value))
+
+
+def _verdict(doctor: Doctor, style: Style) -> str:
+    if doctor.healthy:
+        return f"{style.good('✓')} {style.bold('nothing to cure')}"
+    number = sum(each.severity is not Severity.NOTE for each in doctor.diagnoses)
+    return style.bad(count(number, "thing") + " to cure")

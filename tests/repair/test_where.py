@@ -1,0 +1,50 @@
+"""Where the target is: recognised from its schema, whatever the version table says."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+from db_migrate.config import Settings
+from db_migrate.postgres.conninfo import ConnInfo
+from db_migrate.postgres.session import connect
+from db_migrate.workspace import open_project
+
+from .conftest import retarget
+
+
+def run(conninfo: ConnInfo, *statements: str) -> None:
+    """Run statements in a database."""
+    with contextlib.closing(connect(conninfo)) as connection:
+        for each in statements:
+            connection.execute(each.encode())
+
+
+def test_every_revision_of_mesh_is_recognised_from_its_schema(
+    mesh: Path, mesh_states: dict[str, ConnInfo], tmp_path: Path
+) -> None:
+    """With an empty, a missing and a wrong version table, each of the 20 schemas is known for what it is."""
+    revisions = list(mesh_states)
+    settings = Settings(
+        root=mesh, config=mesh / "alembic.ini", url=mesh_states[revisions[-1]].url(), cache_dir=tmp_path / "cache"
+    )
+    broken = (
+        "DELETE FROM alembic_version",
+        "DROP TABLE alembic_version",
+        "UPDATE alembic_version SET version_num = '{}'",
+    )
+    with open_project(settings) as workspace:
+        for number, (revision, conninfo) in reversed(list(enumerate(mesh_states.items()))):
+            if revision == revisions[-1]:
+                assert workspace.doctor().diagnoses == ()
+            other = revisions[number - 1]
+            run(conninfo, broken[number % 3].format(other))
+            retarget(workspace, conninfo)
+            found = [d for d in workspace.doctor().diagnoses if d.code != "revisions.pending"]
+
+            assert [d.code for d in found] == ["version.wrong" if number % 3 == 2 else "version.missing"]
+            assert found[0].evidence["schema_of"] == (revision,)
+            assert found[0].cure.command == f"db-migrate stamp {revision}"
+            if number == 7:
+                workspace.stamp(revision)
+                assert [d.code for d in workspace.doctor().diagnoses] == ["revisions.pending"]
