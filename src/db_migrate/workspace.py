@@ -18,9 +18,11 @@ from db_migrate.catalog.objects import RELATION_KINDS, Catalog, Kind, SchemaObje
 from db_migrate.config import Settings
 from db_migrate.errors import DbMigrateError, Refused, UsageError
 from db_migrate.plan.make import Proved, Request, make_plan
+from db_migrate.plan.running import mapped_in
 from db_migrate.postgres.session import connect, read_only
 from db_migrate.project.config import ProjectConfig, load_config
 from db_migrate.project.graph import Graph, load_graph
+from db_migrate.project.jobs import ModelFacts
 from db_migrate.results import (
     Comparison,
     Doctor,
@@ -390,8 +392,7 @@ class Workspace:
         from db_migrate.testing.run import run_tests
         from db_migrate.testing.select import select, tables_of
 
-        with self.scratch.database("what the models say") as empty:
-            facts = self.scratch.child.models(empty.as_libpq(), create=False).facts
+        facts = self._model_facts
         before, after = self._before_and_after()
         tables = tables_of(diff(before, after), after)
         chosen = select(self.settings.root, tables, facts.mapped, all=all)
@@ -407,7 +408,8 @@ class Workspace:
         return self._history(parents), self._history(heads)
 
     def _proved(self, revision: str, allow: Sequence[str], direction: Direction) -> Proved:
-        request = Request(revision, direction, self._intents(allow), self._relationships())
+        facts = self._model_facts
+        request = Request(revision, direction, self._intents(allow), _relationships(facts), mapped_in(facts))
         return make_plan(self.scratch, self.graph, self.target, self.settings, request)
 
     def _intents(self, allow: Sequence[str]) -> tuple[Intent, ...]:
@@ -415,23 +417,28 @@ class Workspace:
         written = (Intent(name, reason, "settings") for name, reason in self.settings.allow.items())
         return (*given, *written)
 
-    def _relationships(self) -> tuple[Relationship, ...]:
-        """What the mappers say of foreign keys; nothing where env.py configures no models."""
+    @cached_property
+    def _model_facts(self) -> ModelFacts:
+        """What the mappers say; nothing where env.py configures no models."""
         with self.scratch.database("what the models say") as empty:
-            facts = self.scratch.child.models(empty.as_libpq(), create=False).facts
-        return tuple(
-            Relationship(
-                name=each.name,
-                parent_table=each.parent_table,
-                child_table=each.child_table,
-                columns=each.columns,
-                passive_deletes=each.passive_deletes,
-                cascade=each.cascade,
-                direction=each.direction,
-                viewonly=each.viewonly,
-            )
-            for each in facts.relationships
+            return self.scratch.child.models(empty.as_libpq(), create=False).facts
+
+
+def _relationships(facts: ModelFacts) -> tuple[Relationship, ...]:
+    """What the mappers say of foreign keys."""
+    return tuple(
+        Relationship(
+            name=each.name,
+            parent_table=each.parent_table,
+            child_table=each.child_table,
+            columns=each.columns,
+            passive_deletes=each.passive_deletes,
+            cascade=each.cascade,
+            direction=each.direction,
+            viewonly=each.viewonly,
         )
+        for each in facts.relationships
+    )
 
 
 def _entry(item: SchemaObject, catalog: Catalog) -> SchemaEntry:

@@ -83,7 +83,7 @@ class Lab:
             install(superuser)
             database = superuser.replace(user=OWNER)
             graph = load_graph(self.scratch.project)
-            runs = [trace(self.scratch, graph, database, Direction.UPGRADE, tip) for tip in tips]
+            runs = [trace(self.scratch, graph, database, Direction.UPGRADE, tip, commits=True) for tip in tips]
             if direction is Direction.DOWNGRADE:
                 runs = [trace(self.scratch, graph, database, Direction.DOWNGRADE, GROUND)]
         revisions = tuple(revision for run in runs for revision in run.revisions)

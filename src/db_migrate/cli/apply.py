@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 @click.command(cls=Verb)
 @click.argument("what", default="heads", metavar="[REV|+N|PLAN.json]")
 @click.option("--allow", metavar="RULE:OBJECT", multiple=True, help="The intent for one finding; repeatable.")
+@click.option("--release", metavar="GITREF", help="The release that runs: does it still work after every commit?")
 @click.option("--confirm", metavar="NAME", help="The database's name, where data is lost or it is in production.")
 @click.option("--lock-budget", metavar="DURATION", help="How long to try for locks in all, such as 10m.")
 @click.option("--yes", is_flag=True, help="Ask nothing; what destroys still needs --confirm.")
@@ -26,6 +27,7 @@ def command(
     context: click.Context,
     what: str,
     allow: tuple[str, ...],
+    release: str | None,
     confirm: str | None,
     lock_budget: str | None,
     yes: bool,
@@ -43,7 +45,8 @@ def command(
             lambda name: workspace.apply(plan or what, allow=allow, confirm=name), confirm, ask=not yes, context=context
         )
 
-    settings = {"lock_budget": lock_budget} if lock_budget else None
+    given = {"lock_budget": lock_budget, "release": release}
+    settings = {key: value for key, value in given.items() if value}
     return carry_out(context, work, run_text, run_exit_code, settings=settings)
 
 

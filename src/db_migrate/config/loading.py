@@ -46,6 +46,7 @@ _PLAIN: Mapping[str, Parser[Any]] = {
     "scratch": text,
     "scratch_major": whole,
     "runner": choice(Runner),
+    "release": text,
     **_BUDGETS,
     "lock_threshold": duration,
     "exclude_schemas": texts,

@@ -99,6 +99,7 @@ class Settings:
     scratch: str = field(default=EMBEDDED, repr=False)
     scratch_major: int | None = None
     runner: Runner = Runner.DB_MIGRATE
+    release: str | None = None
     lock_timeout: float = 0.05
     lock_budget: float = 600.0
     lock_threshold: float = 60.0
@@ -118,6 +119,11 @@ class Settings:
     def chosen(self) -> TargetSettings:
         """The target that this command is about; one without a URL when the settings do not name it."""
         return self.targets.get(self.target) or TargetSettings(self.target)
+
+    @property
+    def running_release(self) -> str | None:
+        """The git ref of the release that runs: ``release``, else that of the chosen target, else None."""
+        return self.release or self.chosen.release
 
     def budget(self, name: str) -> float | None:
         """One of the budgets (``lock_timeout`` ...) in seconds, as the chosen target overrides it; None is no limit."""

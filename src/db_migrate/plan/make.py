@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from db_migrate.catalog.diff import diff, drifted
 from db_migrate.catalog.objects import Catalog
 from db_migrate.config import Settings
 from db_migrate.plan.document import Subject, assemble, proof
 from db_migrate.plan.facts import read_facts
+from db_migrate.plan.running import changed_with, running_release
 from db_migrate.postgres.session import read_only
 from db_migrate.project.graph import Graph
 from db_migrate.results import DowngradeProof, Plan
 from db_migrate.rules.context import RuleSettings
-from db_migrate.rules.facts import Facts, Relationship
+from db_migrate.rules.facts import Facts, Mapped, Relationship
 from db_migrate.rules.finding import Allowed, Finding, Severity
 from db_migrate.rules.intents import Intent
 from db_migrate.rules.judge import judge
@@ -43,6 +44,7 @@ class Request:
     direction: Direction
     allow: tuple[Intent, ...] = ()
     relationships: tuple[Relationship, ...] = ()
+    mapped: Mapped = field(default_factory=Mapped)
 
 
 def make_plan(scratch: Scratch, graph: Graph, target: Target, settings: Settings, request: Request) -> Proved:
@@ -55,11 +57,14 @@ def make_plan(scratch: Scratch, graph: Graph, target: Target, settings: Settings
         before = read_through(connection)
     steps = scratch.child.steps(request.direction.value, request.revision, live.current)
     destination = steps[-1].to_heads if steps else live.current
+    release = running_release(scratch, settings.running_release, before) if steps else None
     with copy_of_live(scratch, target, live) as copy:
         install(copy.superuser)
-        done = trace(scratch, graph, copy.runner, request.direction, request.revision)
+        done = trace(scratch, graph, copy.runner, request.direction, request.revision, commits=release is not None)
         proofs = dict(_proofs(scratch, graph, copy, live, done)) if request.direction is Direction.UPGRADE else {}
-    facts = _facts(target, done, request)
+    facts = replace(
+        _facts(target, done, request), release=release, mapped=request.mapped, changed_with=changed_with(done)
+    )
     findings = judge(done, facts, rule_settings(settings), allow=request.allow)
     extra = tuple(_proof_findings(done, proofs, request.allow))
     subject = Subject(live.summary, live.current, destination, request.direction.value, before.fingerprint)

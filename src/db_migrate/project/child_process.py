@@ -67,11 +67,13 @@ def open_child(
     jail: bool = True,
     env: Mapping[str, str] | None = None,
     inputs: bool = False,
+    first: Sequence[Path] = (),
 ) -> Iterator[Child]:
     """A child process for ``config`` that can reach only the servers in ``allowed`` (libpq-like parameters).
 
-    ``env`` changes its environment variables. With ``inputs`` it notes what running env.py looks at. It is killed at
-    the end, whatever it is doing. Raises ``ChildDied`` when it cannot start.
+    ``env`` changes its environment variables. With ``inputs`` it notes what running env.py looks at; in the
+    folders ``first`` it looks for modules before all others. It is killed at the end, whatever it is doing. Raises
+    ``ChildDied`` when it cannot start.
     """
     policy = policy_for(allowed)
     with contextlib.ExitStack() as stack:
@@ -82,7 +84,7 @@ def open_child(
             process, channel = _spawn(config, made, env, child_control.fileno())
         stack.callback(_end, process, channel)
         child = Child(process, channel, made.output)
-        child.begin(_start(config, strongest(process.pid) if jail else "none", policy, inputs=inputs))
+        child.begin(_start(config, strongest(process.pid) if jail else "none", policy, inputs=inputs, first=first))
         if child.jail == "seccomp":
             supervisor = Supervisor(_receive_listener(parent_control), policy, child.refused.put)
             stack.callback(supervisor.close)
@@ -123,7 +125,7 @@ def _spawn(
     return process, Channel(parent_read, parent_write)
 
 
-def _start(config: ProjectConfig, jail: str, policy: Policy, *, inputs: bool) -> jobs.Start:
+def _start(config: ProjectConfig, jail: str, policy: Policy, *, inputs: bool, first: Sequence[Path]) -> jobs.Start:
     """The first message to the child."""
     return jobs.Start(
         jail=jail,
@@ -137,6 +139,7 @@ def _start(config: ProjectConfig, jail: str, policy: Policy, *, inputs: bool) ->
         around=config.around,
         alembic_config=config.alembic_config,
         inputs=inputs,
+        first=tuple(map(str, first)),
     )
 
 

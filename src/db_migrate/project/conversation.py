@@ -174,14 +174,21 @@ class Child:
         *,
         draft: bool = False,
         mappers: bool = True,
+        modules: bool = False,
     ) -> ModelsOutcome:
         """What env.py's models declare; with ``create`` also made real in ``database``. Raises ``ChildError``.
 
         With ``draft`` their DDL is in the facts and nothing is run; it is empty where it cannot be known without.
-        Without ``mappers`` the facts say nothing of the ORM's, which takes it as long to find out as all else.
+        Without ``mappers`` the facts say nothing of the ORM's, which takes it as long to find out as all else; with
+        ``modules`` they say where every module was loaded from.
         """
         job = jobs.Models(
-            database=dict(database), create=create, candidates=tuple(candidates), draft=draft, mappers=mappers
+            database=dict(database),
+            create=create,
+            candidates=tuple(candidates),
+            draft=draft,
+            mappers=mappers,
+            modules=modules,
         )
         found = self._run(job, handler or Ignore())
         if isinstance(found, events.Failure):

@@ -23,7 +23,8 @@ class Start(Message, frozen=True):
     """The first message: what project this is and how to lock the door.
 
     ``jail`` is the strongest jail to try; ``allowed`` are the addresses that a Python-only guard has to know.
-    ``inputs``: note what running env.py looks at, and tell it when asked (``TellInputs``).
+    ``inputs``: note what running env.py looks at, and tell it when asked (``TellInputs``). ``first`` are folders that
+    modules are looked for in before all others.
     """
 
     jail: str
@@ -37,6 +38,7 @@ class Start(Message, frozen=True):
     around: str | None
     alembic_config: str | None
     inputs: bool = False
+    first: tuple[str, ...] = ()
 
 
 class Describe(Message, frozen=True):
@@ -93,12 +95,14 @@ class Models(Message, frozen=True):
 
     ``draft``: the DDL is written down instead of being run, which is many times faster; empty where a DDL event asks
     the database something, which only a real one can answer. ``mappers``: tell what the ORM's mappers believe.
+    ``modules``: tell where modules were loaded from.
     """
 
     database: dict[str, str]
     create: bool
     draft: bool = False
     mappers: bool = True
+    modules: bool = False
     candidates: tuple[Candidate, ...] = ()
 
 
@@ -189,6 +193,21 @@ class MappedTable(msgspec.Struct, frozen=True, kw_only=True):
     file: str | None
 
 
+class MappedAttribute(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """A column of a table and the attribute that maps it: ``name`` is ``Class.attribute``."""
+
+    table: str
+    column: str
+    name: str
+
+
+class LoadedModule(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """A module and the file or folder that it came from."""
+
+    name: str
+    file: str
+
+
 class Inputs(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What running env.py looked at; whoever finds all of it unchanged knows what running it again would tell.
 
@@ -245,6 +264,8 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
     included: tuple[bool, ...] = ()
     relationships: tuple[Relationship, ...] = ()
     mapped: tuple[MappedTable, ...] = ()
+    attributes: tuple[MappedAttribute, ...] = ()
+    modules: tuple[LoadedModule, ...] = ()
     warnings: tuple[str, ...] = ()
 
 

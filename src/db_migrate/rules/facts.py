@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from db_migrate.catalog.objects import Catalog
+
 
 @dataclass(frozen=True, slots=True)
 class TableFacts:
@@ -68,6 +70,23 @@ class Relationship:
     viewonly: bool = False
 
 
+@dataclass(frozen=True)
+class Mapped:
+    """What classes and attributes map, by the unquoted parts of a table's (schema, name) or a column's name."""
+
+    classes: Mapping[tuple[str, ...], str] = field(default_factory=lambda: MappingProxyType({}))
+    attributes: Mapping[tuple[str, ...], str] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True)
+class Release:
+    """A release of the application that runs against the target: its git ref, and its models as a schema."""
+
+    ref: str
+    catalog: Catalog
+    mapped: Mapped
+
+
 @dataclass(frozen=True, slots=True)
 class Blocker:
     """A session that holds a lock on a relation now. ``age_s`` is that of its transaction, in seconds."""
@@ -100,13 +119,20 @@ class ServerFacts:
 
 @dataclass(frozen=True)
 class Facts:
-    """All facts about a target. ``known`` is False for lint, which has none."""
+    """All facts about a target. ``known`` is False for lint, which has none.
+
+    ``mapped`` is what the models of this very checkout map, ``release`` those of the release that runs.
+    ``changed_with`` are the files that were changed together with a revision's file, by revision.
+    """
 
     known: bool
     server_version: int
     tables: Mapping[str, TableFacts] = field(default_factory=lambda: MappingProxyType({}))
     answers: Mapping[str, Answer] = field(default_factory=lambda: MappingProxyType({}))
     relationships: tuple[Relationship, ...] = ()
+    mapped: Mapped = field(default_factory=Mapped)
+    release: Release | None = None
+    changed_with: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
     now_blocking: tuple[Blocker, ...] = ()
     server: ServerFacts = field(default_factory=ServerFacts)
     warnings: tuple[str, ...] = ()

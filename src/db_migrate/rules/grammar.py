@@ -42,6 +42,25 @@ def kinds(sql: str) -> tuple[str, ...]:
     return tuple(str(statement.WhichOneof("node")) for statement in parse(sql))
 
 
+def view_columns(definition: str) -> tuple[str, ...]:
+    """The unquoted names of the columns that a view has, by its definition as PostgreSQL prints it; empty if unread."""
+    for statement in parse(definition):
+        if statement.WhichOneof("node") != "view_stmt":
+            continue
+        if statement.view_stmt.aliases:
+            return tuple(each.string.sval for each in statement.view_stmt.aliases)
+        query = statement.view_stmt.query.select_stmt
+        while query.HasField("larg"):
+            query = query.larg
+        return tuple(_output_name(each.res_target) for each in query.target_list)
+    return ()
+
+
+def _output_name(target: Any) -> str:
+    fields = target.val.column_ref.fields
+    return str(target.name or (fields[-1].string.sval if fields else ""))
+
+
 def says_on_delete(sql: str, constraint: str, columns: tuple[str, ...]) -> bool:
     """Whether the text says ON DELETE for the foreign key of that name or over those columns (both unquoted).
 

@@ -37,6 +37,7 @@ FAMILIES = (
     "security",
     "policies",
     "process",
+    "release",
     "suppressions",
     "data",
     "risks",

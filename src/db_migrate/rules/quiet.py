@@ -98,13 +98,8 @@ class Elsewhere:
 
 
 ELSEWHERE = (
-    Elsewhere(
-        "breaks-running-release", "the models of the release, checked against the schema after each commit point"
-    ),
-    Elsewhere("model-removed-before-drop", "part of breaks-running-release"),
     Elsewhere("downgrade-not-inverse", "the downgrade that is run on scratch after the upgrade"),
     Elsewhere("downgrade-linted-too", "the same rules over the trace of the downgrade"),
-    Elsewhere("app-code-in-same-change", "the files of the change, by git"),
     Elsewhere("not-deterministic", "two traces with different hash seeds"),
     Elsewhere("data-dependent", "a revision that read before it wrote"),
 )

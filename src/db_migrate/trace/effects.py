@@ -154,12 +154,21 @@ class RevisionError:
     statement: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class CommitPoint:
+    """A commit within a revision: the place of the last statement before it, from 0, and the schema as it then was."""
+
+    statement: int
+    after: Catalog
+
+
 @dataclass(frozen=True)
 class TracedRevision:
     """One revision run in one direction, from one catalog to another.
 
     ``after`` is what the database holds in the end, also after a failure: what was committed before it stays.
-    ``unseen`` are statements that were sent behind SQLAlchemy's back, as the server's log has them.
+    ``unseen`` are statements that were sent behind SQLAlchemy's back, as the server's log has them. ``commits`` are
+    the commits before the last one, where they were asked for.
     """
 
     revision: str
@@ -174,6 +183,7 @@ class TracedRevision:
     allow: Mapping[str, str] = field(default_factory=dict)
     external_transaction: bool = False
     unseen: tuple[str, ...] = ()
+    commits: tuple[CommitPoint, ...] = ()
 
 
 @dataclass(frozen=True)

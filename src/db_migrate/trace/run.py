@@ -36,14 +36,17 @@ def trace(
     target: str,
     *,
     steps: int | None = None,
+    commits: bool = False,
 ) -> Trace:
     """Run Alembic's steps to ``target`` on a scratch database that has the observers, and record their effects.
+
+    With ``commits`` the schema at every commit within a revision is kept, and not only at the revision's end.
 
     A revision that fails ends the trace; its error is in its record. Raises ``ChildError`` when Alembic or env.py
     refuses before any revision ran.
     """
     superuser = scratch.server.conninfo(database.dbname)
-    tracer = Tracer(Place(superuser, scratch.server.version, scratch.server.log), sources(graph))
+    tracer = Tracer(Place(superuser, scratch.server.version, scratch.server.log), sources(graph), commits=commits)
     outcome = scratch.child.migrate(direction.value, target, database.as_libpq(), tracer, steps)
     if outcome.failure is not None:
         if not tracer.running:

@@ -19,6 +19,7 @@ from db_migrate.project.child_process import Link
 from db_migrate.trace.borrowing import Borrowed
 from db_migrate.trace.deduction import Between, with_keys
 from db_migrate.trace.effects import (
+    CommitPoint,
     Direction,
     Effects,
     RevisionError,
@@ -70,14 +71,19 @@ class _Running:
     before: Catalog
     statements: list[TracedStatement] = field(default_factory=list)
     unseen: list[str] = field(default_factory=list)
+    commits: list[CommitPoint] = field(default_factory=list)
     external: bool = False
 
 
 class Tracer:
-    """Handles the child's events of one or more runs against one scratch database."""
+    """Handles the child's events of one or more runs against one scratch database.
 
-    def __init__(self, place: Place, sources: Mapping[str, RevisionSource]) -> None:
+    With ``commits`` the schema at each commit within a revision is kept.
+    """
+
+    def __init__(self, place: Place, sources: Mapping[str, RevisionSource], *, commits: bool = False) -> None:
         self._place = place
+        self._commits = commits
         self._sources = sources
         self._snapshot = Snapshot(place.server_version)
         self._log = ServerLog(place.log, place.database.dbname)
@@ -167,6 +173,7 @@ class Tracer:
                 allow=source.allow,
                 external_transaction=running.external,
                 unseen=tuple(running.unseen),
+                commits=tuple(running.commits),
             )
         )
 
@@ -206,13 +213,21 @@ class Tracer:
         if borrowed.doomed:
             self._sent = _Sent(event, sort, Observation())
             return
+        begins = not any(each.inside for each in self._connections.values())
         if not borrowed.inside:
             self._transactions += 1
             borrowed.begin(self._transactions, link, sort, autocommit=event.autocommit)
         self._refresh(link)
+        if begins:
+            self._note_commit()
         self._sent = _Sent(event, sort, borrowed.before(link))
         if borrowed.alone and sort.commits_between and borrowed.pid is not None:
             self._watch = Watch(self._place.database, borrowed.pid)
+
+    def _note_commit(self) -> None:
+        """What the revision has done so far is committed, where it has done anything."""
+        if self._commits and self._running is not None and self._running.statements:
+            self._running.commits.append(CommitPoint(len(self._running.statements) - 1, self._snapshot.catalog))
 
     def _after(self, event: events.StatementDone, link: Link) -> None:
         standstills = self._end_watch()

@@ -102,6 +102,7 @@ def main() -> None:
         jail = lock.lock(start.jail, start.allowed, sock, link.tell)
     redirect.guards_raw = jail in ("namespace", "python")
     sys.path.append(str(Path.cwd()))
+    sys.path[:0] = start.first
     redirect.tell = link.tell
     drivers.watch()
     if start.inputs:

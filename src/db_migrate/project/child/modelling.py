@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from db_migrate.project import jobs
 from db_migrate.project.child.alembic_project import AlembicProject
@@ -29,7 +31,8 @@ def models(project: AlembicProject, job: jobs.Models, capture: Capture) -> jobs.
     project.run_env(look, command="check", dont_mutate=True)
     if not looked:
         return jobs.ModelFacts(has_metadata=False, warnings=("env.py did not run any migrations",))
-    return _merge(looked, mappers=job.mappers)
+    facts = _merge(looked, mappers=job.mappers)
+    return msgspec.structs.replace(facts, modules=tuple(_modules())) if job.modules else facts
 
 
 class _Looked:
@@ -130,7 +133,7 @@ class _recording(AbstractContextManager[None]):  # noqa: N801 - reads as a verb 
 
 def _merge(looked: Sequence[_Looked], *, mappers: bool) -> jobs.ModelFacts:
     """The facts of all contexts together: a loop over schemas or databases looks at the same models several times."""
-    relationships, mapped, problems = _orm_facts(looked[0]) if mappers else ((), (), [])
+    relationships, mapped, attributes, problems = _orm_facts(looked[0]) if mappers else ((), (), (), [])
     included = [any(choices) for choices in zip(*(look.included for look in looked), strict=True)]
     return jobs.ModelFacts(
         has_metadata=any(look.metadata for look in looked),
@@ -146,6 +149,7 @@ def _merge(looked: Sequence[_Looked], *, mappers: bool) -> jobs.ModelFacts:
         included=tuple(included),
         relationships=relationships,
         mapped=mapped,
+        attributes=attributes,
         warnings=tuple(problems),
     )
 
@@ -156,7 +160,7 @@ def _union(lists: Iterable[Iterable[str]]) -> tuple[str, ...]:
 
 def _orm_facts(
     look: _Looked,
-) -> tuple[tuple[jobs.Relationship, ...], tuple[jobs.MappedTable, ...], list[str]]:
+) -> tuple[tuple[jobs.Relationship, ...], tuple[jobs.MappedTable, ...], tuple[jobs.MappedAttribute, ...], list[str]]:
     """What the mappers believe. A project whose mappers cannot be configured gets a warning, not a failure."""
     from sqlalchemy.orm import configure_mappers
     from sqlalchemy.orm.mapper import _all_registries
@@ -172,7 +176,29 @@ def _orm_facts(
         key=lambda mapper: (mapper.class_.__module__, mapper.class_.__qualname__),
     )
     relationships = () if problems else tuple(fact for mapper in mappers for fact in _relationships(look, mapper))
-    return relationships, tuple(_mapped(look, mapper) for mapper in mappers), problems
+    attributes = tuple(fact for mapper in mappers for fact in _attributes(look, mapper))
+    return relationships, tuple(_mapped(look, mapper) for mapper in mappers), attributes, problems
+
+
+def _attributes(look: _Looked, mapper: Any) -> Iterator[jobs.MappedAttribute]:
+    """Those of the mapper's own table."""
+    table: Any = mapper.local_table
+    for attribute in mapper.column_attrs:
+        for column in attribute.columns:
+            if getattr(column, "table", None) == table:
+                yield jobs.MappedAttribute(
+                    table=look.name(table.schema, table.name),
+                    column=column.name,
+                    name=f"{mapper.class_.__qualname__}.{attribute.key}",
+                )
+
+
+def _modules() -> Iterator[jobs.LoadedModule]:
+    """Every module, packages without a file of their own by one of their folders."""
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None) or next(iter(getattr(module, "__path__", ())), None)
+        if isinstance(file, str):
+            yield jobs.LoadedModule(name=name, file=file)
 
 
 def _mapped(look: _Looked, mapper: Any) -> jobs.MappedTable:
