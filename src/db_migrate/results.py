@@ -317,3 +317,12 @@ class TestRun(Result):
     failed: int = 0
     command: str = ""
     exit_code: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SkillInstalled(Result):
+    """Where the skill is, and its files that were written; none where they were the same already."""
+
+    folder: str
+    written: tuple[str, ...]
+    unchanged: tuple[str, ...]

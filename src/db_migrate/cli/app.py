@@ -31,6 +31,8 @@ VERBS: Mapping[str, str] = MappingProxyType(
         "stamp": "Set the revision, if the schema is that revision's.",
         "doctor": "Every diagnosis that applies, each with its cure.",
         "demo": "The whole workflow on an example project.",
+        "skill": "Install the skill for coding agents.",
+        "mcp": "Serve the verbs as tools for coding agents.",
         "config": "The settings in force, and where each came from.",
         "help": "Verbs and topics: exit-codes, environment, formats.",
     }

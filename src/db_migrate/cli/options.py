@@ -44,6 +44,14 @@ class Call:
         return self.given.get("settings")
 
     @property
+    def words(self) -> list[str]:
+        """The options about project and target, as words for another command."""
+        named = [f"--{key}={value}" for key, value in self.settings.items() if key != "x"]
+        if self.settings_file is not None:
+            named.append(f"--settings={self.settings_file}")
+        return [*named, *(word for each in self.given.get("x", ()) for word in ("-x", each))]
+
+    @property
     def settings(self) -> Mapping[str, object]:
         """The settings that were given as flags, by key."""
         return {key: self.given[key] for key in _SETTINGS if key in self.given}

@@ -27,6 +27,7 @@ RESULTS: Mapping[str, type[results.Result]] = MappingProxyType(
         "rollback": results.RunResult,
         "stamp": results.Stamp,
         "doctor": results.Doctor,
+        "skill": results.SkillInstalled,
         "config": SettingsListing,
     }
 )

@@ -1,0 +1,1 @@
+"""For coding agents: the MCP server, and the skill that tells how to use the commands."""

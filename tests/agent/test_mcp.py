@@ -1,0 +1,138 @@
+"""The MCP server, as a client of the SDK meets it over real standard input and output."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import psycopg
+from mcp import Client
+from mcp.client.stdio import StdioServerParameters
+from tests.end_to_end.conftest import Project
+
+from db_migrate.postgres.session import connect
+
+LOOKING = {"status", "history", "schema", "drift", "plan", "verify"}
+WRITING = {"apply", "rollback", "test"}
+
+
+@asynccontextmanager
+async def client_of(project: Project, *options: str) -> AsyncIterator[Client]:
+    """A client of a server that was started in the project's folder."""
+    server = StdioServerParameters(
+        command=sys.executable,
+        args=["-m", "db_migrate", "mcp", *options],
+        env=project.environment,
+        cwd=project.folder,
+    )
+    async with Client(server) as client:
+        yield client
+
+
+async def call(client: Client, tool: str, **arguments: Any) -> tuple[bool, Any]:
+    """Whether the call went well, and its document, or its text if not."""
+    result = await client.call_tool(tool, arguments)
+    text = "".join(getattr(each, "text", "") for each in result.content)
+    return (False, text) if result.is_error else (True, result.structured_content)
+
+
+def test_without_the_flag_nothing_can_be_written(project: Project) -> None:
+    """Only tools that look are offered, they say so, and their answers are the verbs' documents."""
+
+    async def talk() -> None:
+        async with client_of(project) as client:
+            tools = {each.name: each for each in (await client.list_tools()).tools}
+            assert set(tools) >= LOOKING
+            assert not set(tools) & WRITING
+            assert all(each.annotations and each.annotations.read_only_hint for each in tools.values())
+            _, status = await call(client, "status")
+            assert (status["verb"], status["current"], [p["revision"] for p in status["pending"]]) == (
+                "status",
+                [],
+                ["r1"],
+            )
+            well, text = await call(client, "apply", plan_hash="0" * 64, database="any")
+            assert not well
+            well, text = await call(client, "plan", revision="nonsense")
+            assert not well
+            assert "nonsense" in text
+            assert "next: db-migrate" in text
+            well, text = await call(client, "schema", side="--url=postgresql://elsewhere")
+            assert not well
+            assert "usage: " in text
+
+    anyio.run(talk)
+    assert project.sql("SELECT to_regclass('users')") == [(None,)]
+
+
+def test_with_the_flag_a_reviewed_plan_is_executed_and_taken_back(project: Project) -> None:
+    """It needs the hash of a plan that this server made, of the right direction, and the database's name."""
+
+    async def talk() -> None:
+        async with client_of(project, "--allow-write") as client:
+            _, plan = await call(client, "plan")
+            database = plan["target"]["database"]
+            for wrong in (
+                {"plan_hash": "0" * 64, "database": database},
+                {"plan_hash": plan["hash"], "database": "other"},
+            ):
+                well, text = await call(client, "apply", **wrong)
+                assert not well
+                assert "nothing was changed" in text
+            assert not (await call(client, "rollback", plan_hash=plan["hash"], database=database))[0]
+            assert project.sql("SELECT to_regclass('users')") == [(None,)]
+
+            well, done = await call(client, "apply", plan_hash=plan["hash"], database=database)
+            assert well, done
+            assert (done["state"], done["to"]) == ("done", ["r1"])
+            assert project.sql("SELECT to_regclass('users') IS NOT NULL") == [(True,)]
+            well, text = await call(client, "apply", plan_hash=plan["hash"], database=database)
+            assert well or "plan" in text  # it is done already, or stale; never done twice
+
+            _, back = await call(client, "plan", revision="-1", down=True)
+            assert back["direction"] == "downgrade"
+            well, undone = await call(client, "rollback", plan_hash=back["hash"], database=database)
+            assert well, undone
+            assert undone["to"] == []
+
+    anyio.run(talk)
+    assert project.sql("SELECT to_regclass('users')") == [(None,)]
+
+
+def test_a_cancelled_run_ends_cleanly(project: Project) -> None:
+    """Cancelling the call is Ctrl-C for the command: the statement is cancelled, and nothing is half-done."""
+    project.revision("r2", "op.execute('SELECT pg_sleep(0 + (SELECT count(*) FROM slow) * 60)')", "pass")
+    project.sql("CREATE TABLE slow AS SELECT 1 AS one")
+
+    def sleeping(connection: psycopg.Connection[Any]) -> bool:
+        query = """
+            SELECT count(*) FROM pg_stat_activity
+             WHERE query LIKE '%pg_sleep(0%' AND state = 'active' AND pid <> pg_backend_pid()
+        """
+        row = connection.execute(query).fetchone()
+        return row is not None and row[0] > 0
+
+    async def talk() -> None:
+        async with client_of(project, "--allow-write") as client:
+            well, plan = await call(client, "plan", allow=["raw-sql-unchecked:slow"])
+            assert well, plan
+            with connect(project.database) as watch:
+                watch.autocommit = True
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(call_apply, client, plan)
+                    with anyio.fail_after(60):
+                        while not sleeping(watch):
+                            await anyio.sleep(0.1)
+                    tasks.cancel_scope.cancel()
+                with anyio.fail_after(60):
+                    while sleeping(watch):
+                        await anyio.sleep(0.1)
+
+    async def call_apply(client: Client, plan: dict[str, Any]) -> None:
+        await call(client, "apply", plan_hash=plan["hash"], database=plan["target"]["database"])
+
+    anyio.run(talk)
+    assert project.run("status", "--json").json["current"] in ([], ["r1"])
