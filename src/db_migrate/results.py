@@ -326,3 +326,72 @@ class SkillInstalled(Result):
     folder: str
     written: tuple[str, ...]
     unchanged: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DirectionProof:
+    """Whether one direction of a new revision leads where it should; what differs or how it fails if not."""
+
+    proved: bool
+    differences: tuple[Change, ...]
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class BothProofs:
+    """``upgrade``: history and revision are the models. ``downgrade``: back is the history, and up again the same."""
+
+    upgrade: DirectionProof
+    downgrade: DirectionProof
+
+
+@dataclass(frozen=True, slots=True)
+class NewRevision:
+    """``waits_for`` says what has to happen before it may be applied; ``source`` is the file's text."""
+
+    revision: str
+    file: str
+    waits_for: str | None
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A change with the Python that makes it and the SQL which that sends; ``revision`` is where it stands."""
+
+    python: str
+    sql: str
+    change: Change
+    revision: str
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """What autogenerate proposed and is not done, and why."""
+
+    python: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generate(Result):
+    """What generate and fix return.
+
+    ``added`` are operations that autogenerate missed. ``written``: the files are in the project. ``remaining`` are the
+    changes that the revision leaves undone, where it is not proved.
+    """
+
+    revisions: tuple[NewRevision, ...] = ()
+    operations: tuple[Operation, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    added: tuple[Operation, ...] = ()
+    proof: BothProofs | None = None
+    findings: tuple[Finding, ...] = ()
+    remaining: tuple[Change, ...] = ()
+    written: bool = False
+
+    @property
+    def exit_code(self) -> int:
+        """1: nothing to generate, or not provable."""
+        proved = self.proof is not None and self.proof.upgrade.proved and self.proof.downgrade.proved
+        return 0 if self.revisions and proved else 1

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from db_migrate.catalog.diff import diff, drifted
 from db_migrate.catalog.objects import RELATION_KINDS, Catalog, Kind, SchemaObject
 from db_migrate.config import Settings
-from db_migrate.errors import DbMigrateError, Refused, UsageError
+from db_migrate.errors import DbMigrateError, Failed, Refused, UsageError
 from db_migrate.plan.make import Proved, Request, make_plan
 from db_migrate.plan.running import mapped_in
 from db_migrate.postgres.session import connect, read_only
@@ -28,6 +28,7 @@ from db_migrate.results import (
     Doctor,
     Drift,
     DriftCounts,
+    Generate,
     History,
     HistoryRevision,
     PendingRevision,
@@ -54,6 +55,9 @@ from db_migrate.schemas.target import LiveState, Target, find_target, look_at, w
 from db_migrate.trace.effects import Direction
 
 if TYPE_CHECKING:
+    from db_migrate.generate.ground import Ground
+    from db_migrate.generate.request import Questioner
+    from db_migrate.generate.request import Request as NewRevisionRequest
     from db_migrate.repair.view import View
 
 
@@ -328,6 +332,29 @@ class Workspace:
         """What was read from the target before a run is no longer so."""
         for name in ("live_state", "_live_catalog"):
             self.__dict__.pop(name, None)
+
+    def generate(self, request: NewRevisionRequest, questioner: Questioner | None = None) -> Generate:
+        """A new revision that leads from the history to the models, proved in both directions.
+
+        The target need not be there; where it is, the proof runs on its major version. Raises ``UsageError`` where
+        something has to be answered first and the questioner does not.
+        """
+        from db_migrate.generate.make import generate
+        from db_migrate.generate.request import Nobody
+
+        warnings: list[str] = []
+        result = generate(self._ground(warnings), request, questioner or Nobody())
+        return replace(result, warnings=(*warnings, *result.warnings))
+
+    def _ground(self, warnings: list[str]) -> Ground:
+        from db_migrate.generate.ground import ground
+
+        try:
+            scratch = self.scratch
+        except Failed as error:
+            warnings.append(f"proved without the target: {error.message}")
+            scratch = self._first_scratch
+        return ground(scratch, self.graph, self.settings, cached=self._cached)
 
     def stamp(self, revision: str, *, force: bool = False, confirm: str | None = None) -> Stamp:
         """Set the version table, if the schema is that revision's.

@@ -38,16 +38,17 @@ class Matched:
     after: Catalog
 
 
-def match(from_: Catalog, to: Catalog) -> Matched:
-    """Find what is called differently, and read *from* under the new names."""
-    renames, before = find_renames(from_, to)
+def match(from_: Catalog, to: Catalog, not_renamed: frozenset[Key] = frozenset()) -> Matched:
+    """Find what is called differently, and read *from* under the new names; ``not_renamed`` are no such objects."""
+    renames, before = find_renames(from_, to, not_renamed)
     before, after = level(before, to)
     return Matched(renames, before, after)
 
 
-def diff(from_: Catalog, to: Catalog) -> tuple[Change, ...]:
+def diff(from_: Catalog, to: Catalog, not_renamed: frozenset[Key] = frozenset()) -> tuple[Change, ...]:
     """The changes that lead from one catalog to the other, in the order of the catalogs; no SQL yet.
 
+    ``not_renamed`` are objects of either side that are not to be taken for one of the other under a new name.
     Raises ValueError when the catalogs come from different major versions of PostgreSQL, since the same schema is
     then printed differently.
     """
@@ -55,7 +56,7 @@ def diff(from_: Catalog, to: Catalog) -> tuple[Change, ...]:
         raise ValueError("catalogs of different PostgreSQL major versions cannot be compared")
     if from_.objects == to.objects:
         return ()
-    matched = match(from_, to)
+    matched = match(from_, to, not_renamed)
     changes = [_renamed(each) for each in matched.renames]
     compared = [*_altered(matched), *_one_sided(matched), *_orders(matched.before, matched.after)]
     changes += without_consequences(compared, matched.before, matched.after)

@@ -20,14 +20,20 @@ Signature = Callable[[SchemaObject, Catalog], object | None]
 """What two objects must share to be one that was renamed; None for an object that nothing tells from others."""
 
 
-def find_renames(from_: Catalog, to: Catalog) -> tuple[tuple[Rename, ...], Catalog]:
-    """All renames, in the order in which they can be carried out, and *from* under the new names."""
+def find_renames(
+    from_: Catalog, to: Catalog, not_renamed: frozenset[Key] = frozenset()
+) -> tuple[tuple[Rename, ...], Catalog]:
+    """All renames, in the order in which they can be carried out, and *from* under the new names.
+
+    ``not_renamed`` are objects of either side that somebody said to be others, however alike.
+    """
     found: list[Rename] = []
     origins: dict[Key, Key] = {}
     for kinds, signature in _STAGES:
         stage = tuple(
             replace(each, origin=origins.get((each.kind, each.old), (each.kind, each.old))[1])
             for each in _stage(kinds, signature, from_, to)
+            if (each.kind, each.new) not in not_renamed and (each.kind, each.old) not in not_renamed
         )
         found += stage
         from_, former = project(from_, stage)

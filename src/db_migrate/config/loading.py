@@ -53,6 +53,8 @@ _PLAIN: Mapping[str, Parser[Any]] = {
     "strict": flag,
     "journal": flag,
     "revision_ids": choice(RevisionIds),
+    "backfill_rows": whole,
+    "backfill_pause": duration,
 }
 _PATHS = ("config", "cache_dir")
 _TABLES: Mapping[str, Parser[Any]] = {"rules": named(choice(RuleLevel)), "allow": named(text)}

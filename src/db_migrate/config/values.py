@@ -35,7 +35,7 @@ class RevisionIds(StrEnum):
     """How new revisions are named: Alembic's random digits, or numbered on from the last."""
 
     ALEMBIC = "alembic"
-    NUMBERED = "numbered"
+    SEQUENTIAL = "sequential"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +113,8 @@ class Settings:
     cache_dir: Path | None = None
     journal: bool = True
     revision_ids: RevisionIds = RevisionIds.ALEMBIC
+    backfill_rows: int = 5000
+    backfill_pause: float = 0.05
     sources: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
     @property

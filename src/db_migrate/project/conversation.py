@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import queue
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from db_migrate.errors import ConfigurationError
 from db_migrate.jail.supervisor import DATAGRAM
@@ -69,6 +71,7 @@ class Child:
         self.refused: queue.SimpleQueue[str] = queue.SimpleQueue()
         """Addresses that the supervisor has refused and that no handler was told yet."""
         self._attempts: list[events.Attempt] = []
+        self._seen: str | None = None
         self.jail = "none"
         self.jail_why = ""
 
@@ -148,7 +151,9 @@ class Child:
         they are. Raises ``ChildDied``; what user code raises is in the outcome.
         """
         keeper = _Keeper(handler or Ignore())
-        job = jobs.Migrate(direction=direction, target=target, database=_as_dict(database), steps=steps)
+        job = jobs.Migrate(
+            direction=direction, target=target, database=_as_dict(database), steps=steps, seen=self._seen
+        )
         return keeper.outcome(self._run(job, keeper), steps)
 
     def stamp(
@@ -195,6 +200,34 @@ class Child:
             raise ChildError(found)
         facts: ModelFacts = jobs.convert(found, ModelFacts)
         return ModelsOutcome(facts, dict(zip(candidates, facts.included, strict=False)))
+
+    @contextlib.contextmanager
+    def seeing(self, folder: Path) -> Iterator[None]:
+        """Within the context, revisions in ``folder`` are the project's too."""
+        before, self._seen = self._seen, str(folder)
+        try:
+            yield
+        finally:
+            self._seen = before
+
+    def propose(self, job: jobs.Propose, handler: Handler | None = None) -> jobs.Proposal:
+        """What Alembic's autogenerate proposes, through the project's env.py and hooks. Raises ``ChildError``."""
+        found = self._run(job, handler or Ignore())
+        if isinstance(found, events.Failure):
+            raise ChildError(found)
+        proposal: jobs.Proposal = jobs.convert(found, jobs.Proposal)
+        return proposal
+
+    def write_revision(self, job: jobs.WriteRevision) -> jobs.WrittenRevision:
+        """A revision file by the project's template and post-write hooks; nothing of it is in the project yet.
+
+        Raises ``ChildError`` with Alembic's words for a head that is none, several heads and the like.
+        """
+        found = self._run(msgspec.structs.replace(job, seen=self._seen), Ignore())
+        if isinstance(found, events.Failure):
+            raise ChildError(found)
+        written: jobs.WrittenRevision = jobs.convert(found, jobs.WrittenRevision)
+        return written
 
     def inputs(self) -> jobs.Inputs:
         """What running env.py has looked at so far, where the child was opened to note it. Raises ``ChildError``."""

@@ -60,12 +60,16 @@ class Steps(Message, frozen=True):
 
 
 class Migrate(Message, frozen=True):
-    """Run the steps to ``target`` on ``database`` (None: on what env.py connects to), at most ``steps`` of them."""
+    """Run the steps to ``target`` on ``database`` (None: on what env.py connects to), at most ``steps`` of them.
+
+    ``seen``: a folder with more revisions than the project's own.
+    """
 
     direction: str
     target: str
     database: dict[str, str] | None
     steps: int | None = None
+    seen: str | None = None
 
 
 class Stamp(Message, frozen=True):
@@ -106,11 +110,46 @@ class Models(Message, frozen=True):
     candidates: tuple[Candidate, ...] = ()
 
 
+class Propose(Message, frozen=True):
+    """What Alembic's own autogenerate proposes against ``database``, through env.py and all hooks of the project.
+
+    The other fields are ``alembic revision``'s options; a hook of the project may change what comes of them.
+    """
+
+    database: dict[str, str]
+    message: str | None
+    revision: str | None = None
+    head: tuple[str, ...] = ()
+    splice: bool = False
+    branch_label: str | None = None
+    version_path: str | None = None
+    depends_on: tuple[str, ...] = ()
+
+
+class WriteRevision(Message, frozen=True):
+    """A revision file as the project's own template, naming and hooks make it, written into ``folder`` and told.
+
+    ``seen`` are more folders with revisions, as in ``Migrate``. The last proposal's template arguments are used.
+    """
+
+    revision: str
+    message: str | None
+    head: tuple[str, ...]
+    splice: bool
+    branch_label: str | None
+    version_path: str | None
+    depends_on: tuple[str, ...]
+    upgrade: str
+    downgrade: str
+    imports: tuple[str, ...]
+    seen: str | None = None
+
+
 class TellInputs(Message, frozen=True):
     """What has running env.py looked at so far, in all jobs?"""
 
 
-Job = Start | Describe | Learn | Steps | Migrate | Stamp | Models | TellInputs
+Job = Start | Describe | Learn | Steps | Migrate | Stamp | Models | Propose | WriteRevision | TellInputs
 
 
 class Reply(msgspec.Struct, frozen=True, tag_field="reply", tag=_tag, kw_only=True, omit_defaults=True):
@@ -267,6 +306,60 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
     attributes: tuple[MappedAttribute, ...] = ()
     modules: tuple[LoadedModule, ...] = ()
     warnings: tuple[str, ...] = ()
+
+
+class Proposed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One operation of a proposal, and how Alembic would write it and its reverse.
+
+    ``operation`` is the class (``AddColumnOp``), ``own``: it is one of Alembic's; plugins bring others. ``by_hook``: no
+    comparison proposed it, the project's ``process_revision_directives`` added it. ``names`` are what it is about:
+    table, then column, index or constraint, as ``schema.table`` and unquoted names.
+    """
+
+    operation: str
+    own: bool
+    by_hook: bool
+    table: str | None
+    name: str | None
+    columns: tuple[str, ...]
+    python: str
+    reverse: str
+
+
+class WrittenType(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A column's type as Python, with the import lines that it needs."""
+
+    python: str
+    imports: tuple[str, ...] = ()
+
+
+class Proposal(msgspec.Struct, frozen=True, kw_only=True):
+    """What autogenerate proposes, after all hooks.
+
+    ``types``: for the columns of the models (``schema.table``, then the column's name) the type as Python that makes
+    exactly that type; only where that was tried. ``imports`` are those of the operations, ``hook_imports`` those that a
+    hook asked for. ``revision`` and what follows it are as the hooks left them.
+    """
+
+    operations: tuple[Proposed, ...]
+    types: dict[str, dict[str, WrittenType]]
+    imports: tuple[str, ...]
+    hook_imports: tuple[str, ...]
+    revision: str
+    message: str | None
+    head: tuple[str, ...]
+    splice: bool
+    branch_label: str | None
+    version_path: str | None
+    depends_on: tuple[str, ...]
+
+
+class WrittenRevision(msgspec.Struct, frozen=True, kw_only=True):
+    """A revision file: the folder that it belongs into, its name there, and its text after the project's hooks."""
+
+    folder: str
+    name: str
+    text: str
 
 
 class StepsAnswer(msgspec.Struct, frozen=True, kw_only=True):

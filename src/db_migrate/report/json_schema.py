@@ -20,6 +20,7 @@ RESULTS: Mapping[str, type[results.Result]] = MappingProxyType(
         "history": results.History,
         "schema": results.Schema,
         "drift": results.Drift,
+        "generate": results.Generate,
         "plan": results.Plan,
         "apply": results.RunResult,
         "verify": results.Verify,

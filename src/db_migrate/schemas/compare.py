@@ -55,7 +55,9 @@ def compare(
     if sql:
         changes = with_sql(changes, before, after)
     acknowledged = tuple(
-        Acknowledged(change, reason) for change in changes if (reason := _reason(change, acknowledgements)) is not None
+        Acknowledged(change, reason)
+        for change in changes
+        if (reason := reason_for(change, acknowledgements)) is not None
     )
     taken = {id(each.change) for each in acknowledged}
     return Comparison(from_.name, to.name, tuple(c for c in changes if id(c) not in taken), acknowledged)
@@ -66,7 +68,8 @@ def _without(catalog: Catalog, hidden: Iterable[str]) -> Catalog:
     return catalog.where(o for o in catalog if o.name not in names and o.parent not in names)
 
 
-def _reason(change: Change, acknowledgements: Sequence[Acknowledgement]) -> str | None:
+def reason_for(change: Change, acknowledgements: Sequence[Acknowledgement]) -> str | None:
+    """Why the settings say that a change is intended; None where they do not."""
     for each in acknowledgements:
         matches = fnmatchcase(change.kind.value, each.kind) and fnmatchcase(change.object, each.object)
         if matches and _attributes_match(change, each):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from db_migrate.catalog.change import Change
-from db_migrate.catalog.objects import Catalog
+from db_migrate.catalog.objects import Catalog, Key
 from db_migrate.catalog.sql.order import Operation, cut, owners_in_order
 from db_migrate.catalog.sql.plan import Plan
 
@@ -19,18 +19,38 @@ def with_sql(changes: Sequence[Change], from_: Catalog, to: Catalog) -> tuple[Ch
     PostgreSQL has no statement for (an invalid index made on purpose, another physical order of columns) has an empty
     text, and its explanation says why; it comes last. What loses data says so in the explanation.
     """
+    return script(changes, from_, to).changes
+
+
+@dataclass(frozen=True)
+class Script:
+    """Changes with their SQL, in the order in which they can be carried out, and the operations both ways.
+
+    ``owner`` of an operation is the place in ``changes`` of the change that it is part of.
+    """
+
+    changes: tuple[Change, ...] = ()
+    forward: tuple[Operation, ...] = ()
+    backward: tuple[Operation, ...] = ()
+
+
+def script(changes: Sequence[Change], from_: Catalog, to: Catalog, not_renamed: frozenset[Key] = frozenset()) -> Script:
+    """What ``with_sql`` says of the changes, and the operations that say it.
+
+    ``not_renamed`` are the objects of *to* that are not something of *from* under a new name, whatever they look like.
+    """
     if not changes:
-        return ()
-    forward = Plan(changes, from_, to).graph
+        return Script()
+    forward = Plan(changes, from_, to, not_renamed).graph
     first = {place: place for place in range(len(changes))}
     operations = forward.sorted(forward.owner_positions(first))
     order = owners_in_order(operations)
     order += [place for place in range(len(changes)) if place not in order]
-    backward = Plan(changes, to, from_).graph
+    backward = Plan(changes, to, from_, not_renamed).graph
     reversed_order = order[::-1]
     reverse = backward.sorted({owner: place for place, owner in enumerate(reversed_order)})
     texts, reverse_texts = cut(operations, order), cut(reverse, reversed_order)
-    return tuple(
+    ordered = tuple(
         replace(
             changes[owner],
             sql=_script(texts[owner]),
@@ -39,6 +59,8 @@ def with_sql(changes: Sequence[Change], from_: Catalog, to: Catalog) -> tuple[Ch
         )
         for owner in order
     )
+    places = {owner: place for place, owner in enumerate(order)}
+    return Script(ordered, *(tuple(replace(o, owner=places[o.owner]) for o in way) for way in (operations, reverse)))
 
 
 def _script(operations: Iterable[Operation]) -> str:
@@ -50,4 +72,4 @@ def _explanation(change: Change, operations: Iterable[Operation], owner: int) ->
     return "; ".join([*([change.explanation] if change.explanation else []), *notes])
 
 
-__all__ = ["with_sql"]
+__all__ = ["Operation", "Script", "script", "with_sql"]

@@ -33,9 +33,11 @@ _INDEXED = frozenset({Kind.INDEX, Kind.PRIMARY_KEY, Kind.UNIQUE, Kind.EXCLUSION}
 class Plan:
     """All operations between two catalogs that a list of changes asks for."""
 
-    def __init__(self, changes: Sequence[Change], from_: Catalog, to: Catalog) -> None:
+    def __init__(
+        self, changes: Sequence[Change], from_: Catalog, to: Catalog, not_renamed: frozenset[Key] = frozenset()
+    ) -> None:
         self.graph = Graph()
-        matched = match(from_, to)
+        matched = match(from_, to, not_renamed)
         self._sides = Sides(matched.before, matched.after)
         self._owners = Owners(changes, self._sides)
         self._before, self._after = Needs(matched.before), Needs(matched.after)

@@ -51,6 +51,7 @@ class Worker:
         self._contexts.opened.clear()
         self._contexts.numbers.clear()
         self._capture.begin_job()
+        self._project.seen = getattr(job, "seen", None)
         database = getattr(job, "database", None)
         redirect.begin(database, learning=isinstance(job, jobs.Learn) and database is None)
         redirect.enough = self._enough
@@ -60,7 +61,7 @@ class Worker:
         leave()
 
     def _do(self, job: jobs.Job) -> Any:
-        from db_migrate.project.child import learning, modelling, running
+        from db_migrate.project.child import learning, modelling, proposing, running, writing
 
         match job:
             case jobs.Describe():
@@ -71,6 +72,10 @@ class Worker:
                 return running.steps(self._project, job)
             case jobs.Models():
                 return modelling.models(self._project, job, self._capture)
+            case jobs.Propose():
+                return proposing.propose(self._project, job)
+            case jobs.WriteRevision():
+                return writing.write(self._project, job)
             case jobs.Migrate():
                 return self._migrate(job)
             case jobs.TellInputs():

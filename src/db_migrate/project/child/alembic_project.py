@@ -9,6 +9,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from db_migrate.project import jobs
@@ -28,6 +29,10 @@ class AlembicProject:
 
     def __init__(self, start: jobs.Start) -> None:
         self._start = start
+        self.seen: str | None = None
+        """A folder with more revisions than the project's own, for the current job."""
+        self.template_args: dict[str, Any] = {}
+        """What env.py gave the template of revision files, the last time that it was asked."""
 
     def config(self, command: str = "current") -> Config:
         """The project's ``Config``: from its own callable where one is set, else as ``alembic`` makes it."""
@@ -75,6 +80,10 @@ class AlembicProject:
         script = ScriptDirectory.from_config(config)
         added = [path for path in sys.path[: len(sys.path) - len(before)] if path not in before]
         sys.path[:] = added + before
+        if self.seen is not None:
+            own = list(script._version_locations)
+            more: Any = Path(self.seen) if own and isinstance(own[0], Path) else self.seen
+            vars(script)["_version_locations"] = [*own, more]
         return script
 
     def around(self) -> AbstractContextManager[Any]:

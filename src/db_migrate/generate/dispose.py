@@ -1,0 +1,164 @@
+"""The diff decides: what has to be done, in which operations, and what autogenerate proposed beside or missed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from db_migrate.catalog.change import Action, Change, ChangeClass
+from db_migrate.catalog.diff import match
+from db_migrate.catalog.objects import TABLE_KINDS, Catalog, Kind
+from db_migrate.catalog.sql import Operation, Script, script
+from db_migrate.catalog.sql.definitions import rename
+from db_migrate.catalog.sql.order import Verb
+from db_migrate.catalog.sql.steps import Sides, own_not_null, table_of
+from db_migrate.catalog.tokens import last_part
+from db_migrate.errors import UsageError
+from db_migrate.generate.filling import Fill
+from db_migrate.generate.ground import Ground
+from db_migrate.generate.pieces import Phase, Piece
+from db_migrate.generate.renaming import Explicit, Renames, settle_renames
+from db_migrate.generate.request import Questioner, Request
+from db_migrate.generate.safe import Choices, pieces
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What leads from the history to the models. ``changes`` are in order, the given renames first.
+
+    ``ignored`` are differences that are none that count. ``way`` and ``back`` are the catalogs of both directions.
+    """
+
+    renames: Renames
+    script: Script
+    changes: tuple[Change, ...]
+    ignored: tuple[Change, ...]
+    way: Sides
+    back: Sides
+
+    def forward(self, choices: Choices) -> list[Piece]:
+        """The upgrade."""
+        first = [
+            Piece(Verb.RENAME, each.after.key, tuple(rename(each.before, each.rename.old, each.rename.new)), place)
+            for place, each in enumerate(self.renames.explicit)
+        ]
+        return [*first, *pieces(self._shifted(self.script.forward), self.changes, self.way, choices)]
+
+    def backward(self, choices: Choices) -> list[Piece]:
+        """The downgrade."""
+        found = list(pieces(self._shifted(self.script.backward), self.changes, self.back, choices))
+        late = any(piece.phase > Phase.MAIN for piece in found)
+        last = [
+            Piece(
+                Verb.RENAME,
+                each.before.key,
+                tuple(rename(each.after, each.rename.new, each.rename.old)),
+                place,
+                Phase.FINISH if late else Phase.MAIN,
+            )
+            for place, each in enumerate(self.renames.explicit)
+        ]
+        return [*found, *reversed(last)]
+
+    def _shifted(self, operations: Iterable[Operation]) -> list[Operation]:
+        return [replace(each, owner=each.owner + len(self.renames.explicit)) for each in operations]
+
+
+def dispose(ground: Ground, request: Request, questioner: Questioner) -> Decision:
+    """Compare, and ask what only a person knows. Raises UsageError where nobody answers."""
+
+    def counts(change: Change) -> bool:
+        strict = ground.settings.strict and change.class_ is not ChangeClass.ORDER_ONLY
+        return (change.class_ is ChangeClass.DRIFT or strict) and bool(ground.intended([change]))
+
+    return decide(*ground.sides(), request, questioner, counts)
+
+
+def decide(
+    before: Catalog,
+    after: Catalog,
+    request: Request,
+    questioner: Questioner,
+    counts: Callable[[Change], bool] = lambda change: change.class_ is ChangeClass.DRIFT,
+) -> Decision:
+    """The same for any two catalogs; ``counts`` says which changes are to be made."""
+    renames, before, changes = settle_renames(before, after, request, questioner)
+    counted = [change for change in changes if counts(change)]
+    return decision(before, after, renames, counted, [c for c in changes if c not in counted])
+
+
+def decision(
+    before: Catalog, after: Catalog, renames: Renames, counted: Sequence[Change], ignored: Sequence[Change]
+) -> Decision:
+    """What leads from one catalog to the other, given what is to be done."""
+    refused = frozenset(renames.refused)
+    made = script(counted, before, after, refused)
+    there, back = match(before, after, refused), match(after, before, refused)
+    return Decision(
+        renames=renames,
+        script=made,
+        changes=(*(_renamed(each) for each in renames.explicit), *made.changes),
+        ignored=tuple(ignored),
+        way=Sides(there.before, there.after),
+        back=Sides(back.before, back.after),
+    )
+
+
+def _renamed(explicit: Explicit) -> Change:
+    old, new = explicit.rename.old, explicit.rename.new
+    return Change(
+        explicit.rename.kind,
+        new,
+        Action.RENAMED,
+        from_object=old,
+        sql="\n".join(f"{each};" for each in rename(explicit.before, old, new)),
+        reverse_sql="\n".join(f"{each};" for each in rename(explicit.after, new, old)),
+        explanation="said to be the same under another name",
+        parent=explicit.after.parent,
+    )
+
+
+def fills(decision_: Decision, request: Request, questioner: Questioner) -> Mapping[str, Fill]:
+    """How each column that becomes NOT NULL is filled. Raises UsageError ``generate.fill`` where nobody answers."""
+    found: dict[str, Fill] = {}
+    new_tables = {
+        o.node[1][1] for o in decision_.script.forward if o.node[0] is Verb.CREATE and o.node[1][0] in TABLE_KINDS
+    }
+    for operation in decision_.script.forward:
+        verb, key = operation.node
+        column = decision_.way.after.objects.get(key)
+        if key[0] is not Kind.COLUMN or column is None or column.parent in new_tables or column.attributes["nullable"]:
+            continue
+        if table_of(column.parent or "", decision_.way.after) is None:
+            continue
+        valued = any(column.attributes.get(each) is not None for each in ("default", "identity", "generated"))
+        before = decision_.way.before.objects.get(key)
+        added = verb is Verb.CREATE and not valued and before is None
+        named = own_not_null(column, decision_.way.after)
+        tightened = verb is Verb.ALTER and before is not None and bool(before.attributes["nullable"]) and named is None
+        if added or tightened:
+            found[column.name] = _fill(column.name, request, questioner, new=added)
+    return found
+
+
+def _fill(column: str, request: Request, questioner: Questioner, *, new: bool) -> Fill:
+    short = column.removeprefix("public.")
+    for name, given in request.fills.items():
+        if name in (column, short, last_part(column)):
+            return given
+    answer = questioner.fill(column, new=new)
+    if answer is None:
+        raise UsageError(
+            "generate.fill",
+            f"column {column} becomes NOT NULL: what do the rows that are there get?",
+            why="the models say nothing about them, and adding it fails on a table that has rows"
+            if new
+            else "a row that has NULL there makes it fail",
+            state="nothing was written",
+            next=[
+                f"db-migrate generate --backfill {short}=EXPRESSION",
+                *([f"db-migrate generate --default {short}=EXPRESSION"] if new else []),
+                f"db-migrate generate --filled {short}",
+            ],
+        )
+    return answer

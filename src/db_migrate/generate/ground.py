@@ -1,0 +1,60 @@
+"""What a new revision is made from: the history as it is, the models as they are, and where both were made real."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from db_migrate.catalog.change import Change
+from db_migrate.catalog.objects import Catalog, Kind, SchemaObject
+from db_migrate.catalog.tokens import is_plain, quoted
+from db_migrate.config import Settings
+from db_migrate.project.graph import Graph
+from db_migrate.schemas.compare import reason_for
+from db_migrate.schemas.history import History, replay
+from db_migrate.schemas.models import Models, materialise
+from db_migrate.schemas.scope import comparable_with_models
+from db_migrate.schemas.scratch import Scratch
+
+
+@dataclass(frozen=True)
+class Ground:
+    """``hidden`` are Alembic's own tables."""
+
+    scratch: Scratch
+    graph: Graph
+    settings: Settings
+    history: History
+    models: Models
+    hidden: frozenset[str]
+
+    def sides(self) -> tuple[Catalog, Catalog]:
+        """The history and the models, each as far as they can be held against each other."""
+        return self.against_models(self.history.catalog)
+
+    def against_models(self, catalog: Catalog) -> tuple[Catalog, Catalog]:
+        """A schema and the models as far as they can be compared, with the schemas that the models need."""
+        before, after = comparable_with_models(self.without_own(catalog), self.models)
+        needed = {name if is_plain(name) else quoted(name) for name in self.models.facts.schemas} - {"public"}
+        missing = [o for o in map(_schema, sorted(needed)) if o.key not in catalog.objects]
+        return before, after.where([*after, *missing]) if missing else after
+
+    def without_own(self, catalog: Catalog) -> Catalog:
+        """A schema without Alembic's own tables."""
+        return catalog.where(o for o in catalog if o.name not in self.hidden and o.parent not in self.hidden)
+
+    def intended(self, changes: Iterable[Change]) -> tuple[Change, ...]:
+        """The changes less those that the settings acknowledge."""
+        given = self.settings.drift.acknowledge
+        return tuple(change for change in changes if reason_for(change, given) is None)
+
+
+def ground(scratch: Scratch, graph: Graph, settings: Settings, *, cached: bool = True) -> Ground:
+    """The history at its heads and the models, made real. Raises as ``replay`` and ``materialise`` do."""
+    history = replay(scratch, graph, graph.resolve("heads"), cached=cached)
+    models = materialise(scratch, history.catalog, (history.catalog,))
+    return Ground(scratch, graph, settings, history, models, frozenset(models.facts.version_tables))
+
+
+def _schema(name: str) -> SchemaObject:
+    return SchemaObject(Kind.SCHEMA, name, definition=f"CREATE SCHEMA {name}")

@@ -1,0 +1,35 @@
+"""Names in Python: tables with their schema where it is not the default one, names of constraints, SQL as it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from db_migrate.catalog.tokens import last_part, split_name, unquoted
+from db_migrate.generate.text import call, sql_string, string
+from db_migrate.generate.types import Written
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """How names are written. ``default_schema`` is where names without a schema are."""
+
+    default_schema: str = "public"
+
+    def of(self, relation: str) -> tuple[str, dict[str, str]]:
+        """A relation's name as an argument, and the option ``schema`` where it is needed."""
+        schema, name = (unquoted(part) for part in split_name(relation))
+        return string(name), {} if schema == self.default_schema else {"schema": string(schema)}
+
+    def schema(self, relation: str) -> str | None:
+        """The schema as an argument; None for the default one."""
+        return self.of(relation)[1].get("schema")
+
+    @staticmethod
+    def final(name: str) -> str:
+        """The name of a constraint or index, which no naming convention is to be applied to again."""
+        return f"op.f({string(unquoted(last_part(name)))})"
+
+    @staticmethod
+    def execute(statement: str) -> Written:
+        """A statement that Alembic has no operation for."""
+        return Written(call("op.execute", sql_string(statement)))

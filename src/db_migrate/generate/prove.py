@@ -1,0 +1,102 @@
+"""The proof: on scratch, history and revision are the models; back is the history; and up again is the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from db_migrate.catalog.change import Change
+from db_migrate.catalog.diff import diff, drifted
+from db_migrate.catalog.objects import Catalog
+from db_migrate.generate.ground import Ground
+from db_migrate.postgres.conninfo import ConnInfo
+from db_migrate.project.graph import load_graph
+from db_migrate.results import DirectionProof
+from db_migrate.rules.facts import Facts
+from db_migrate.rules.finding import Finding, Severity
+from db_migrate.rules.judge import judge
+from db_migrate.schemas.history import without_owners
+from db_migrate.schemas.replay import Witness
+from db_migrate.schemas.scratch import read
+from db_migrate.trace.effects import Direction, Trace
+from db_migrate.trace.run import install, trace
+
+_UNPROVED = DirectionProof(False, (), "the upgrade fails, so there is nothing to come back from")
+
+
+@dataclass(frozen=True)
+class Proof:
+    """Both directions, and what the rules say of the upgrade."""
+
+    upgrade: DirectionProof
+    downgrade: DirectionProof
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def holds(self) -> bool:
+        """Whether both directions do what they should."""
+        return self.upgrade.proved and self.downgrade.proved
+
+
+def prove(ground: Ground, folder: Path, revisions: Sequence[str], expected: Catalog | None = None) -> Proof:
+    """Run the new revisions, which are in ``folder``, up, down and up again from the history.
+
+    ``expected`` is what the upgrade has to lead to where that is not what the models say.
+    """
+    scratch = ground.scratch
+    with scratch.child.seeing(folder), scratch.database("a new revision", template=ground.history.template) as database:
+        install(database)
+        done = _trace(ground, folder, database, revisions)
+        failed = next((r for r in done.revisions if r.error is not None), None)
+        if failed is not None and failed.error is not None:
+            error = failed.error
+            place = f" (line {error.line})" if error.line else ""
+            return Proof(DirectionProof(False, (), f"{error.type}: {error.message}{place}"), _UNPROVED)
+        first = read(database)
+        up = _as_wanted(ground, first, expected)
+        down = _back(ground, database, revisions, first)
+    return Proof(up, down, _findings(done))
+
+
+def _trace(ground: Ground, folder: Path, database: ConnInfo, revisions: Sequence[str]) -> Trace:
+    project = ground.scratch.project
+    graph = load_graph(replace(project, version_locations=(*project.version_locations, folder)))
+    return trace(ground.scratch, graph, database, Direction.UPGRADE, revisions[-1])
+
+
+def _as_wanted(ground: Ground, found: Catalog, expected: Catalog | None) -> DirectionProof:
+    if expected is None:
+        left = drifted(ground.intended(diff(*ground.against_models(found))))
+    else:
+        left = drifted(diff(ground.without_own(found), ground.without_own(expected)))
+    return DirectionProof(not left, left, None)
+
+
+def _back(ground: Ground, database: ConnInfo, revisions: Sequence[str], first: Catalog) -> DirectionProof:
+    """Down, held against the history; then up again, held against the first time."""
+    start = ground.history.revisions
+    target = "base" if not start else start[0] if len(start) == 1 else f"{revisions[0]}-1"
+    child, address = ground.scratch.child, database.as_libpq()
+    outcome = child.migrate("downgrade", target, address, Witness(), len(revisions))
+    if outcome.failure is not None:
+        return DirectionProof(False, (), f"{outcome.failure.type}: {outcome.failure.message}")
+    left = _differences(ground, read(database), ground.history.catalog)
+    if left:
+        return DirectionProof(False, left, None)
+    outcome = child.migrate("upgrade", revisions[-1], address, Witness())
+    if outcome.failure is not None:
+        return DirectionProof(False, (), f"the second upgrade fails: {outcome.failure.message}")
+    again = _differences(ground, read(database), first)
+    return DirectionProof(not again, again, "the second upgrade leads elsewhere" if again else None)
+
+
+def _differences(ground: Ground, found: Catalog, wanted: Catalog) -> tuple[Change, ...]:
+    one, other = (without_owners(ground.without_own(side)) for side in (found, wanted))
+    return drifted(diff(one, other))
+
+
+def _findings(done: Trace) -> tuple[Finding, ...]:
+    """What would refuse the revision on any target: the errors that need no facts."""
+    found = judge(done, Facts.unknown(done.server_version))
+    return tuple(each for each in found if each.severity is Severity.ERROR and each.allowed is None)

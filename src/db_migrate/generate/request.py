@@ -1,0 +1,58 @@
+"""What a caller of ``generate`` asks for, and who answers what only a person knows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Protocol
+
+from db_migrate.catalog.objects import Kind
+from db_migrate.generate.filling import Fill
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The flags of ``generate``; those of ``alembic revision`` mean what they mean there.
+
+    ``renames`` are pairs of names, ``fills`` are by column. Without ``safe`` the revision is what plain Alembic would
+    write. ``keep``: a revision that is not proved is written all the same.
+    """
+
+    message: str | None = None
+    revision: str | None = None
+    head: tuple[str, ...] = ()
+    splice: bool = False
+    branch_label: str | None = None
+    version_path: str | None = None
+    depends_on: tuple[str, ...] = ()
+    renames: tuple[tuple[str, str], ...] = ()
+    no_rename: bool = False
+    fills: Mapping[str, Fill] = field(default_factory=lambda: MappingProxyType({}))
+    safe: bool = True
+    dry_run: bool = False
+    keep: bool = False
+
+
+class Questioner(Protocol):
+    """Answers what the catalogs do not tell. None: nobody is there to answer."""
+
+    def renamed(self, kind: Kind, old: str, new: str) -> bool | None:
+        """Whether ``old`` is now called ``new``."""
+
+    def fill(self, column: str, *, new: bool) -> Fill | None:
+        """What rows that are there get in a column that becomes NOT NULL; ``new``: the column does."""
+
+
+class Nobody:
+    """The questioner where nobody can be asked."""
+
+    def renamed(self, kind: Kind, old: str, new: str) -> bool | None:
+        """No answer."""
+        del kind, old, new
+        return None
+
+    def fill(self, column: str, *, new: bool) -> Fill | None:
+        """No answer."""
+        del column, new
+        return None

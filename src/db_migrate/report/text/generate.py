@@ -1,0 +1,74 @@
+"""A new revision: what it does, what was left out and added, and whether it is proved."""
+
+from __future__ import annotations
+
+from db_migrate.report.style import Style, block, count, indent, name
+from db_migrate.report.text.changes import changes_text
+from db_migrate.report.text.parts import page, target_line, warnings_of
+from db_migrate.results import DirectionProof, Generate, NewRevision
+
+
+def generate_text(result: Generate, style: Style) -> str:
+    """The changes, the file, the proof; the file's text where it was not written."""
+    if not result.operations and not result.revisions:
+        return page(
+            target_line(result.target, style),
+            f"{style.good('✓')} nothing to generate: the revisions make what the models say",
+            _left_out(result, style),
+            warnings_of(result, style),
+            style=style,
+        )
+    return page(
+        target_line(result.target, style),
+        changes_text([each.change for each in result.operations], style),
+        _left_out(result, style),
+        _added(result, style),
+        _proof(result, style),
+        [_revision(each, result, style) for each in result.revisions],
+        [f"{style.bad('error')}[{name(f.rule)}]: {name(f.message)}" for f in result.findings],
+        warnings_of(result, style),
+        style=style,
+    )
+
+
+def _left_out(result: Generate, style: Style) -> str:
+    if not result.left_out:
+        return ""
+    lines = [f"left out of what autogenerate proposed ({count(len(result.left_out), 'operation')}):"]
+    for each in result.left_out:
+        lines.append(f"  {style.dim(style.cut(each.python, style.width - 4))}")
+        lines.append(f"    {name(each.reason)}")
+    return "\n".join(lines)
+
+
+def _added(result: Generate, style: Style) -> str:
+    if not result.added:
+        return ""
+    shown = ", ".join(f"{each.change.kind.replace('_', ' ')} {name(each.change.object)}" for each in result.added)
+    return indent(f"added, since autogenerate missed it: {shown}", 2, first=style.dim(""))
+
+
+def _proof(result: Generate, style: Style) -> str:
+    if result.proof is None:
+        return ""
+    lines = [
+        _direction("upgrade", "history and revision are the models", result.proof.upgrade, style),
+        _direction("downgrade", "back is the history, and up again the same", result.proof.downgrade, style),
+    ]
+    return "\n".join(lines)
+
+
+def _direction(title: str, meaning: str, proof: DirectionProof, style: Style) -> str:
+    if proof.proved:
+        return f"{style.good('✓')} {title} proved: {meaning}"
+    lines = [f"{style.bad('✗')} {title} not proved" + (f": {block(proof.error)}" if proof.error else "")]
+    if proof.differences:
+        lines.append(changes_text(proof.differences, style))
+    return "\n".join(lines)
+
+
+def _revision(revision: NewRevision, result: Generate, style: Style) -> str:
+    waits = f"\n  waits for: {name(revision.waits_for)}" if revision.waits_for else ""
+    if result.written:
+        return f"{style.good('✓')} wrote {style.info(name(revision.file))}{waits}"
+    return f"{style.info(name(revision.file))} (not written){waits}\n{indent(block(revision.source), 2)}"
