@@ -161,7 +161,10 @@ class DowngradeProof:
 
 @dataclass(frozen=True, slots=True)
 class PlannedRevision:
-    """``checksum`` is the SHA-256 of the revision file that was traced."""
+    """``checksum`` is the SHA-256 of the revision file that was traced.
+
+    ``may_write`` are relations that its intent lets it write beyond those that its statements do.
+    """
 
     revision: str
     down_revision: tuple[str, ...]
@@ -173,6 +176,7 @@ class PlannedRevision:
     downgrade: DowngradeProof | None
     fingerprint: str
     error: str | None = None
+    may_write: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

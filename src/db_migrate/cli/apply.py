@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 @click.argument("what", default="heads", metavar="[REV|+N|PLAN.json]")
 @click.option("--allow", metavar="RULE:OBJECT", multiple=True, help="The intent for one finding; repeatable.")
 @click.option("--release", metavar="GITREF", help="The release that runs: does it still work after every commit?")
+@click.option("--sample", metavar="N", help="Copy N rows of each touched table to scratch, for revisions that read.")
 @click.option("--confirm", metavar="NAME", help="The database's name, where data is lost or it is in production.")
 @click.option("--lock-budget", metavar="DURATION", help="How long to try for locks in all, such as 10m.")
 @click.option("--yes", is_flag=True, help="Ask nothing; what destroys still needs --confirm.")
@@ -28,6 +29,7 @@ def command(
     what: str,
     allow: tuple[str, ...],
     release: str | None,
+    sample: str | None,
     confirm: str | None,
     lock_budget: str | None,
     yes: bool,
@@ -45,7 +47,7 @@ def command(
             lambda name: workspace.apply(plan or what, allow=allow, confirm=name), confirm, ask=not yes, context=context
         )
 
-    given = {"lock_budget": lock_budget, "release": release}
+    given = {"lock_budget": lock_budget, "release": release, "sample": sample}
     settings = {key: value for key, value in given.items() if value}
     return carry_out(context, work, run_text, run_exit_code, settings=settings)
 

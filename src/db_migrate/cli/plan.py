@@ -25,6 +25,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--sql", type=_FILE, help="Write the SQL here, as a script for psql.")
 @click.option("--allow", metavar="RULE:OBJECT", multiple=True, help="The intent for one finding; repeatable.")
 @click.option("--release", metavar="GITREF", help="The release that runs: does it still work after every commit?")
+@click.option("--sample", metavar="N", help="Copy N rows of each touched table to scratch, for revisions that read.")
 @click.option("--down", is_flag=True, help="Plan the way back to the revision, one step back by default.")
 @click.pass_context
 def command(
@@ -34,6 +35,7 @@ def command(
     sql: Path | None,
     allow: tuple[str, ...],
     release: str | None,
+    sample: str | None,
     down: bool,
 ) -> int:
     """What would happen on this target: SQL, locks, rewrites, losses, findings, and whether it can be undone.
@@ -66,7 +68,7 @@ def command(
         partial(plan_text, source_line=source_line),
         exit_code,
         formats={"markdown": plan_markdown, "sql": lambda _plan, _style: script},
-        settings={"release": release} if release else None,
+        settings={key: value for key, value in (("release", release), ("sample", sample)) if value},
     )
 
 

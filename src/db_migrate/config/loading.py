@@ -49,6 +49,8 @@ _PLAIN: Mapping[str, Parser[Any]] = {
     "release": text,
     **_BUDGETS,
     "lock_threshold": duration,
+    "sample": whole,
+    "scratch_data": texts,
     "exclude_schemas": texts,
     "strict": flag,
     "journal": flag,

@@ -98,6 +98,8 @@ class Settings:
     targets: Mapping[str, TargetSettings] = field(default_factory=lambda: MappingProxyType({}))
     scratch: str = field(default=EMBEDDED, repr=False)
     scratch_major: int | None = None
+    sample: int | None = None
+    scratch_data: tuple[str, ...] = ()
     runner: Runner = Runner.DB_MIGRATE
     release: str | None = None
     lock_timeout: float = 0.05

@@ -65,7 +65,7 @@ class Expectation:
         self.revision = revision
         self._sorts = tuple(_sort(each.sql) for each in revision.statements)
         self._next = 0
-        self._also_written: set[str] = set()
+        self._also_written: set[str] = set(revision.may_write)
         self._taken: tuple[Lock, ...] = ()
         self._written_by_data = [s for s, sort in zip(revision.statements, self._sorts, strict=True) if not sort.ddl]
 
@@ -127,6 +127,7 @@ class Expectation:
     def allow_writes(self, reachable: Callable[[list[str]], Iterable[str]]) -> bool:
         """Let the revision's DML change what ``reachable`` says of the tables that it writes; whether that is news."""
         written = {name for each in self._written_by_data for name in each.effects.writes}
+        written |= set(self.revision.may_write)
         before = len(self._also_written)
         self._also_written |= set(reachable(sorted(written)))
         return len(self._also_written) > before

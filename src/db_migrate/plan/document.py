@@ -23,6 +23,7 @@ from db_migrate.results import (
     StatementEffects,
     TargetSummary,
 )
+from db_migrate.rules.dependence import may_write
 from db_migrate.rules.estimate import estimate
 from db_migrate.rules.facts import Facts
 from db_migrate.rules.finding import Finding
@@ -116,6 +117,7 @@ def _revision(revision: TracedRevision, downgrade: DowngradeProof | None, facts:
         statements=tuple(_statement(each, facts) for each in revision.statements),
         downgrade=downgrade,
         fingerprint=revision.after.fingerprint,
+        may_write=may_write(revision, revision.after),
         error=f"{revision.error.type}: {revision.error.message}" if revision.error else None,
     )
 

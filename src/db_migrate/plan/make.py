@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from db_migrate.catalog.diff import diff, drifted
 from db_migrate.catalog.objects import Catalog
@@ -11,6 +12,7 @@ from db_migrate.config import Settings
 from db_migrate.plan.document import Subject, assemble, proof
 from db_migrate.plan.facts import read_facts
 from db_migrate.plan.running import changed_with, running_release
+from db_migrate.plan.sample import sample_for, touched_tables
 from db_migrate.postgres.session import read_only
 from db_migrate.project.graph import Graph
 from db_migrate.results import DowngradeProof, Plan
@@ -58,10 +60,20 @@ def make_plan(scratch: Scratch, graph: Graph, target: Target, settings: Settings
     steps = scratch.child.steps(request.direction.value, request.revision, live.current)
     destination = steps[-1].to_heads if steps else live.current
     release = running_release(scratch, settings.running_release, before) if steps else None
-    with copy_of_live(scratch, target, live) as copy:
-        install(copy.superuser)
-        done = trace(scratch, graph, copy.runner, request.direction, request.revision, commits=release is not None)
-        proofs = dict(_proofs(scratch, graph, copy, live, done)) if request.direction is Direction.UPGRADE else {}
+    run = partial(trace, scratch, graph, direction=request.direction, target=request.revision)
+    versions = without_version_tables(table for table, _ in live.heads)
+    touched: frozenset[str] = frozenset()
+    while True:
+        with copy_of_live(scratch, target, live) as copy:
+            sampled = sample_for(settings, target.conninfo, copy.superuser, before, touched)
+            install(copy.superuser)
+            done = run(database=copy.runner, commits=release is not None, sampled=sampled.relations)
+            more = touched_tables(done) - versions - touched if settings.sample else frozenset()
+            if not more:  # else what it has touched needs rows as well, and with them it may come further
+                upgrading = request.direction is Direction.UPGRADE
+                proofs = dict(_proofs(scratch, graph, copy, live, done)) if upgrading else {}
+                break
+            touched |= more
     facts = replace(
         _facts(target, done, request), release=release, mapped=request.mapped, changed_with=changed_with(done)
     )
@@ -69,7 +81,12 @@ def make_plan(scratch: Scratch, graph: Graph, target: Target, settings: Settings
     extra = tuple(_proof_findings(done, proofs, request.allow))
     subject = Subject(live.summary, live.current, destination, request.direction.value, before.fingerprint)
     plan = assemble(
-        subject, done, proofs, facts, (*findings, *extra), warnings=tuple(_copy_warnings(before, done, live))
+        subject,
+        done,
+        proofs,
+        facts,
+        (*findings, *extra),
+        warnings=(*_copy_warnings(before, done, live), *sampled.warnings),
     )
     return Proved(plan, before, done)
 
@@ -86,6 +103,7 @@ def rule_settings(settings: Settings) -> RuleSettings:
 def _facts(target: Target, done: Trace, request: Request) -> Facts:
     asked = questions(done)
     relations = {o for r in done.revisions for s in r.statements for o in _relations(s.effects.held)}
+    relations |= {name for r in done.revisions for s in r.statements for name in s.effects.reads}
     with read_only(target.conninfo) as connection:
         return read_facts(connection, sorted(relations), asked, relationships=request.relationships)
 

@@ -41,6 +41,7 @@ FAMILIES = (
     "suppressions",
     "data",
     "risks",
+    "dependence",
 )
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from db_migrate.catalog.change import Action, AttributeChange, Change
-from db_migrate.catalog.objects import RELATION_KINDS, Kind
+from db_migrate.catalog.objects import RELATION_KINDS, Catalog, Kind
 from db_migrate.rules import grammar
 from db_migrate.rules.context import Context, Place
-from db_migrate.rules.names import last, owner_of, quote
+from db_migrate.rules.names import last, owner_of, parts, quote
 
 TABLES = (Kind.TABLE, Kind.PARTITION, Kind.FOREIGN_TABLE)
 
@@ -75,6 +75,15 @@ def subject(context: Context, place: Place) -> str:
         if any(place.find(kind, relation) is not None for kind in kinds):
             return ".".join(map(quote, (candidate, *names)))
     return ".".join(map(quote, (candidates[0], *names)))
+
+
+def relation_named(name: str, catalog: Catalog, search_path: Sequence[str] = ("public",)) -> str:
+    """The qualified name of a relation as somebody wrote it, looked up on the search path where it has no schema."""
+    given = parts(name.strip())
+    candidates = [given] if len(given) > 1 else [(schema, *given) for schema in search_path]
+    named = [".".join(map(quote, each)) for each in candidates]
+    known = {item.name for item in catalog if item.kind in RELATION_KINDS and parts(item.name) in candidates}
+    return min(known, default=named[0])
 
 
 def column_and_table(column: str) -> str:

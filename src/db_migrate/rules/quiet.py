@@ -101,5 +101,4 @@ ELSEWHERE = (
     Elsewhere("downgrade-not-inverse", "the downgrade that is run on scratch after the upgrade"),
     Elsewhere("downgrade-linted-too", "the same rules over the trace of the downgrade"),
     Elsewhere("not-deterministic", "two traces with different hash seeds"),
-    Elsewhere("data-dependent", "a revision that read before it wrote"),
 )

@@ -188,10 +188,14 @@ class TracedRevision:
 
 @dataclass(frozen=True)
 class Trace:
-    """All that was run, in order. ``server_version`` is that of the scratch server which proved it."""
+    """All that was run, in order. ``server_version`` is that of the scratch server which proved it.
+
+    ``sampled`` are the tables of which rows had been copied from the target.
+    """
 
     revisions: tuple[TracedRevision, ...]
     server_version: int
     before: Catalog
     after: Catalog
     warnings: tuple[str, ...] = ()
+    sampled: frozenset[str] = frozenset()

@@ -132,6 +132,16 @@ def sort_of_sent(rendered: str | None, sql: str) -> StatementSort:
     return sort_of(_PLACEHOLDER.sub("NULL", sql)) if found.nodes == (UNREADABLE,) else found
 
 
+def without_constants(sql: str) -> str:
+    """The text with a placeholder for every constant; all of it hidden where the grammar cannot read it."""
+    import postgast
+
+    try:
+        return str(postgast.normalize(_PLACEHOLDER.sub("NULL", sql)))
+    except postgast.PgQueryError:
+        return "-- a statement that PostgreSQL's grammar cannot read, about rows of the target"
+
+
 def _is_ddl(statement: Any, node: str) -> bool:
     if node == "select_stmt":
         return bool(statement.select_stmt.HasField("into_clause"))  # SELECT … INTO makes a table

@@ -37,16 +37,18 @@ def trace(
     *,
     steps: int | None = None,
     commits: bool = False,
+    sampled: frozenset[str] = frozenset(),
 ) -> Trace:
     """Run Alembic's steps to ``target`` on a scratch database that has the observers, and record their effects.
 
-    With ``commits`` the schema at every commit within a revision is kept, and not only at the revision's end.
-
-    A revision that fails ends the trace; its error is in its record. Raises ``ChildError`` when Alembic or env.py
-    refuses before any revision ran.
+    With ``commits`` the schema at every commit within a revision is kept, and not only at the revision's end. Where
+    tables were ``sampled``, no value of a row gets into the trace: statements about rows are without constants, and
+    each is there once. A revision that fails ends the trace; its error is in its record. Raises ``ChildError`` when
+    Alembic or env.py refuses before any revision ran.
     """
     superuser = scratch.server.conninfo(database.dbname)
-    tracer = Tracer(Place(superuser, scratch.server.version, scratch.server.log), sources(graph), commits=commits)
+    place = Place(superuser, scratch.server.version, scratch.server.log)
+    tracer = Tracer(place, sources(graph), commits=commits, sampled=bool(sampled))
     outcome = scratch.child.migrate(direction.value, target, database.as_libpq(), tracer, steps)
     if outcome.failure is not None:
         if not tracer.running:
@@ -60,7 +62,7 @@ def trace(
     warnings = (*_refusals(tracer.refused), *_unseen(revisions))
     before = revisions[0].before if revisions else tracer.catalog
     after = revisions[-1].after if revisions else tracer.catalog
-    return Trace(revisions, scratch.server.version, before, after, warnings)
+    return Trace(revisions, scratch.server.version, before, after, warnings, sampled)
 
 
 def _refusals(refused: Iterable[events.Refused]) -> Iterator[str]:

@@ -27,7 +27,7 @@ from db_migrate.trace.effects import (
     TracedRevision,
     TracedStatement,
 )
-from db_migrate.trace.grammar import StatementSort, sort_of_sent
+from db_migrate.trace.grammar import StatementSort, sort_of_sent, without_constants
 from db_migrate.trace.observation import Observation, changed_catalogs
 from db_migrate.trace.phases import Standstill, Watch
 from db_migrate.trace.snapshot import Refreshed, Snapshot, Unreadable
@@ -78,11 +78,15 @@ class _Running:
 class Tracer:
     """Handles the child's events of one or more runs against one scratch database.
 
-    With ``commits`` the schema at each commit within a revision is kept.
+    With ``commits`` the schema at each commit within a revision is kept. With ``sampled`` there are rows of the target,
+    whose values are kept out of the record.
     """
 
-    def __init__(self, place: Place, sources: Mapping[str, RevisionSource], *, commits: bool = False) -> None:
+    def __init__(
+        self, place: Place, sources: Mapping[str, RevisionSource], *, commits: bool = False, sampled: bool = False
+    ) -> None:
         self._place = place
+        self._sampled = sampled
         self._commits = commits
         self._sources = sources
         self._snapshot = Snapshot(place.server_version)
@@ -281,9 +285,14 @@ class Tracer:
         if self._running is None:
             return
         event = sent.event
+        text = event.rendered or event.sql
+        if self._sampled and not sent.sort.ddl:
+            text = without_constants(event.sql)
+            if error is None and any(each.sql == text and not each.error for each in self._running.statements):
+                return
         self._running.statements.append(
             TracedStatement(
-                sql=event.rendered or event.sql,
+                sql=text,
                 parameters=(),
                 file=event.file or event.caller_file or "",
                 line=event.line or 0,

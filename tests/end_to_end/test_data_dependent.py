@@ -1,0 +1,88 @@
+"""Revisions that read before they write: recognised, proved on a sample, or held to what their intent says."""
+
+from __future__ import annotations
+
+from .conftest import Project
+from .test_plan import findings
+
+GROUND = """
+op.create_table("towns", sa.Column("id", sa.BigInteger, primary_key=True), sa.Column("name", sa.Text))
+op.create_table(
+    "users", sa.Column("id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    sa.Column("full_name", sa.Text),
+    sa.Column("boss_id", sa.BigInteger, sa.ForeignKey("users.id")),
+    sa.Column("town_id", sa.BigInteger, sa.ForeignKey("towns.id")),
+    sa.Column("shout", sa.Text, sa.Computed("upper(full_name)", persisted=True)),
+)
+op.create_table("people", sa.Column("user_id", sa.BigInteger), sa.Column("name", sa.Text))
+"""
+SPLIT = """
+users = op.get_bind().execute(sa.text("SELECT id, full_name FROM users ORDER BY id")).fetchall()
+for user in users:
+    op.get_bind().execute(sa.text("INSERT INTO people VALUES (:id, :name)"), {"id": user.id, "name": user.full_name})
+"""
+FIRST = """
+name = op.get_bind().execute(sa.text("SELECT name FROM towns ORDER BY id")).fetchone()[0]
+op.execute(f"COMMENT ON TABLE towns IS 'places'")
+"""
+
+
+def test_a_loop_over_rows_is_recognised_and_held_to_its_intent(project: Project) -> None:
+    """Without one, apply takes back what it did not see on scratch; with one, it may write just what that says."""
+    project.revision("r1", GROUND, "op.drop_table('people'); op.drop_table('users'); op.drop_table('towns')")
+    assert project.alembic("upgrade", "head").code == 0
+    project.sql("INSERT INTO users (full_name) SELECT 'secret' || i FROM generate_series(1, 40) i")
+    file = project.revision("r2", SPLIT, "op.execute('DELETE FROM people WHERE true')")
+
+    planned = project.run("plan", "--json")
+
+    assert planned.code == 0, planned.out
+    (found,) = findings(planned.json, "data-dependent")
+    assert (found["object"], found["severity"]) == ("r2", "warning")
+    assert found[
+        "message"
+    ] == "reads public.users (40 rows, 72 kB) before it is done, and scratch has no rows to go by" or (
+        "reads public.users (40 rows," in found["message"]
+    )
+    assert "db-migrate plan --sample 100" in found["fix"]
+    assert '"data-dependent:r2": "writes public.users: ..."' in found["fix"]
+    refused = project.run("apply", "--json")
+    assert refused.code == 4
+    assert project.sql("SELECT count(*) FROM people") == [(0,)]
+
+    text = file.read_text()
+    file.write_text(
+        text.replace("depends_on", 'db_migrate_allow = {"data-dependent:r2": "writes people: split"}\ndepends_on')
+    )
+    allowed = project.run("apply", "--json")
+    assert allowed.code == 0, allowed.out
+    assert project.sql("SELECT count(*) FROM people") == [(40,)]
+
+
+def test_a_sample_lets_it_be_proved_and_tells_no_row(project: Project) -> None:
+    """With the rows that foreign keys need; what failed for want of a row goes on."""
+    project.revision("r1", GROUND, "op.drop_table('people'); op.drop_table('users'); op.drop_table('towns')")
+    assert project.alembic("upgrade", "head").code == 0
+    project.sql(
+        "INSERT INTO towns SELECT i, 'secret town' || i FROM generate_series(1, 50) i",
+        "INSERT INTO users (full_name, boss_id, town_id)"
+        " SELECT 'secret' || i, 41 - i, 51 - i FROM generate_series(1, 40) i",
+    )
+    project.revision("r2", FIRST, "op.execute('COMMENT ON TABLE towns IS NULL')")
+    project.revision("r3", SPLIT, "op.execute('DELETE FROM people WHERE true')")
+
+    failing = project.run("plan", "--json")
+    (found,) = findings(failing.json, "data-dependent")
+    assert (failing.code, found["object"], found["severity"]) == (1, "r2", "error")
+    assert found["message"].endswith("and failed on scratch, where there are no rows")
+
+    planned = project.run("plan", "--sample", "5", "--json")
+    assert planned.code == 0, planned.out
+    assert findings(planned.json, "data-dependent") == []
+    r3 = planned.json["revisions"][1]
+    assert [s["effects"]["writes"] for s in r3["statements"]][:2] == [[], ["public.people"]]
+    assert len(r3["statements"]) == 3
+    assert "secret" not in planned.out + planned.err
+    applied = project.run("apply", "--sample", "5", "--json")
+    assert applied.code == 0, applied.out
+    assert project.sql("SELECT count(*) FROM people") == [(40,)]
