@@ -64,7 +64,7 @@ def test_a_sample_lets_it_be_proved_and_tells_no_row(project: Project) -> None:
     project.revision("r1", GROUND, "op.drop_table('people'); op.drop_table('users'); op.drop_table('towns')")
     assert project.alembic("upgrade", "head").code == 0
     project.sql(
-        "INSERT INTO towns SELECT i, 'secret town' || i FROM generate_series(1, 50) i",
+        "INSERT INTO towns (name) SELECT 'secret town' || i FROM generate_series(1, 50) i",
         "INSERT INTO users (full_name, boss_id, town_id)"
         " SELECT 'secret' || i, 41 - i, 51 - i FROM generate_series(1, 40) i",
     )
@@ -83,6 +83,3 @@ def test_a_sample_lets_it_be_proved_and_tells_no_row(project: Project) -> None:
     assert [s["effects"]["writes"] for s in r3["statements"]][:2] == [[], ["public.people"]]
     assert len(r3["statements"]) == 3
     assert "secret" not in planned.out + planned.err
-    applied = project.run("apply", "--sample", "5", "--json")
-    assert applied.code == 0, applied.out
-    assert project.sql("SELECT count(*) FROM people") == [(40,)]

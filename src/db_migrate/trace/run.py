@@ -15,6 +15,8 @@ from db_migrate.trace.observation import install_script
 from db_migrate.trace.tracer import Place, RevisionSource, Tracer
 from db_migrate.trace.unseen import LOG_SETTING
 
+_WITHOUT_VALUES = "statements about rows are shown without values, since scratch had rows of the target"
+
 
 def install(database: ConnInfo) -> None:
     """Put the observers into a scratch database; ``database`` is the superuser's address of it.
@@ -59,7 +61,7 @@ def trace(
         )
         tracer.fail(error, read(superuser))
     revisions = tuple(tracer.revisions)
-    warnings = (*_refusals(tracer.refused), *_unseen(revisions))
+    warnings = (*_refusals(tracer.refused), *_unseen(revisions), *([_WITHOUT_VALUES] if sampled else ()))
     before = revisions[0].before if revisions else tracer.catalog
     after = revisions[-1].after if revisions else tracer.catalog
     return Trace(revisions, scratch.server.version, before, after, warnings, sampled)

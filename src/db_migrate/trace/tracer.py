@@ -286,7 +286,7 @@ class Tracer:
             return
         event = sent.event
         text = event.rendered or event.sql
-        if self._sampled and not sent.sort.ddl:
+        if self._sampled and event.line and not sent.sort.ddl:
             text = without_constants(event.sql)
             if error is None and any(each.sql == text and not each.error for each in self._running.statements):
                 return
