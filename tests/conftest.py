@@ -29,6 +29,7 @@ from db_migrate.postgres.session import connect
 TARGET_PASSWORD = "p@ss/w%rd 'quoted'"
 """Every character that breaks naive handling of URLs, connection strings and SQL."""
 
+CHROMIUM = Path("/usr/bin/chromium")
 _LANDLOCK_ABI = 6
 _IN_MEMORY = os.access("/dev/shm", os.W_OK) and shutil.disk_usage("/dev/shm").free > 1 << 30
 _ROOMY = "/dev/shm" if _IN_MEMORY else "/tmp"
@@ -38,6 +39,7 @@ _NEEDS_15 = {"server15", "database15", "target15_server", "target15_database"}
 def pytest_configure(config: pytest.Config) -> None:
     """Declare the markers that this file gives to tests."""
     config.addinivalue_line("markers", "pg15: needs the programs of PostgreSQL 15 on this machine")
+    config.addinivalue_line("markers", "browser: needs Debian's Chromium")
     config.addinivalue_line("markers", "landlock: needs a kernel with Landlock ABI 6 (Linux 6.12)")
 
 
@@ -47,14 +49,25 @@ def pytest_report_header() -> list[str]:
     fifteen = found.source if found else "NOT FOUND, tests marked pg15 are deselected (apt-get install postgresql-15)"
     abi = landlock.version()
     kernel = f"ABI {abi}" if abi >= _LANDLOCK_ABI else f"ABI {abi}, tests marked landlock are deselected"
-    return [f"PostgreSQL {binaries.embedded().major}: embedded; 15: {fifteen}", f"Landlock: {kernel}"]
+    browser = (
+        CHROMIUM if CHROMIUM.exists() else "NOT FOUND, tests marked browser are deselected (apt-get install chromium)"
+    )
+    return [
+        f"PostgreSQL {binaries.embedded().major}: embedded; 15: {fifteen}",
+        f"Landlock: {kernel}",
+        f"Chromium: {browser}",
+    ]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Deselect, visibly, what needs a PostgreSQL or a kernel that is not here."""
     missing = {
         name
-        for name, here in (("pg15", binaries.find(15) is not None), ("landlock", landlock.version() >= _LANDLOCK_ABI))
+        for name, here in (
+            ("pg15", binaries.find(15) is not None),
+            ("landlock", landlock.version() >= _LANDLOCK_ABI),
+            ("browser", CHROMIUM.exists()),
+        )
         if not here
     }
     for item in items:

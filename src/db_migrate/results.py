@@ -44,7 +44,10 @@ class DriftCounts:
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """One run of the journal. Times are ISO 8601 in UTC; ``seconds`` is None while it runs."""
+    """One run of the journal. Times are ISO 8601 in UTC; ``seconds`` is None while it runs.
+
+    ``lock_wait_seconds`` is what its steps waited for locks together; None where no step was recorded.
+    """
 
     run: str
     verb: str
@@ -55,6 +58,7 @@ class RunSummary:
     seconds: float | None
     who: str
     plan: str
+    lock_wait_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -399,3 +403,20 @@ class Generate(Result):
         """1: nothing to generate, or not provable."""
         proved = self.proof is not None and self.proof.upgrade.proved and self.proof.downgrade.proved
         return 0 if self.revisions and proved else 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportData(Result):
+    """All that a report shows. ``made_at`` is ISO 8601 in UTC; ``file`` is where the page was written, if it was.
+
+    A part is None where it could not be made; ``problems`` says why.
+    """
+
+    made_at: str
+    status: Status
+    history: History
+    drift: Drift | None
+    plan: Plan | None
+    schema: Schema | None
+    problems: tuple[str, ...] = ()
+    file: str = ""

@@ -6,15 +6,19 @@ Nothing is started before it is needed, and what was started is stopped when the
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
+from db_migrate.catalog.change import Change
 from db_migrate.catalog.diff import diff, drifted
 from db_migrate.catalog.objects import RELATION_KINDS, Catalog, Kind, SchemaObject
+from db_migrate.catalog.sql import with_sql
 from db_migrate.config import Settings
 from db_migrate.errors import DbMigrateError, Failed, Refused, UsageError
 from db_migrate.plan.make import Proved, Request, make_plan
@@ -34,6 +38,7 @@ from db_migrate.results import (
     PendingRevision,
     Plan,
     Problem,
+    ReportData,
     RunResult,
     RunSummary,
     Schema,
@@ -59,6 +64,8 @@ if TYPE_CHECKING:
     from db_migrate.generate.request import Questioner
     from db_migrate.generate.request import Request as NewRevisionRequest
     from db_migrate.repair.view import View
+
+T = TypeVar("T")
 
 
 @contextmanager
@@ -147,9 +154,13 @@ class Workspace:
                 counts.append(None)
         return DriftCounts(*counts)
 
-    def history(self, *, runs: bool = False) -> History:
-        """The revisions in the order in which they run, oldest first."""
+    def history(self, *, runs: bool = False, changes: bool = False) -> History:
+        """The revisions in the order in which they run, oldest first.
+
+        ``runs`` adds the journal's latest runs, ``changes`` what each revision changed, found by replaying them.
+        """
         heads = set(self.graph.heads)
+        changed = self._changes_of_revisions() if changes else {}
         revisions = tuple(
             HistoryRevision(
                 revision=name,
@@ -159,7 +170,7 @@ class Workspace:
                 message=file.message,
                 file=str(file.file),
                 is_head=name in heads,
-                changes=None,
+                changes=changed.get(name),
             )
             for name in self.graph.ordered()
             for file in (self.graph.revisions[name],)
@@ -168,6 +179,40 @@ class Workspace:
             target=self.live_state.summary if runs else None,
             revisions=revisions,
             runs=self._journal_runs() if runs else (),
+        )
+
+    def _changes_of_revisions(self) -> dict[str, tuple[Change, ...]]:
+        """What each revision changed, as far as the history can be replayed."""
+        from db_migrate.repair.states import replay_all
+
+        states = replay_all(self.scratch, self.graph).states
+        catalogs = (self._history(()), *(each.catalog for each in states))
+        steps = zip(states, pairwise(catalogs), strict=True)
+        return {state.revision: with_sql(diff(before, after), before, after) for state, (before, after) in steps}
+
+    def report(self) -> ReportData:
+        """Everything that a report shows; what cannot be made is left out and named."""
+        problems: list[str] = []
+
+        def part(what: str, make: Callable[[], T]) -> T | None:
+            try:
+                return make()
+            except DbMigrateError as error:
+                problems.append(f"{what}: {error.message}")
+                return None
+
+        status = self.status()
+        problems += status.warnings
+        history = part("the changes of each revision", lambda: self.history(runs=True, changes=True))
+        return ReportData(
+            target=status.target,
+            made_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            status=status,
+            history=history or self.history(runs=True),
+            drift=part("drift", self.drift),
+            plan=part("plan", self.plan) if status.pending else None,
+            schema=part("the live schema", self.schema),
+            problems=tuple(problems),
         )
 
     def _journal_runs(self) -> tuple[RunSummary, ...]:

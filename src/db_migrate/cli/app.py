@@ -31,6 +31,7 @@ VERBS: Mapping[str, str] = MappingProxyType(
         "rollback": "Go back, proved like apply, with the data put back.",
         "stamp": "Set the revision, if the schema is that revision's.",
         "doctor": "Every diagnosis that applies, each with its cure.",
+        "report": "One self-contained HTML file about all of it.",
         "demo": "The whole workflow on an example project.",
         "skill": "Install the skill for coding agents.",
         "mcp": "Serve the verbs as tools for coding agents.",

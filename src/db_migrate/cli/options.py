@@ -11,7 +11,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-FORMATS = ("text", "json", "markdown", "sql", "mermaid")
+FORMATS = ("text", "json", "markdown", "sql", "mermaid", "html")
 STEPS = {"ignore_unknown_options": True}
 _STEPS = re.compile(r"-\d+")
 _SETTINGS = ("config", "name", "x", "target", "url")

@@ -232,7 +232,7 @@ def _hides_public() -> Refused:
 
 
 def _summary(row: Any, *, going_on: bool) -> RunSummary:
-    run, verb, state, from_, to, started, seconds, role, os_user, host, plan = row
+    run, verb, state, from_, to, started, seconds, role, os_user, host, plan, waited = row
     return RunSummary(
         run=run,
         verb=verb,
@@ -243,6 +243,7 @@ def _summary(row: Any, *, going_on: bool) -> RunSummary:
         seconds=seconds,
         who=f"{role} ({os_user}@{host})",
         plan=plan or "",
+        lock_wait_seconds=waited,
     )
 
 

@@ -28,6 +28,7 @@ RESULTS: Mapping[str, type[results.Result]] = MappingProxyType(
         "rollback": results.RunResult,
         "stamp": results.Stamp,
         "doctor": results.Doctor,
+        "report": results.ReportData,
         "skill": results.SkillInstalled,
         "config": SettingsListing,
     }

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from db_migrate.report.style import Style, count, name
 from db_migrate.report.text.changes import changes_text
 from db_migrate.report.text.parts import page, revisions_text, target_line, warnings_of
-from db_migrate.results import Problem, Stamp, TestRun, Verify
+from db_migrate.results import Problem, ReportData, Stamp, TestRun, Verify
 
 
 def verify_text(verify: Verify, style: Style) -> str:
@@ -32,6 +32,13 @@ def problems_text(problems: Sequence[Problem], style: Style) -> str:
         if each.command:
             lines.append(f"    next: {style.info(name(each.command))}")
     return "\n".join([*lines, "", style.bad(count(len(problems), "problem"))])
+
+
+def report_text(report: ReportData, style: Style) -> str:
+    """Where the page is, and what is not in it."""
+    left_out = [f"{style.warn('!')} {name(each)}" for each in report.problems]
+    written = f"{style.good('✓')} {style.bold(name(report.file))}"
+    return page(target_line(report.target, style), "\n".join([*left_out, written]), style=style)
 
 
 def stamp_text(stamp: Stamp, style: Style) -> str:
