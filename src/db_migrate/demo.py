@@ -30,6 +30,7 @@ _PUT_RIGHT = (
     "ALTER TABLE users ALTER COLUMN role SET DEFAULT 'member'; "
     "CREATE INDEX ix_mesh_instances_owner_id ON mesh_instances (owner_id)"
 )
+_NUMBERS = "SELECT count(legacy_number), md5(string_agg(legacy_number, ',' ORDER BY id)) FROM invoices"
 _FOR_TESTS = ("pytest", "fastapi", "httpx")
 
 
@@ -87,8 +88,9 @@ class _Walk:
         _say("The author writes the intent into the revision.")
         self._write_intent()
         self._command("plan --out plan.json --sql plan.sql --quiet")
-        _say("What was reviewed is what is applied; losing data asks for the database's name.")
-        self._command(f"apply plan.json --confirm {DATABASE}")
+        self._psql(_NUMBERS)
+        _say("What was reviewed is what is applied. The column's values are kept, so nothing is lost.")
+        self._command("apply plan.json")
         self._command("verify")
         self._command("drift")
         missing = [each for each in _FOR_TESTS if find_spec(each) is None]
@@ -99,9 +101,10 @@ class _Walk:
             self._command("test")
 
     def _back(self) -> None:
-        _say("And back again, proved like the way there.")
+        _say("And back again, proved like the way there: the dropped column comes back with its values.")
         self._command("rollback -1")
-        self._command(f"rollback -2 --confirm {DATABASE}")
+        self._command("rollback -2")
+        self._psql(_NUMBERS)
         self._command("status", expect=1)
 
     def _command(self, line: str, *, expect: int = 0) -> None:

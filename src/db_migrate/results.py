@@ -212,6 +212,8 @@ class Plan(Result):
     revisions: tuple[PlannedRevision, ...]
     findings: tuple[Finding, ...]
     kept: tuple[KeptObject, ...]
+    restored: tuple[Restored, ...] = ()
+    """What was kept when the revisions last ran the other way, and is going to be put back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,8 +230,41 @@ class StepResult:
 
 @dataclass(frozen=True, slots=True)
 class Restored:
+    """What was put back: how many rows have their values again, and how many others came since the data was kept."""
+
     object: str
     rows: int
+    since: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class KeptItem:
+    """One thing that is kept. ``bytes`` is None for what takes no room of its own; ``kept_at`` is ISO 8601 in UTC.
+
+    ``revision`` in ``direction`` destroyed it, ``place`` is where it is now, ``overdue`` whether it is to be purged.
+    """
+
+    id: str
+    object: str
+    strategy: str
+    rows: int | None
+    bytes: int | None
+    run: str
+    kept_at: str
+    revision: str
+    direction: str
+    place: str
+    overdue: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptData(Result):
+    """What is kept, after what was put back or purged; ``detail``: one object was asked for."""
+
+    objects: tuple[KeptItem, ...]
+    restored: tuple[Restored, ...] = ()
+    purged: tuple[KeptItem, ...] = ()
+    detail: bool = False
 
 
 @dataclass(frozen=True, slots=True)

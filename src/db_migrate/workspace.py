@@ -60,6 +60,7 @@ from db_migrate.schemas.target import LiveState, Target, find_target, look_at, w
 from db_migrate.trace.effects import Direction
 
 if TYPE_CHECKING:
+    from db_migrate.execute.kept import KeptThere
     from db_migrate.generate.ground import Ground
     from db_migrate.generate.request import Questioner
     from db_migrate.generate.request import Request as NewRevisionRequest
@@ -400,6 +401,13 @@ class Workspace:
             warnings.append(f"proved without the target: {error.message}")
             scratch = self._first_scratch
         return ground(scratch, self.graph, self.settings, cached=self._cached)
+
+    @property
+    def kept(self) -> KeptThere:
+        """What is kept of what migrations dropped, to be listed, put back or purged."""
+        from db_migrate.execute.kept import KeptThere
+
+        return KeptThere(self.target, self.settings, self.live_state.summary)
 
     def stamp(self, revision: str, *, force: bool = False, confirm: str | None = None) -> Stamp:
         """Set the version table, if the schema is that revision's.

@@ -29,6 +29,7 @@ VERBS: Mapping[str, str] = MappingProxyType(
         "verify": "Whether the target is what it should be.",
         "test": "Run the tests that the pending or last migration touches.",
         "rollback": "Go back, proved like apply, with the data put back.",
+        "kept": "What is kept of what was dropped: list, show, restore, purge.",
         "stamp": "Set the revision, if the schema is that revision's.",
         "doctor": "Every diagnosis that applies, each with its cure.",
         "report": "One self-contained HTML file about all of it.",

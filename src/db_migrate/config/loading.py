@@ -14,7 +14,19 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from db_migrate.config.parsing import Invalid, Parser, choice, duration, flag, name, named, text, texts, whole
+from db_migrate.config.parsing import (
+    Invalid,
+    Parser,
+    byte_size,
+    choice,
+    duration,
+    flag,
+    name,
+    named,
+    text,
+    texts,
+    whole,
+)
 from db_migrate.config.values import (
     Acknowledgement,
     DriftSettings,
@@ -54,6 +66,12 @@ _PLAIN: Mapping[str, Parser[Any]] = {
     "exclude_schemas": texts,
     "strict": flag,
     "journal": flag,
+    "keep": flag,
+    "keep_parked": flag,
+    "keep_copy_rows": whole,
+    "keep_rows": whole,
+    "keep_bytes": byte_size,
+    "keep_for": duration,
     "revision_ids": choice(RevisionIds),
     "backfill_rows": whole,
     "backfill_pause": duration,

@@ -8,12 +8,16 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import TypeVar
 
+from db_migrate.errors import UsageError
+
 T = TypeVar("T")
 E = TypeVar("E", bound=StrEnum)
 Parser = Callable[[object], T]
 
 _UNITS: Mapping[str, float] = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(us|ms|s|min|m|h|d)", re.ASCII)
+_SIZES: Mapping[str, int] = {"kB": 1024, "MB": 1024**2, "GB": 1024**3, "TB": 1024**4}
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(kB|MB|GB|TB)", re.ASCII)
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
@@ -70,6 +74,22 @@ def duration(value: object) -> float:
         if found:
             return round(float(found[1]) * _UNITS[found[2]], 9)
     raise Invalid("must be a duration with its unit, such as 50ms, 1s, 10m or 2h")
+
+
+def age(given: str) -> float:
+    """Seconds, from a duration that was typed. Raises ``UsageError`` (``usage.age``)."""
+    try:
+        return duration(given)
+    except Invalid as error:
+        raise UsageError("usage.age", f"{given!r} {error}", state="nothing was changed") from None
+
+
+def byte_size(value: object) -> int:
+    """Bytes, from a number with its unit: ``512kB``, ``200MB``, ``10GB``; a unit is 1,024 of the one before."""
+    found = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
+    if found is None:
+        raise Invalid("must be a size with its unit, such as 200MB or 10GB")
+    return int(float(found[1]) * _SIZES[found[2]])
 
 
 def choice(enum: type[E]) -> Parser[E]:

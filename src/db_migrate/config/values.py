@@ -114,6 +114,12 @@ class Settings:
     strict: bool = False
     cache_dir: Path | None = None
     journal: bool = True
+    keep: bool = True
+    keep_parked: bool = True
+    keep_copy_rows: int = 20_000
+    keep_rows: int = 100_000
+    keep_bytes: int = 10 * 1024**3
+    keep_for: float = 30 * 86400.0
     revision_ids: RevisionIds = RevisionIds.ALEMBIC
     backfill_rows: int = 5000
     backfill_pause: float = 0.05

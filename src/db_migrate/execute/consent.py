@@ -89,11 +89,15 @@ def _reasons(plan: Plan, *, production: bool, verb: str) -> Iterator[str]:
     lost = tuple(dict.fromkeys(each.message for each in _losing(plan)))
     if lost:
         yield "data is lost: " + "; ".join(lost)
-    elif dropped := [each.object for each in plan.findings if each.stops and _lifted_by_name(each, verb)]:
+    elif dropped := [each.object for each in _not_kept(plan) if each.stops and _lifted_by_name(each, verb)]:
         yield "it drops " + ", ".join(dict.fromkeys(dropped))
 
 
 def _losing(plan: Plan) -> Iterator[Finding]:
     """The findings that say that rows or values are gone afterwards, but for what is kept."""
+    return (each for each in _not_kept(plan) if each.rule == "loses-data")
+
+
+def _not_kept(plan: Plan) -> Iterator[Finding]:
     kept = {each.object for each in plan.kept}
-    return (each for each in plan.findings if each.rule == "loses-data" and each.object not in kept)
+    return (each for each in plan.findings if each.object not in kept)

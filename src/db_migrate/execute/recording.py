@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,7 @@ class Recorder:
         """The statements that are committed."""
         return tuple(step.result() for step in self._done)
 
-    def note(self, kind: Entry, content: dict[str, Any]) -> None:
+    def note(self, kind: Entry, content: Mapping[str, Any]) -> None:
         """Add an entry to the journal."""
         self.log.add(self.run, kind, content)
 

@@ -23,6 +23,7 @@ from db_migrate.execute.debris import built_by, drop_indexes, invalid_indexes
 from db_migrate.execute.discipline import Budget, Manners
 from db_migrate.execute.interruption import InterruptedByUser, Interruption, StoppedAtOnce, listening
 from db_migrate.execute.journal import Entry, Journal, Log, NoJournal
+from db_migrate.execute.keep.choose import PARK
 from db_migrate.execute.keep.store import prepare
 from db_migrate.execute.keeping import Keeper
 from db_migrate.execute.opening import interrupted, locked, state_of, watching, who
@@ -166,7 +167,7 @@ class _Run:
     def _execute(self) -> RunResult:
         order = self._order
         conductor = self._conductor()
-        if order.plan.kept:
+        if any(each.strategy != PARK for each in order.plan.kept):
             prepare(self._lock.connection)
         before = invalid_indexes(self._watch)
         for name in drop_indexes(self._watch, built_by(order.plan.revisions) & set(before)):
@@ -195,7 +196,7 @@ class _Run:
             read_live=self._order.read_live,
             interruption=self._interruption,
             budget=Budget(manners.lock_budget, time.monotonic, random.random),
-            keeper=Keeper(self._order.plan, self._recorder),
+            keeper=Keeper(self._order.plan.kept, self._run, self._recorder.note),
         )
 
     def _unchanged(self, heads: tuple[str, ...]) -> RunResult:

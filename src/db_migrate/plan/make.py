@@ -11,6 +11,7 @@ from db_migrate.catalog.objects import Catalog
 from db_migrate.config import Settings
 from db_migrate.plan.document import Subject, assemble, proof
 from db_migrate.plan.facts import read_facts
+from db_migrate.plan.keeping import Ground, with_kept
 from db_migrate.plan.running import changed_with, running_release
 from db_migrate.plan.sample import sample_for, touched_tables
 from db_migrate.postgres.session import read_only
@@ -88,6 +89,7 @@ def make_plan(scratch: Scratch, graph: Graph, target: Target, settings: Settings
         (*findings, *extra),
         warnings=(*_copy_warnings(before, done, live), *sampled.warnings),
     )
+    plan = with_kept(plan, done, facts, settings, Ground(scratch, target, live), request.revision)
     return Proved(plan, before, done)
 
 

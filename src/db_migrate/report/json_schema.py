@@ -27,6 +27,7 @@ RESULTS: Mapping[str, type[results.Result]] = MappingProxyType(
         "test": results.TestRun,
         "rollback": results.RunResult,
         "stamp": results.Stamp,
+        "kept": results.KeptData,
         "doctor": results.Doctor,
         "report": results.ReportData,
         "skill": results.SkillInstalled,

@@ -59,6 +59,8 @@ def _written(key: str, value: object) -> str:
         return str(value.value if isinstance(value, Enum) else value)
     if isinstance(value, float):
         return _duration(value)
+    if isinstance(value, int) and key.endswith("_bytes"):
+        return _size(value)
     if isinstance(value, tuple):
         return ", ".join(_written(key, each) for each in value)
     return str(value)
@@ -70,3 +72,11 @@ def _duration(amount: float) -> str:
         if amount and amount % length == 0:
             return f"{amount / length:.0f}{unit}"
     return f"{amount * 1000:g}ms" if amount else "0"
+
+
+def _size(amount: int) -> str:
+    """The shortest way to write a size without loss: ``10GB``, ``1536MB``."""
+    for unit, length in (("TB", 1024**4), ("GB", 1024**3), ("MB", 1024**2)):
+        if amount and amount % length == 0:
+            return f"{amount // length}{unit}"
+    return f"{amount / 1024:g}kB"

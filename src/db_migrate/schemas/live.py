@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from db_migrate.catalog.objects import Catalog
 from db_migrate.postgres.conninfo import ConnInfo
@@ -12,8 +13,11 @@ from db_migrate.postgres.dump import dump_schema, load
 from db_migrate.postgres.roles import ensure_roles, read_roles
 from db_migrate.postgres.session import connect, read_only
 from db_migrate.postgres.settings import apply_settings, read_settings
-from db_migrate.schemas.scratch import OUR_SCHEMAS, Scratch, read
+from db_migrate.schemas.scratch import KEPT_SCHEMA, OUR_SCHEMAS, PARKED, Scratch, read
 from db_migrate.schemas.target import LiveState, Target, VersionTable
+
+if TYPE_CHECKING:
+    from psycopg import Connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,15 +29,19 @@ class Copy:
 
 
 @contextlib.contextmanager
-def copy_of_live(scratch: Scratch, target: Target, live: LiveState) -> Iterator[Copy]:
-    """The live schema in a scratch database, with the target's roles and the version tables' rows, and no other row."""
+def copy_of_live(scratch: Scratch, target: Target, live: LiveState, *, kept: bool = False) -> Iterator[Copy]:
+    """The live schema in a scratch database, with the target's roles and the version tables' rows, and no other row.
+
+    With ``kept`` it has what is kept as well, and a place for more; without, parked columns are left out.
+    """
     with read_only(target.conninfo) as connection:
         roles = read_roles(connection)
         settings = read_settings(connection, [live.role])
         row = connection.execute(
             "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = current_database()"
         ).fetchone()
-    dump = dump_schema(target.conninfo, scratch.server.binaries, exclude_schemas=OUR_SCHEMAS)
+    excluded = [each for each in OUR_SCHEMAS if not (kept and each == KEPT_SCHEMA)]
+    dump = dump_schema(target.conninfo, scratch.server.binaries, exclude_schemas=excluded)
     with contextlib.closing(connect(scratch.server.conninfo())) as connection:
         ensure_roles(connection, roles, login=live.role)
     owner = str(row[0]) if row else live.role
@@ -41,9 +49,32 @@ def copy_of_live(scratch: Scratch, target: Target, live: LiveState) -> Iterator[
         load(database, dump)
         with contextlib.closing(connect(database)) as connection:
             apply_settings(connection, settings)
+            if kept:
+                _place_for_kept(connection, live.role)
+            else:
+                _without_parked(connection)
         for table, heads in live.heads:
             _stamp(database, table, heads)
         yield Copy(database, database.replace(user=live.role))
+
+
+def _place_for_kept(connection: Connection[tuple[object, ...]], role: str) -> None:
+    from psycopg import sql
+
+    if connection.execute("SELECT FROM pg_namespace WHERE nspname = %s", [KEPT_SCHEMA]).fetchone() is None:
+        statement = sql.SQL("CREATE SCHEMA {} AUTHORIZATION {}")
+        connection.execute(statement.format(sql.Identifier(KEPT_SCHEMA), sql.Identifier(role)))
+
+
+def _without_parked(connection: Connection[tuple[object, ...]]) -> None:
+    """Take away the columns that are only parked: no revision knows of them."""
+    rows = connection.execute(
+        "SELECT format('ALTER TABLE %%s DROP COLUMN %%I', attrelid::regclass, attname) FROM pg_attribute"
+        " WHERE starts_with(attname, %s) AND NOT attisdropped AND attinhcount = 0",
+        [PARKED],
+    ).fetchall()
+    for (command,) in rows:
+        connection.execute(str(command).encode())
 
 
 def carried_over(scratch: Scratch, target: Target, live: LiveState) -> Catalog:

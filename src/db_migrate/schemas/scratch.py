@@ -23,7 +23,13 @@ from db_migrate.project.config import ProjectConfig
 if TYPE_CHECKING:
     from psycopg import Connection
 
-OUR_SCHEMAS = ("db_migrate", "db_migrate_kept", "db_migrate_scratch")
+KEPT_SCHEMA = "db_migrate_kept"
+"""Where kept data is."""
+
+PARKED = "db_migrate_kept_"
+"""How the names of parked columns begin; nothing of ours that looks at columns counts them."""
+
+OUR_SCHEMAS = ("db_migrate", KEPT_SCHEMA, "db_migrate_scratch")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,5 @@
--- Columns of tables; of a partition only those that differ from the parent's column of the same name.
+-- Columns of tables; of a partition only those that differ from the parent's column of the same name. Parked ones are
+-- kept data, and no part of the schema.
 WITH relations AS MATERIALIZED (
 SELECT c.oid, c.relispartition, quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS name
   FROM pg_class c
@@ -56,7 +57,7 @@ SELECT c.oid AS relid, a.attnum, c.relispartition, a.attname, c.name AS relation
   LEFT JOIN pg_description d ON d.classoid = 'pg_class'::regclass AND d.objoid = a.attrelid AND d.objsubid = a.attnum
   LEFT JOIN required q ON q.relid = a.attrelid AND q.attnum = a.attnum
   LEFT JOIN identities i ON i.relid = a.attrelid AND i.attnum = a.attnum AND a.attidentity <> ''
- WHERE a.attnum > 0 AND NOT a.attisdropped
+ WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attname !~ '^db_migrate_kept_'
 )
 SELECT 'column' AS kind, l.relation || '.' || quote_ident(l.attname) AS name, l.relation AS parent, l.position, l.not_null_name AS definition,
        l.type, l.collation, l."default", l.nullable, l.identity, l.generated, l.comment, l.storage, l.compression, l.statistics,

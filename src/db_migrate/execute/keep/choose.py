@@ -1,95 +1,147 @@
-"""What of a plan's losses can be kept, and how. Pure: from the trace and the facts."""
+"""What of a plan's losses can be kept, and how. Pure: from the trace, the facts and the settings."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 from db_migrate.catalog.change import Action
-from db_migrate.catalog.objects import Catalog, Kind
+from db_migrate.catalog.objects import TYPE_KINDS, Catalog, Kind, SchemaObject
+from db_migrate.config import Settings
 from db_migrate.results import KeptObject
-from db_migrate.rules.facts import Facts
+from db_migrate.rules.facts import Facts, TableFacts
 from db_migrate.trace.effects import Trace, TracedRevision, TracedStatement
 
-MOVE, COPY = "move", "copy"
-
-_HELD_BY_TABLES = frozenset(
-    {
-        Kind.ENUM,
-        Kind.DOMAIN,
-        Kind.COMPOSITE_TYPE,
-        Kind.RANGE_TYPE,
-        Kind.COLLATION,
-        Kind.FUNCTION,
-        Kind.SEQUENCE,
-        Kind.EXTENSION,
-        Kind.SCHEMA,
-    }
-)
-"""What a table that is only moved would still use, so that it could not be dropped, or would take columns along."""
+MOVE, COPY, PARK = "move", "copy", "park"
 
 
-def choose(trace: Trace, facts: Facts) -> tuple[KeptObject, ...]:
-    """The tables and columns whose loss can be made good, each with how: moved away, or copied.
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Something that is lost and cannot be kept, and why."""
 
-    Nothing is kept of what is empty for certain, was made by the run itself, is dropped outside of a transaction (it
-    could change between the copy and the drop), or has partitions; a column needs a primary key to be found again by.
+    object: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What is kept, and what is not."""
+
+    kept: tuple[KeptObject, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+
+
+def choose(trace: Trace, facts: Facts, settings: Settings) -> Choice:
+    """The tables and columns whose loss can be made good, each with how: moved, copied or parked.
+
+    Nothing is said of what is empty for certain and of what the run itself made.
     """
-    strategy = COPY if any(_drops_what_tables_use(each) for each in trace.revisions) else MOVE
-    found = (
-        each
-        for revision in trace.revisions
-        for statement in revision.statements
-        if not statement.autocommit and statement.error is None
-        for each in (*_tables(revision, statement, facts, strategy), *_columns(revision, statement, facts))
-    )
-    return tuple({each.object: each for each in found}.values())
+    if not settings.keep:
+        return Choice()
+    chooser = _Chooser(trace, facts, settings)
+    found = dict.fromkeys(each for revision in trace.revisions for each in chooser.of(revision))
+    kept = {each.object: each for each in found if isinstance(each, KeptObject)}
+    left_out = {each.object: each for each in found if isinstance(each, LeftOut) and each.object not in kept}
+    return Choice(tuple(kept.values()), tuple(left_out.values()))
 
 
-def _drops_what_tables_use(revision: TracedRevision) -> bool:
-    dropped = (c for s in revision.statements for c in s.effects.changes if _gone(c.action))
-    return any(c.kind in _HELD_BY_TABLES and not _is_owned(revision.before, c.kind, c.object) for c in dropped)
+@dataclass(slots=True)
+class _Chooser:
+    """Chooses statement by statement; ``copied`` are the bytes that the copies chosen so far are going to need."""
+
+    trace: Trace
+    facts: Facts
+    settings: Settings
+    copied: int = 0
+    types: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Note the types that the run drops, which what is moved or parked must not use."""
+        dropped = (c for r in self.trace.revisions for s in r.statements for c in s.effects.changes)
+        self.types = frozenset(c.object for c in dropped if c.action is Action.DROPPED and c.kind in TYPE_KINDS)
+
+    def of(self, revision: TracedRevision) -> Iterator[KeptObject | LeftOut]:
+        """What one revision drops."""
+        for statement in revision.statements:
+            if statement.error is None:
+                yield from self._tables(revision.before, statement)
+                yield from self._columns(revision.before, statement)
+
+    def _tables(self, before: Catalog, statement: TracedStatement) -> Iterator[KeptObject | LeftOut]:
+        gone = set(statement.effects.dropped)
+        for name in statement.effects.dropped:
+            table = before.get(Kind.TABLE, name) or before.get(Kind.PARTITION, name)
+            size = self.facts.tables.get(name)
+            if table is None or size is None or size.empty or name in statement.effects.created:
+                continue
+            if _root(before, table) in gone:
+                continue  # a partition goes, and is kept, with its parent
+            if statement.autocommit:
+                yield LeftOut(name, "it is dropped outside of a transaction, so that rows could be lost in between")
+            else:
+                yield self._table(before, table, size)
+
+    def _table(self, before: Catalog, table: SchemaObject, size: TableFacts) -> KeptObject | LeftOut:
+        whole = (
+            table.kind is Kind.TABLE and not table.attributes.get("partition_key") and not _is_inherited(before, table)
+        )
+        if whole and not self._uses_dropped_types(before, table.name):
+            return KeptObject(table.name, MOVE, size.rows, size.bytes)
+        return self._copied(KeptObject(table.name, COPY, size.rows, size.table_bytes))
+
+    def _columns(self, before: Catalog, statement: TracedStatement) -> Iterator[KeptObject | LeftOut]:
+        gone = set(statement.effects.dropped)
+        for name in statement.effects.dropped:
+            column = before.get(Kind.COLUMN, name)
+            if column is None or column.parent is None or column.parent in gone or column.attributes.get("generated"):
+                continue
+            table, size = before.get(Kind.TABLE, column.parent), self.facts.tables.get(column.parent)
+            if table is None or size is None or size.empty or column.attributes.get("inherited"):
+                continue  # what is inherited, by a partition too, is kept with the parent's
+            if statement.autocommit:
+                yield LeftOut(name, "it is dropped outside of a transaction, so that values could be lost in between")
+            else:
+                yield self._column(before, table, column, size)
+
+    def _column(
+        self, before: Catalog, table: SchemaObject, column: SchemaObject, size: TableFacts
+    ) -> KeptObject | LeftOut:
+        key = primary_key(before, table.name)
+        keyed = bool(key) and column.name not in {f"{table.name}.{each}" for each in key}
+        can_copy = keyed and not _is_inherited(before, table)
+        can_park = self.settings.keep_parked and not _names_any(column, self.types)
+        width = size.table_bytes // max(1, len(before.columns(table.name)))
+        if can_copy and (size.rows <= self.settings.keep_copy_rows or not can_park):
+            return self._copied(KeptObject(column.name, COPY, size.rows, width))
+        if can_park:
+            return KeptObject(column.name, PARK, size.rows, width)
+        why = "its type is dropped too" if self.settings.keep_parked else "the settings forbid to park it (keep_parked)"
+        return LeftOut(column.name, f"{table.name} has no primary key to find its rows again by, and {why}")
+
+    def _copied(self, wanted: KeptObject) -> KeptObject | LeftOut:
+        """A copy, when the disk budget allows it."""
+        needed = wanted.bytes or 0
+        if self.copied + needed > self.settings.keep_bytes:
+            return LeftOut(wanted.object, "its copy would not fit into the disk budget (keep_bytes)")
+        self.copied += needed
+        return wanted
+
+    def _uses_dropped_types(self, before: Catalog, table: str) -> bool:
+        return any(_names_any(each, self.types) for each in before.columns(table))
 
 
-def _is_owned(catalog: Catalog, kind: Kind, name: str) -> bool:
-    """Whether it is a sequence that goes with its table."""
-    item = catalog.get(kind, name)
-    return kind is Kind.SEQUENCE and item is not None and bool(item.attributes.get("owned_by"))
-
-
-def _gone(action: Action) -> bool:
-    return action is Action.DROPPED
-
-
-def _tables(revision: TracedRevision, statement: TracedStatement, facts: Facts, strategy: str) -> Iterator[KeptObject]:
-    dropped = set(statement.effects.dropped)
-    views = any(c.kind in (Kind.VIEW, Kind.MATERIALIZED_VIEW) for c in statement.effects.changes if _gone(c.action))
-    for name in statement.effects.dropped:
-        table = revision.before.get(Kind.TABLE, name)
-        if table is None or name in statement.effects.created or _is_partitioned(revision.before, name):
-            continue
-        size = facts.tables.get(name)
-        if size is not None and size.exact and size.rows == 0:
-            continue
-        # A view would follow the table that is moved; when it is to go as well, the table has to stay where it is.
-        how = COPY if views or len(dropped & _table_names(revision.before)) > 1 else strategy
-        yield KeptObject(name, how, size.rows if size else None, size.bytes if size else None)
-
-
-def _columns(revision: TracedRevision, statement: TracedStatement, facts: Facts) -> Iterator[KeptObject]:
-    gone = set(statement.effects.dropped)
-    for name in statement.effects.dropped:
-        column = revision.before.get(Kind.COLUMN, name)
-        if column is None or column.parent is None or column.parent in gone or column.attributes.get("generated"):
-            continue
-        table = column.parent
-        key = primary_key(revision.before, table)
-        plain = revision.before.get(Kind.TABLE, table) is not None and not _is_partitioned(revision.before, table)
-        if not plain or not key or name in {f"{table}.{each}" for each in key}:
-            continue
-        size = facts.tables.get(table)
-        if size is not None and size.exact and size.rows == 0:
-            continue
-        yield KeptObject(name, COPY, size.rows if size else None, None)
+def weaker(kept: KeptObject, before: Iterable[Catalog]) -> KeptObject | None:
+    """The next best way to keep something, when the chosen one is in the way of the run; None where there is none."""
+    if kept.strategy == MOVE:
+        return KeptObject(kept.object, COPY, kept.rows, kept.bytes)
+    if kept.strategy == PARK:
+        for catalog in before:
+            column = catalog.get(Kind.COLUMN, kept.object)
+            if column is not None and column.parent is not None:
+                key = primary_key(catalog, column.parent)
+                if key and column.name not in {f"{column.parent}.{each}" for each in key}:
+                    return KeptObject(kept.object, COPY, kept.rows, kept.bytes)
+    return None
 
 
 def primary_key(catalog: Catalog, table: str) -> tuple[str, ...]:
@@ -99,10 +151,28 @@ def primary_key(catalog: Catalog, table: str) -> tuple[str, ...]:
     return found if isinstance(found, tuple) else ()
 
 
-def _is_partitioned(catalog: Catalog, table: str) -> bool:
-    item = catalog.get(Kind.TABLE, table)
-    return item is not None and bool(item.attributes.get("partition_key") or item.attributes.get("inherits"))
+def _root(catalog: Catalog, table: SchemaObject) -> str | None:
+    """The table that a partition belongs to in the end."""
+    parent = table.attributes.get("partition_of")
+    found: str | None = None
+    while isinstance(parent, str):
+        found = parent
+        above = catalog.get(Kind.PARTITION, parent)
+        parent = above.attributes.get("partition_of") if above is not None else None
+    return found
 
 
-def _table_names(catalog: Catalog) -> set[str]:
-    return {each.name for each in catalog if each.kind is Kind.TABLE}
+def _is_inherited(catalog: Catalog, table: SchemaObject) -> bool:
+    """Whether it is part of an inheritance other than partitioning, on either side."""
+    children = (_inherits(each.attributes) for each in catalog if each.kind is Kind.TABLE)
+    return bool(table.attributes.get("inherits")) or any(table.name in each for each in children)
+
+
+def _inherits(attributes: Mapping[str, object]) -> tuple[str, ...]:
+    found = attributes.get("inherits")
+    return found if isinstance(found, tuple) else ()
+
+
+def _names_any(column: SchemaObject, types: Iterable[str]) -> bool:
+    text = str(column.attributes.get("type", ""))
+    return any(text == each or text.startswith((f"{each}[", f"{each}(")) for each in types)

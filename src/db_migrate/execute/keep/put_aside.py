@@ -1,7 +1,7 @@
 """Puts a table or a column aside, in the transaction of the statement that is about to drop it.
 
-That statement is sent unchanged: a moved table leaves an empty stand-in of its name for it to drop; of what is copied
-it drops the original.
+That statement is sent unchanged: a moved table or a parked column leaves an empty stand-in of its name for it to drop;
+of what is copied it drops the original.
 """
 
 from __future__ import annotations
@@ -12,8 +12,11 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from db_migrate.execute.keep.choose import MOVE
+from db_migrate.execute.keep.choose import MOVE, PARK
+from db_migrate.execute.keep.names import rows_of, table_of, without_last
+from db_migrate.execute.keep.park import park, parked_name
 from db_migrate.execute.keep.store import SCHEMA, Label, Run, literal
+from db_migrate.execute.keep.ties import cut_ties
 from db_migrate.results import KeptObject
 
 _COLUMNS = """
@@ -31,20 +34,6 @@ SELECT pg_catalog.quote_ident(a.attname)
   JOIN pg_catalog.pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.attnum
  WHERE k.conrelid = {table}::pg_catalog.regclass AND k.contype = 'p'
  ORDER BY u.place
-"""
-
-_TIES = """
-SELECT 'ALTER TABLE ' || k.conrelid::pg_catalog.regclass || ' DROP CONSTRAINT ' || pg_catalog.quote_ident(k.conname)
-  FROM pg_catalog.pg_constraint k
- WHERE k.contype = 'f' AND k.conparentid = 0
-   AND {table}::pg_catalog.regclass IN (k.conrelid::pg_catalog.regclass, k.confrelid::pg_catalog.regclass)
-UNION ALL
-SELECT 'DROP TRIGGER ' || pg_catalog.quote_ident(g.tgname) || ' ON ' || g.tgrelid::pg_catalog.regclass
-  FROM pg_catalog.pg_trigger g WHERE g.tgrelid = {table}::pg_catalog.regclass AND NOT g.tgisinternal
-UNION ALL
-SELECT 'ALTER PUBLICATION ' || pg_catalog.quote_ident(p.pubname) || ' DROP TABLE ' || r.prrelid::pg_catalog.regclass
-  FROM pg_catalog.pg_publication_rel r JOIN pg_catalog.pg_publication p ON p.oid = r.prpubid
- WHERE r.prrelid = {table}::pg_catalog.regclass
 """
 
 _NAMES = """
@@ -69,37 +58,45 @@ class Occasion:
     number: int
 
     @property
+    def suffix(self) -> str:
+        """What names that are made on this occasion end with."""
+        return f"{self.run.replace('-', '')[:16]}_{self.number}"
+
+    @property
     def name(self) -> str:
         """A name in ``db_migrate_kept`` that nothing else has."""
-        return f"k_{self.run.replace('-', '')[:16]}_{self.number}"
+        return f"k_{self.suffix}"
+
+    def label(self, kept: KeptObject, **facts: object) -> Label:
+        """What the kept object is to say of itself."""
+        given = {
+            "object": kept.object,
+            "strategy": kept.strategy,
+            "run": self.run,
+            "revision": self.revision,
+            "direction": self.direction,
+            "number": self.number,
+            "kept_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        return msgspec.convert({**given, **facts}, Label)
 
 
 def put_aside(run: Run, kept: KeptObject, occasion: Occasion) -> KeptObject:
     """Keep one object. Returns what was kept, with its rows as counted and its bytes."""
-    if kept.strategy == MOVE:
-        return _move_table(run, kept, occasion)
-    return _copy(run, kept, occasion, _table_of(kept.object))
-
-
-def _table_of(name: str) -> str:
-    """The table that a qualified name is about: of three parts, the last is a column."""
-    without = _without_last(name)
-    return without if _without_last(without) else name
-
-
-def _without_last(name: str) -> str:
-    """``schema.table`` of ``schema.table.column``, each as SQL writes it."""
-    inside, cut = False, 0
-    for place, letter in enumerate(name):
-        inside ^= letter == '"'
-        if letter == "." and not inside:
-            cut = place
-    return name[:cut]
+    table = table_of(kept.object)
+    run(f"LOCK TABLE {rows_of(run, table)} IN ACCESS EXCLUSIVE MODE")
+    if kept.strategy == PARK:
+        column = kept.object[len(table) + 1 :]
+        parked = parked_name(occasion.suffix)
+        marker, sequences = park(run, table, column, parked)
+        label = occasion.label(kept, table=table, column=column, rows=kept.rows, sequences=sequences, marker=marker)
+        run(f"COMMENT ON COLUMN {table}.{parked} IS {_text(label)}")
+        return kept
+    return _move(run, kept, occasion) if kept.strategy == MOVE else _copy(run, kept, occasion, table)
 
 
 def _copy(run: Run, kept: KeptObject, occasion: Occasion, table: str) -> KeptObject:
     """Copy a table, or a column with the key of its rows. What no type of PostgreSQL's own holds, as text."""
-    run(f"LOCK TABLE ONLY {table} IN ACCESS EXCLUSIVE MODE")
     column = kept.object[len(table) + 1 :]
     columns = run(_COLUMNS.format(table=literal(table)))
     key = tuple(str(row[0]) for row in run(_KEY.format(table=literal(table)))) if column else ()
@@ -107,57 +104,52 @@ def _copy(run: Run, kept: KeptObject, occasion: Occasion, table: str) -> KeptObj
     chosen = ", ".join(
         f"{name}" if own == "t" else f"{name}::text AS {name}" for name, own, _last in columns if name in wanted
     )
-    run(f"CREATE TABLE {SCHEMA}.{occasion.name} AS SELECT {chosen} FROM ONLY {table}")
-    rows = int(run(f"SELECT count(*) FROM {SCHEMA}.{occasion.name}")[0][0] or 0)
-    sequences = {} if column else _last_values(columns)
-    return _label(run, kept, occasion, table=table, column=column, key=key, rows=rows, sequences=sequences)
+    run(f"CREATE TABLE {SCHEMA}.{occasion.name} AS SELECT {chosen} FROM {rows_of(run, table)}")
+    rows = _count(run, occasion)
+    mine = [each for each in columns if each[0] == column] if column else columns
+    label = occasion.label(
+        kept, table=table, column=column, key=key, rows=rows, sequences=_last_values(mine), width=_width(run, occasion)
+    )
+    return _named(run, kept, occasion, label)
 
 
-def _move_table(run: Run, kept: KeptObject, occasion: Occasion) -> KeptObject:
+def _move(run: Run, kept: KeptObject, occasion: Occasion) -> KeptObject:
     """Move a table with its indexes, sequences and rows, and leave an empty one of its name."""
     table, name = kept.object, literal(kept.object)
-    run(f"LOCK TABLE ONLY {table} IN ACCESS EXCLUSIVE MODE")
     sequences = _last_values(run(_COLUMNS.format(table=name)))
-    names = _NAMES.format(table=name, prefix=literal(occasion.name + "_"))
-    for (command,) in (*run(_TIES.format(table=name)), *run(names)):
+    cut_ties(run, table)
+    for (command,) in run(_NAMES.format(table=name, prefix=literal(occasion.name + "_"))):
         run(str(command))
-    schema = table[: len(_without_last(table))]
+    schema = without_last(table)
     run(f"ALTER TABLE {table} RENAME TO {occasion.name}")
     run(f"ALTER TABLE {schema}.{occasion.name} SET SCHEMA {SCHEMA}")
     run(f"CREATE TABLE {table} ()")
-    rows = int(run(f"SELECT count(*) FROM {SCHEMA}.{occasion.name}")[0][0] or 0) if kept.rows is None else kept.rows
-    return _label(run, kept, occasion, table=table, column="", key=(), rows=rows, sequences=sequences)
+    rows = _count(run, occasion) if kept.rows is None else kept.rows
+    label = occasion.label(kept, table=table, rows=rows, sequences=sequences, width=_width(run, occasion))
+    return _named(run, kept, occasion, label)
+
+
+def _count(run: Run, occasion: Occasion) -> int:
+    return int(run(f"SELECT pg_catalog.count(*)::text FROM {SCHEMA}.{occasion.name}")[0][0] or 0)
+
+
+def _width(run: Run, occasion: Occasion) -> int:
+    found = run(
+        "SELECT pg_catalog.count(*)::text FROM pg_catalog.pg_attribute WHERE attnum > 0 AND NOT attisdropped "
+        f"AND attrelid = '{SCHEMA}.{occasion.name}'::pg_catalog.regclass"
+    )
+    return int(found[0][0] or 0)
 
 
 def _last_values(columns: Sequence[Sequence[str | None]]) -> dict[str, int]:
     return {str(name): int(last) for name, _own, last in columns if last is not None}
 
 
-def _label(
-    run: Run,
-    kept: KeptObject,
-    occasion: Occasion,
-    *,
-    table: str,
-    column: str,
-    key: tuple[str, ...],
-    rows: int,
-    sequences: dict[str, int],
-) -> KeptObject:
-    label = Label(
-        object=kept.object,
-        table=table,
-        column=column,
-        key=key,
-        strategy=kept.strategy,
-        run=occasion.run,
-        revision=occasion.revision,
-        direction=occasion.direction,
-        kept_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        rows=rows,
-        sequences=sequences,
-    )
-    text = literal(msgspec.json.encode(label).decode())
-    run(f"COMMENT ON TABLE {SCHEMA}.{occasion.name} IS {text}")
+def _named(run: Run, kept: KeptObject, occasion: Occasion, label: Label) -> KeptObject:
+    run(f"COMMENT ON TABLE {SCHEMA}.{occasion.name} IS {_text(label)}")
     size = run(f"SELECT pg_catalog.pg_total_relation_size('{SCHEMA}.{occasion.name}')::text")[0][0]
-    return KeptObject(kept.object, kept.strategy, rows, int(size or 0))
+    return KeptObject(kept.object, kept.strategy, label.rows, int(size or 0))
+
+
+def _text(label: Label) -> str:
+    return literal(msgspec.json.encode(label).decode())

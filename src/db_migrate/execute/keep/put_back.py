@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from db_migrate.errors import Failed
+from db_migrate.execute.keep.names import bare, rows_of
 from db_migrate.execute.keep.store import Kept, Run, literal, purge
+from db_migrate.execute.keep.unpark import triggers_of, unpark
 from db_migrate.results import Restored
 
 _SHARED = """
@@ -15,17 +17,24 @@ SELECT pg_catalog.quote_ident(a.attname), pg_catalog.format_type(a.atttypid, a.a
  ORDER BY a.attnum
 """
 
-_TRIGGERS = """
-SELECT pg_catalog.quote_ident(tgname) FROM pg_catalog.pg_trigger
- WHERE tgrelid = {table}::pg_catalog.regclass AND NOT tgisinternal AND tgenabled = 'O'
-"""
-
 
 def put_back(run: Run, kept: Kept) -> Restored | None:
     """Put one kept object back and give up the copy; None where there is no place for it.
 
     Raises ``Failed`` (``kept.not-restored``) when what was put back is not what was kept; the caller rolls back.
     """
+    if not kept.whole:
+        raise _failed(kept, "columns of what was kept are gone: something was dropped with CASCADE that they used")
+    if kept.parked_in:
+        counted = unpark(run, kept)
+        if counted is None:
+            return None
+        _set_sequences(run, kept, kept.parked_in)
+        return Restored(kept.label.object, counted[0], counted[1])
+    return _from_copy(run, kept)
+
+
+def _from_copy(run: Run, kept: Kept) -> Restored | None:
     label = kept.label
     if not _is_there(run, kept):
         return None
@@ -33,14 +42,17 @@ def put_back(run: Run, kept: Kept) -> Restored | None:
     types = {str(name): str(kind) for name, kind in shared}
     if not types or (label.column and label.column not in types):
         return None
-    triggers = [str(row[0]) for row in run(_TRIGGERS.format(table=literal(label.table)))]
+    triggers = triggers_of(run, label.table)
     for trigger in triggers:
         run(f"ALTER TABLE {label.table} DISABLE TRIGGER {trigger}")
-    restored = _column(run, kept, types) if label.column else _table(run, kept, types)
+    restored = _column(run, kept, types) if label.column else Restored(label.object, _table(run, kept, types))
+    _set_sequences(run, kept, label.table)
+    if triggers:
+        run("SET CONSTRAINTS ALL IMMEDIATE")  # a table with checks to come cannot be altered
     for trigger in triggers:
         run(f"ALTER TABLE {label.table} ENABLE TRIGGER {trigger}")
     purge(run, kept)
-    return Restored(label.object, restored)
+    return restored
 
 
 def _is_there(run: Run, kept: Kept) -> bool:
@@ -48,43 +60,52 @@ def _is_there(run: Run, kept: Kept) -> bool:
 
 
 def _table(run: Run, kept: Kept, types: dict[str, str]) -> int:
-    label, names = kept.label, ", ".join(types)
-    before = _sum(run, label.table, types)
-    if before[0] != "0":
-        raise _failed(kept, f"{label.table} has {before[0]} rows already")
+    label, names, rows = kept.label, ", ".join(types), rows_of(run, kept.label.table)
+    before = run(f"SELECT pg_catalog.count(*)::text FROM {rows}")[0][0]
+    if before != "0":
+        raise _failed(kept, f"{label.table} has {before} rows already")
     values = ", ".join(f"{name}::{kind}" for name, kind in types.items())
     run(f"INSERT INTO {label.table} ({names}) OVERRIDING SYSTEM VALUE SELECT {values} FROM {kept.qualified}")
-    for column, last in label.sequences.items():
+    return _compare(kept, _sum(run, kept.qualified, types), _sum(run, rows, types))
+
+
+def _set_sequences(run: Run, kept: Kept, table: str) -> None:
+    """Let what fills a column go on from where it was."""
+    for column, last in kept.label.sequences.items():
         run(
-            "SELECT pg_catalog.setval(s::pg_catalog.regclass, "
-            f"{last}) FROM pg_catalog.pg_get_serial_sequence({literal(label.table)}, "
-            f"{literal(_bare(column))}) AS s WHERE s IS NOT NULL"
+            f"SELECT pg_catalog.setval(s::pg_catalog.regclass, greatest({last}, "
+            "pg_catalog.pg_sequence_last_value(s::pg_catalog.regclass))) "
+            f"FROM pg_catalog.pg_get_serial_sequence({literal(table)}, {literal(bare(column))}) AS s "
+            "WHERE s IS NOT NULL"
         )
-    return _compare(kept, _sum(run, kept.qualified, types), _sum(run, label.table, types))
 
 
-def _column(run: Run, kept: Kept, types: dict[str, str]) -> int:
+def _column(run: Run, kept: Kept, types: dict[str, str]) -> Restored:
     """Rows that were made since keep what the revision gave them; rows that are gone stay gone."""
     label = kept.label
+    rows = rows_of(run, label.table)
     match = " AND ".join(f"t.{name} = k.{name}::{types[name]}" for name in label.key)
     column, kind = label.column, types[label.column]
-    run(f"UPDATE {label.table} AS t SET {column} = k.{column}::{kind} FROM {kept.qualified} AS k WHERE {match}")
-    joined = f"{kept.qualified} AS k JOIN {label.table} AS t ON {match}"
-    rows = run(
-        f"SELECT count(*)::text, count(*) FILTER (WHERE t.{column}::text IS DISTINCT FROM k.{column}::text)::text "
-        f"FROM {joined}"
+    run(f"UPDATE {rows} AS t SET {column} = k.{column}::{kind} FROM {kept.qualified} AS k WHERE {match}")
+    first = label.key[0]
+    found = run(
+        f"SELECT pg_catalog.count(k.{first})::text, pg_catalog.count(*) FILTER (WHERE k.{first} IS NOT NULL AND "
+        f"t.{column}::text IS DISTINCT FROM k.{column}::{kind}::text)::text, "
+        f"pg_catalog.count(*) FILTER (WHERE k.{first} IS NULL)::text "
+        f"FROM {rows} AS t LEFT JOIN {kept.qualified} AS k ON {match}"
     )
-    if rows[0][1] != "0":
-        raise _failed(kept, f"{rows[0][1]} values are not what they were")
-    return int(rows[0][0] or 0)
+    back, wrong, since = (int(each or 0) for each in found[0])
+    if wrong:
+        raise _failed(kept, f"{wrong} values are not what they were")
+    return Restored(label.object, back, since)
 
 
-def _sum(run: Run, table: str, types: dict[str, str]) -> tuple[str, str]:
+def _sum(run: Run, rows: str, types: dict[str, str]) -> tuple[str, str]:
     """The number of rows, and a checksum over their values as text that does not depend on their order."""
     values = ", ".join(f"{name}::{kind}::text" for name, kind in types.items())
     query = (
         f"SELECT count(*)::text, coalesce(sum(pg_catalog.hashtextextended(ROW({values})::text, 0)::numeric), 0)::text "
-        f"FROM {table}"
+        f"FROM {rows}"
     )
     count, checksum = run(query)[0]
     return str(count), str(checksum)
@@ -96,17 +117,12 @@ def _compare(kept: Kept, wanted: tuple[str, str], found: tuple[str, str]) -> int
     return int(found[0])
 
 
-def _bare(name: str) -> str:
-    """A quoted identifier as ``pg_get_serial_sequence`` wants it."""
-    return name[1:-1].replace('""', '"') if name.startswith('"') else name
-
-
 def _failed(kept: Kept, why: str) -> Failed:
     return Failed(
         "kept.not-restored",
         f"what was kept of {kept.label.object} cannot be put back",
         why=why,
         where=kept.qualified,
-        state="the revision is rolled back, and the data is still kept",
+        state="what was begun is rolled back, and the data is still kept",
         next=["db-migrate kept list"],
     )

@@ -1,6 +1,7 @@
-"""The schema ``db_migrate_kept``: one table for each thing that is kept, whose comment says what it is.
+"""Where kept data is: tables of the schema ``db_migrate_kept``, and parked columns of the tables they come from.
 
-The comment is made in the transaction that puts the data aside, so there is never one without the other.
+A comment on each says what it is. It is made in the transaction that puts the data aside, so there is never one
+without the other.
 """
 
 from __future__ import annotations
@@ -11,21 +12,30 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from db_migrate.errors import Refused
+from db_migrate.schemas.scratch import KEPT_SCHEMA, PARKED
 
 if TYPE_CHECKING:
     from psycopg import Connection
 
-SCHEMA = "db_migrate_kept"
+
+SCHEMA = KEPT_SCHEMA
 
 Run = Callable[[str], Sequence[Sequence[str | None]]]
 """Runs one SQL text and returns its rows as texts; within the transaction that everything belongs to."""
 
 _LIST = f"""
 SELECT pg_catalog.quote_ident(c.relname), pg_catalog.obj_description(c.oid, 'pg_class'),
-       pg_catalog.pg_total_relation_size(c.oid)::text
+       pg_catalog.pg_total_relation_size(c.oid)::text, '', (
+       SELECT pg_catalog.count(*)::text FROM pg_catalog.pg_attribute a
+        WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)
   FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
  WHERE n.nspname = '{SCHEMA}' AND c.relkind = 'r'
- ORDER BY c.oid
+UNION ALL
+SELECT pg_catalog.quote_ident(a.attname), pg_catalog.col_description(c.oid, a.attnum), NULL,
+       pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname), '1'
+  FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
+  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+ WHERE pg_catalog.starts_with(a.attname, '{PARKED}') AND a.attnum > 0 AND NOT a.attisdropped AND a.attinhcount = 0
 """
 
 
@@ -34,7 +44,9 @@ class Label(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     ``direction`` is the way in which ``revision`` ran when it dropped the object. ``key`` are the columns that a kept
     column's rows are found again by. ``sequences`` has the last value of each column that a sequence fills.
-    ``kept_at`` is ISO 8601 in UTC.
+    ``kept_at`` is ISO 8601 in UTC. ``number`` orders what one run has kept. ``width`` is the number of columns that the
+    kept table was made with, so that nothing takes one away unseen. ``marker`` is the column beside a parked one that
+    is true in the rows which were there when it was parked.
     """
 
     object: str
@@ -48,19 +60,33 @@ class Label(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     column: str = ""
     key: tuple[str, ...] = ()
     sequences: dict[str, int] = {}
+    number: int = 0
+    width: int = 0
+    marker: str = ""
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that is kept: the table in ``db_migrate_kept`` that holds it, its label, its bytes on disk."""
+    """One thing that is kept: the table in ``db_migrate_kept`` that holds it, its label, its bytes on disk.
+
+    Of a parked column ``name`` is what it is called now, and ``parked_in`` its table, under the name of today.
+    ``whole``: no column of it has been dropped since.
+    """
 
     name: str
     label: Label
-    bytes: int
+    bytes: int | None
+    parked_in: str = ""
+    whole: bool = True
 
     @property
     def qualified(self) -> str:
-        """The table's name as SQL writes it."""
-        return f"{SCHEMA}.{self.name}"
+        """The table's or the parked column's name as SQL writes it."""
+        return f"{self.parked_in or SCHEMA}.{self.name}"
+
+    @property
+    def id(self) -> str:
+        """What people name it by."""
+        return self.name.removeprefix(PARKED).removeprefix("k_")
 
 
 def prepare(connection: Connection[tuple[object, ...]]) -> None:
@@ -85,20 +111,26 @@ def prepare(connection: Connection[tuple[object, ...]]) -> None:
 
 
 def kept_objects(run: Run) -> tuple[Kept, ...]:
-    """Everything that is kept, in the order in which it was. A table without a label of ours is not ours."""
+    """Everything that is kept, oldest first. What has no label of ours is not ours."""
     found = []
-    for name, comment, size in run(_LIST):
+    for name, comment, size, parked_in, width in run(_LIST):
         try:
             label = msgspec.json.decode(comment or "", type=Label)
         except msgspec.DecodeError:
             continue
-        found.append(Kept(name=name or "", label=label, bytes=int(size or 0)))
-    return tuple(found)
+        held = int(size) if size is not None else None
+        whole = label.width in (0, int(width or 0))
+        found.append(Kept(name=name or "", label=label, bytes=held, parked_in=parked_in or "", whole=whole))
+    return tuple(sorted(found, key=lambda each: (each.label.kept_at, each.label.run, each.label.number)))
 
 
 def purge(run: Run, kept: Kept) -> None:
     """Give up what is kept, for good."""
-    run(f"DROP TABLE {kept.qualified}")
+    if kept.parked_in:
+        marker = f", DROP COLUMN IF EXISTS {kept.label.marker}" if kept.label.marker else ""
+        run(f"ALTER TABLE {kept.parked_in} DROP COLUMN {kept.name}{marker}")
+    else:
+        run(f"DROP TABLE {kept.qualified}")
 
 
 def literal(text: str) -> str:

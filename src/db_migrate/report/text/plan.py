@@ -9,7 +9,7 @@ from db_migrate.report.style import Style, block, count, indent, name, seconds, 
 from db_migrate.report.text.changes import brief, change_text
 from db_migrate.report.text.findings import SourceLine, findings_text
 from db_migrate.report.text.parts import columns, page, revisions_text, target_line, warnings_of
-from db_migrate.results import KeptObject, LockEffect, Plan, PlannedRevision, PlannedStatement
+from db_migrate.results import KeptObject, LockEffect, Plan, PlannedRevision, PlannedStatement, Restored
 
 
 def plan_text(plan: Plan, style: Style, source_line: SourceLine) -> str:
@@ -25,7 +25,8 @@ def plan_text(plan: Plan, style: Style, source_line: SourceLine) -> str:
         _summary(plan, style),
         [revision_text(each, style) for each in plan.revisions],
         findings_text(plan.findings, plan.revisions, source_line, style),
-        kept_text(plan.kept, style, title="would be kept"),
+        kept_text(plan.kept, style, title="would be kept, until it is purged"),
+        restored_text(plan.restored, style, title="would be put back"),
         warnings_of(plan, style),
         _verdict(plan, style),
         style=style,
@@ -159,6 +160,17 @@ def kept_text(kept: Sequence[KeptObject], style: Style, *, title: str) -> str:
     if not kept:
         return ""
     rows = [(name(each.object), each.strategy, _amount(each)) for each in kept]
+    return "\n".join([style.bold(title), *(f"  {line}" for line in columns(rows))])
+
+
+def restored_text(restored: Sequence[Restored], style: Style, *, title: str) -> str:
+    """What kept data is put back, and how many rows there are that it knows nothing of."""
+    if not restored:
+        return ""
+    rows = [
+        (name(each.object), count(each.rows, "row"), f"{count(each.since, 'row')} came since" if each.since else "")
+        for each in restored
+    ]
     return "\n".join([style.bold(title), *(f"  {line}" for line in columns(rows))])
 
 

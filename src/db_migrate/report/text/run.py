@@ -7,7 +7,7 @@ from itertools import groupby
 from db_migrate.report.style import Style, count, name, seconds
 from db_migrate.report.text.outcomes import problems_text
 from db_migrate.report.text.parts import columns, page, revisions_text, target_line, warnings_of
-from db_migrate.report.text.plan import kept_text
+from db_migrate.report.text.plan import kept_text, restored_text
 from db_migrate.results import RunResult, StepResult
 
 _STATES = {
@@ -24,7 +24,7 @@ def run_text(run: RunResult, style: Style) -> str:
         target_line(run.target, style),
         _steps(run, style),
         kept_text(run.kept, style, title="kept"),
-        _restored(run, style),
+        restored_text(run.restored, style, title="put back"),
         _outcome(run, style),
         problems_text(run.verify.problems, style) if run.verify else "",
         warnings_of(run, style),
@@ -47,13 +47,6 @@ def _step(step: StepResult, style: Style) -> tuple[str, str, str]:
     if step.attempts > 1:
         notes.append(f"{step.attempts} attempts")
     return seconds(step.seconds).rjust(8), style.cut(step.sql, style.width - 40), ", ".join(notes)
-
-
-def _restored(run: RunResult, style: Style) -> str:
-    if not run.restored:
-        return ""
-    rows = [(name(each.object), count(each.rows, "row")) for each in run.restored]
-    return "\n".join([style.bold("put back"), *(f"  {line}" for line in columns(rows))])
 
 
 def _outcome(run: RunResult, style: Style) -> str:
