@@ -6,7 +6,12 @@ import contextlib
 import threading
 from collections.abc import Iterator
 
+import pytest
+
+from db_migrate.errors import Refused, UsageError
+from db_migrate.execute.kept import KeptThere, overdue
 from db_migrate.postgres.session import connect
+from db_migrate.results import Restored, TargetSummary
 
 from .conftest import Site
 
@@ -87,9 +92,14 @@ STRATEGIES = {
 }
 
 
+def content_of(site: Site, name: str) -> object:
+    """The checksum of one table."""
+    return site.sql(CONTENT[name])[0][0]
+
+
 def content(site: Site) -> dict[str, object]:
     """Checksums of what was there in the beginning."""
-    return {name: site.sql(query)[0][0] for name, query in CONTENT.items()}
+    return {name: content_of(site, name) for name in CONTENT}
 
 
 @contextlib.contextmanager
@@ -145,3 +155,42 @@ def test_all_kinds_come_back_while_somebody_writes(site_on_each: Site) -> None:
         site.sql("INSERT INTO people (mood) VALUES ('good')", "DELETE FROM small WHERE id > 1000")
         site.sql("DELETE FROM loose WHERE id > 1000", "UPDATE people SET data = '1' WHERE id > 300")
         assert site.sql("SELECT max(id), max(data::text) FROM people") == [(301 + _round, "1")]
+
+
+def test_kept_data_is_listed_put_back_and_purged_by_hand(site: Site) -> None:
+    """Room that was made by hand is found; without the database's name nothing is purged, and an unknown id is said."""
+    site.sql(*GROUND)
+    before = content(site)
+    site.revision("r0", "pass")
+    site.revision("r1", DROPS, MAKES)
+    assert site.apply().error is None
+    verb = KeptThere(site.target, site.settings, TargetSummary("default", site.conninfo.dbname, "18"))
+    items = {each.object: each for each in verb.list().objects}
+    assert {(each.object, each.strategy) for each in items.values()} == STRATEGIES
+    assert all(verb.list([each.id]).objects == (each,) for each in items.values())
+    assert (overdue(site.target, 3600.0), len(overdue(site.target, 0.0))) == ((), len(items))
+
+    with pytest.raises(Refused) as refusal:
+        verb.restore(items["public.days"].id)
+    assert refusal.value.code == "kept.no-place"
+    site.sql("CREATE TABLE days (day date, value text)", "ALTER TABLE loose ADD COLUMN value text")
+    assert verb.restore(items["public.days"].id).restored == (Restored("public.days", 100),)
+    assert verb.restore(items["public.loose.value"].id).restored == (Restored("public.loose.value", 400),)
+    assert content_of(site, "days") == before["days"]
+    assert site.sql("SELECT count(*) FROM loose WHERE value = 'v' || id") == [(399,)]
+
+    for ids, confirm, code in (((), None, "kept.purge"), (["no"], "x", "kept.unknown")):
+        with pytest.raises((Refused, UsageError)) as refused:
+            verb.purge(ids, confirm=confirm)
+        assert refused.value.code == code
+    mood = items["public.small.mood"].id
+    for confirm, code in ((None, "consent.missing"), ("other", "consent.wrong-name")):
+        with pytest.raises(Refused) as refused:
+            verb.purge([mood], confirm=confirm)
+        assert refused.value.code == code
+    name = site.conninfo.dbname
+    assert [each.id for each in verb.purge([mood], confirm=name).purged] == [mood]
+    assert verb.purge(older_than="30d", confirm=name).purged == ()
+    assert verb.purge(older_than="0", confirm=name).objects == ()
+    assert site.sql("SELECT count(*) FROM pg_attribute WHERE attname ~ '^db_migrate_kept'") == [(0,)]
+    assert site.sql("SELECT count(*) FROM pg_class WHERE relnamespace = 'db_migrate_kept'::regnamespace") == [(0,)]

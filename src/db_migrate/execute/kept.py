@@ -51,7 +51,7 @@ class KeptThere:
         return replace(self.list(), restored=(done,))
 
     def purge(self, ids: Sequence[str] = (), *, older_than: str | None = None, confirm: str | None = None) -> KeptData:
-        """What is kept after others were given up; raises as :func:`purge_kept` does, and for what is no age (``30d``)."""
+        """What is kept after others were given up; raises as :func:`purge_kept` does, and for what is no age."""
         seconds = age(older_than) if older_than else None
         purged = purge_kept(self.target, self.settings, ids, seconds, confirm)
         return replace(self.list(), purged=purged)
