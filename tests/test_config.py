@@ -98,7 +98,7 @@ def test_every_problem_is_listed_with_its_path(tmp_path: Path) -> None:
         "drift.acknowledge[0].reason: is missing: intended drift carries a reason",
         "lock_bugdet: unknown key; did you mean 'lock_budget'?",
         "lock_timeout: must be a duration with its unit, such as 50ms, 1s, 10m or 2h",
-        "rules: 'drop-column' must be one of: off, note, warning, error",
+        "rules: 'drop-column' must be one of: off, on, note, warning, error",
         "runner: must be one of: db-migrate, alembic",
         "targets.live.budgets.lock_budgett: unknown key; did you mean 'lock_budget'?",
         "targets.live.urlenv: unknown key; did you mean 'url_env'?",

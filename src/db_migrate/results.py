@@ -217,6 +217,38 @@ class Plan(Result):
 
 
 @dataclass(frozen=True, slots=True)
+class WayBack:
+    """How far down the history one could go: to the revisions ``to``, where ``stopped_by`` and ``why`` say what stops.
+
+    ``to`` is empty for base; ``stopped_by`` is empty when all of it can be undone.
+    """
+
+    to: tuple[str, ...]
+    stopped_by: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lint(Plan):
+    """A plan for no target: ``current`` is where in the history it begins, and nothing is known of any data.
+
+    ``fail_on`` is the least severity that counts. A file of SQL is a revision that is called like the file.
+    ``baseline`` is the file whose findings are allowed; empty without one.
+    """
+
+    fail_on: str
+    way_back: WayBack | None = None
+    baseline: str = ""
+
+    @property
+    def counted(self) -> tuple[Finding, ...]:
+        """The findings at or above ``fail_on`` that nothing allows."""
+        levels = list(Severity)
+        worst = levels[: levels.index(Severity(self.fail_on)) + 1]
+        return tuple(each for each in self.findings if each.allowed is None and each.severity in worst)
+
+
+@dataclass(frozen=True, slots=True)
 class StepResult:
     """One statement that was executed. ``statement`` is its index within the revision; times in seconds."""
 

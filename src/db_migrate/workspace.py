@@ -20,9 +20,10 @@ from db_migrate.catalog.diff import diff, drifted
 from db_migrate.catalog.objects import RELATION_KINDS, Catalog, Kind, SchemaObject
 from db_migrate.catalog.sql import with_sql
 from db_migrate.config import Settings
-from db_migrate.errors import DbMigrateError, Failed, Refused, UsageError
+from db_migrate.errors import ConfigurationError, DbMigrateError, Failed, Refused, UsageError
 from db_migrate.plan.make import Proved, Request, make_plan
 from db_migrate.plan.running import mapped_in
+from db_migrate.postgres.server import scratch_server
 from db_migrate.postgres.session import connect, read_only
 from db_migrate.project.config import ProjectConfig, load_config
 from db_migrate.project.graph import Graph, load_graph
@@ -35,6 +36,7 @@ from db_migrate.results import (
     Generate,
     History,
     HistoryRevision,
+    Lint,
     PendingRevision,
     Plan,
     Problem,
@@ -314,6 +316,52 @@ class Workspace:
         """What would happen on the target on the way to a revision, proved on a copy of it."""
         return self._proved(revision, allow, Direction.DOWNGRADE if down else Direction.UPGRADE).plan
 
+    def lint(
+        self,
+        *words: str,
+        since: str | None = None,
+        downgrades: bool | None = None,
+        allow: Sequence[str] = (),
+        baseline: Path | None = None,
+        cache: bool = True,
+    ) -> Lint:
+        """Judge revisions or files of SQL without any target: nothing but scratch is connected to.
+
+        ``words`` are a range (``REV``, ``A:B``; none for the whole history) or files; ``since`` chooses the revisions
+        added since a git ref. ``downgrades`` runs the way back too, by default for less than the whole history. The
+        findings of ``baseline`` are allowed.
+        """
+        from db_migrate.plan.asked import asked, stretch_of
+        from db_migrate.plan.lint import LintRequest, ground_of, lint_files, lint_history
+
+        what = asked(words, since, Path.cwd())
+        request = LintRequest(
+            self.settings,
+            self._intents(allow),
+            lambda: _relationships(_facts_of_models(self._first_scratch)),
+            baseline,
+            cached=cache,
+        )
+        if what.files and not self._has_project:
+            server = self._stack.enter_context(scratch_server(self.settings.scratch_major))
+            return lint_files(server, what.files, (), None, request)
+        scratch = self._first_scratch
+        if what.files:
+            return lint_files(scratch.server, what.files, *ground_of(scratch, self.graph), request)
+        stretch = stretch_of(what, self.graph, self.project.version_locations)
+        wanted = not stretch.whole if downgrades is None else downgrades
+        return lint_history(scratch, self.graph, stretch, replace(request, downgrades=wanted))
+
+    @property
+    def _has_project(self) -> bool:
+        """Whether there is an Alembic project; one that was named has to be there."""
+        try:
+            return self.project is not None
+        except ConfigurationError as error:
+            if error.code != "project.not-found" or self.settings.config is not None:
+                raise
+            return False
+
     def apply(self, what: str | Plan = "heads", *, allow: Sequence[str] = (), confirm: str | None = None) -> RunResult:
         """Execute a proved plan, or prove the way to a revision and execute that; then verify.
 
@@ -500,8 +548,12 @@ class Workspace:
     @cached_property
     def _model_facts(self) -> ModelFacts:
         """What the mappers say; nothing where env.py configures no models."""
-        with self.scratch.database("what the models say") as empty:
-            return self.scratch.child.models(empty.as_libpq(), create=False).facts
+        return _facts_of_models(self.scratch)
+
+
+def _facts_of_models(scratch: Scratch) -> ModelFacts:
+    with scratch.database("what the models say") as empty:
+        return scratch.child.models(empty.as_libpq(), create=False).facts
 
 
 def _relationships(facts: ModelFacts) -> tuple[Relationship, ...]:

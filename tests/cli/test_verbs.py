@@ -19,6 +19,7 @@ from db_migrate.results import (
     DriftCounts,
     Fingerprints,
     History,
+    Lint,
     PendingRevision,
     Plan,
     Problem,
@@ -47,6 +48,18 @@ PLAN = Plan(
     revisions=(),
     findings=(),
     kept=(),
+)
+LINT = Lint(
+    fingerprint=Fingerprints("a", "b"),
+    hash="h",
+    current=(),
+    destination=("1",),
+    direction="upgrade",
+    proved_on="18.6",
+    revisions=(),
+    findings=(),
+    kept=(),
+    fail_on="warning",
 )
 RUN = RunResult(
     run="r", state="done", from_=("1",), to=("2",), steps=(), kept=(), restored=(), verify=VerifyOutcome(True, ())
@@ -83,6 +96,20 @@ CHANGE = Change(Kind.INDEX, "public.ix", Action.DROPPED)
         (["plan", "--down"], PLAN, ("plan", ("-1",), {"allow": (), "down": True})),
         (["plan", "-12"], PLAN, ("plan", ("-12",), {"allow": (), "down": True})),
         (["plan", "base", "--down"], PLAN, ("plan", ("base",), {"allow": (), "down": True})),
+        (
+            ["lint"],
+            LINT,
+            ("lint", (), {"since": None, "downgrades": None, "allow": (), "cache": True, "baseline": None}),
+        ),
+        (
+            ["lint", "a1:", "--no-downgrades", "--since", "main", "--allow", "a:b", "--no-cache"],
+            LINT,
+            (
+                "lint",
+                ("a1:",),
+                {"since": "main", "downgrades": False, "allow": ("a:b",), "cache": False, "baseline": None},
+            ),
+        ),
         (["apply"], RUN, ("apply", ("heads",), {"allow": (), "confirm": None})),
         (
             ["apply", "+1", "--allow", "a:b", "--confirm", "mesh"],
@@ -321,3 +348,47 @@ def test_the_settings_are_listed_without_passwords(run: Run) -> None:
     assert "flag: --url" in outcome.out
     document = json.loads(run("config", "--json").out)
     assert {"key": "lock_timeout", "value": "50ms", "source": "default"} in document["settings"]
+
+
+def test_the_threshold_of_lint(run: Run, library: Recorder) -> None:
+    """A finding counts from `--fail-on` or the setting upward, by default from warning, unless something allows it."""
+    note = replace(FINDING, severity=Severity.NOTE)
+    allowed = replace(FINDING, allowed=Allowed("r", "baseline"))
+    for words, findings, code in (
+        (["lint"], (note,), 0),
+        (["lint", "--fail-on", "note"], (note,), 1),
+        (["lint"], (replace(note, severity=Severity.WARNING),), 1),
+        (["lint", "--fail-on", "error"], (replace(note, severity=Severity.WARNING),), 0),
+        (["lint", "--fail-on", "error"], (FINDING,), 1),
+        (["lint", "--fail-on", "note"], (allowed,), 0),
+    ):
+        threshold = words[-1] if len(words) > 1 else "warning"
+        library.answers = [replace(LINT, findings=findings, fail_on=threshold)]
+        assert run(*words).code == code, words
+        assert library.settings is not None
+        assert library.settings.fail_on == threshold
+    library.answers = [replace(LINT, revisions=(replace(a_revision("2"), error="it fails"),))]
+    outcome = run("lint", "--fail-on", "error")
+    assert (outcome.code, "2 fails on scratch: it fails" in outcome.out) == (1, True)
+
+
+def test_a_baseline_is_written_and_read(run: Run, library: Recorder, tmp_path: Path) -> None:
+    """`--write-baseline` writes what is found without it, keeps reasons, and needs a file to write."""
+    warning = replace(FINDING, severity=Severity.WARNING)
+    library.answers = [replace(LINT, findings=(warning,)), LINT]
+    assert run("lint", "--baseline", "known.json", "--write-baseline").code == 0
+    assert [call[2]["baseline"] for call in library.calls] == [None, tmp_path / "known.json"]
+    known = json.loads((tmp_path / "known.json").read_text("utf-8"))
+    assert [(each["rule"], each["object"], each["revision"]) for each in known["findings"]] == [
+        ("drop-column", "public.t.c", "2")
+    ]
+    (tmp_path / "known.json").write_text((tmp_path / "known.json").read_text().replace("known when", "agreed when"))
+    other = replace(warning, rule="drop-table")
+    library.answers = [replace(LINT, findings=(warning, other)), LINT]
+    (tmp_path / "db-migrate.toml").write_text('baseline = "known.json"')
+    assert run("lint", "--write-baseline").code == 0
+    reasons = [each["reason"] for each in json.loads((tmp_path / "known.json").read_text("utf-8"))["findings"]]
+    assert [each.split()[0] for each in reasons] == ["agreed", "known"]
+    (tmp_path / "db-migrate.toml").unlink()
+    library.answers = []
+    assert "error[baseline.missing]" in run("lint", "--write-baseline").err

@@ -4,6 +4,7 @@ from db_migrate.config.loading import load
 from db_migrate.config.values import (
     Acknowledgement,
     DriftSettings,
+    FailOn,
     RevisionIds,
     RuleLevel,
     Runner,
@@ -14,6 +15,7 @@ from db_migrate.config.values import (
 __all__ = [
     "Acknowledgement",
     "DriftSettings",
+    "FailOn",
     "RevisionIds",
     "RuleLevel",
     "Runner",

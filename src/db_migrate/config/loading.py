@@ -30,6 +30,7 @@ from db_migrate.config.parsing import (
 from db_migrate.config.values import (
     Acknowledgement,
     DriftSettings,
+    FailOn,
     RevisionIds,
     RuleLevel,
     Runner,
@@ -63,6 +64,7 @@ _PLAIN: Mapping[str, Parser[Any]] = {
     "lock_threshold": duration,
     "sample": whole,
     "scratch_data": texts,
+    "fail_on": choice(FailOn),
     "exclude_schemas": texts,
     "strict": flag,
     "journal": flag,
@@ -76,7 +78,7 @@ _PLAIN: Mapping[str, Parser[Any]] = {
     "backfill_rows": whole,
     "backfill_pause": duration,
 }
-_PATHS = ("config", "cache_dir")
+_PATHS = ("config", "baseline", "cache_dir")
 _TABLES: Mapping[str, Parser[Any]] = {"rules": named(choice(RuleLevel)), "allow": named(text)}
 _TARGET: Mapping[str, Parser[Any]] = {
     "url": text,

@@ -23,9 +23,18 @@ class Runner(StrEnum):
 
 
 class RuleLevel(StrEnum):
-    """What a rule's findings count as, when a project wants it otherwise."""
+    """What a rule's findings count as, when a project wants it otherwise; ``on`` is the rule's own severity."""
 
     OFF = "off"
+    ON = "on"
+    NOTE = "note"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class FailOn(StrEnum):
+    """The least severity of findings that ends ``lint`` with exit code 1."""
+
     NOTE = "note"
     WARNING = "warning"
     ERROR = "error"
@@ -109,6 +118,8 @@ class Settings:
     block_budget: float = 1.0
     rules: Mapping[str, RuleLevel] = field(default_factory=lambda: MappingProxyType({}))
     allow: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    fail_on: FailOn = FailOn.WARNING
+    baseline: Path | None = None
     drift: DriftSettings = DriftSettings()
     exclude_schemas: tuple[str, ...] = ()
     strict: bool = False

@@ -9,8 +9,6 @@ from pathlib import Path
 
 import msgspec
 
-from db_migrate.catalog.change import Change
-from db_migrate.catalog.diff import drifted
 from db_migrate.results import (
     DowngradeProof,
     Estimate,
@@ -92,18 +90,6 @@ def checksum(file: str) -> str:
 def version_text(number: int) -> str:
     """``180006`` as ``18.6``."""
     return f"{number // 10000}.{number % 10000}"
-
-
-def proof(up: TracedRevision, down: TracedRevision | None, differences: tuple[Change, ...]) -> DowngradeProof:
-    """Whether the way back from ``up`` was proved, and what differs if not."""
-    if up.error is not None:
-        return DowngradeProof(False, (), "the upgrade fails, so there is nothing to come back from")
-    if down is None:
-        return DowngradeProof(False, (), "it was not reached: a later revision's downgrade failed first")
-    if down.error is not None:
-        return DowngradeProof(False, (), f"{down.error.type}: {down.error.message}")
-    counted = drifted(differences)
-    return DowngradeProof(not counted, counted, None)
 
 
 def _revision(revision: TracedRevision, downgrade: DowngradeProof | None, facts: Facts) -> PlannedRevision:

@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 from db_migrate.catalog.diff import diff, drifted
 from db_migrate.catalog.objects import Catalog
 from db_migrate.config import Settings
-from db_migrate.plan.document import Subject, assemble, proof
+from db_migrate.plan.document import Subject, assemble
 from db_migrate.plan.facts import read_facts
 from db_migrate.plan.keeping import Ground, with_kept
+from db_migrate.plan.proofs import proof_findings, prove_downgrades
 from db_migrate.plan.running import changed_with, running_release
 from db_migrate.plan.sample import sample_for, touched_tables
 from db_migrate.postgres.session import read_only
 from db_migrate.project.graph import Graph
-from db_migrate.results import DowngradeProof, Plan
+from db_migrate.results import Plan
 from db_migrate.rules.context import RuleSettings
 from db_migrate.rules.facts import Facts, Mapped, Relationship
-from db_migrate.rules.finding import Allowed, Finding, Severity
 from db_migrate.rules.intents import Intent
 from db_migrate.rules.judge import judge
 from db_migrate.rules.questions import questions
-from db_migrate.schemas.live import Copy, copy_of_live
+from db_migrate.schemas.live import copy_of_live
 from db_migrate.schemas.scratch import Scratch, read_through
 from db_migrate.schemas.target import LiveState, Target, look_at, without_version_tables
-from db_migrate.trace.effects import Direction, Trace, TracedRevision
+from db_migrate.trace.effects import Direction, Trace
 from db_migrate.trace.run import install, trace
 
 
@@ -72,14 +72,14 @@ def make_plan(scratch: Scratch, graph: Graph, target: Target, settings: Settings
             more = touched_tables(done) - versions - touched if settings.sample else frozenset()
             if not more:  # else what it has touched needs rows as well, and with them it may come further
                 upgrading = request.direction is Direction.UPGRADE
-                proofs = dict(_proofs(scratch, graph, copy, live, done)) if upgrading else {}
+                proofs = prove_downgrades(scratch, graph, copy.runner, live.current, done) if upgrading else {}
                 break
             touched |= more
     facts = replace(
         _facts(target, done, request), release=release, mapped=request.mapped, changed_with=changed_with(done)
     )
     findings = judge(done, facts, rule_settings(settings), allow=request.allow)
-    extra = tuple(_proof_findings(done, proofs, request.allow))
+    extra = tuple(proof_findings(done, proofs, request.allow))
     subject = Subject(live.summary, live.current, destination, request.direction.value, before.fingerprint)
     plan = assemble(
         subject,
@@ -113,54 +113,6 @@ def _facts(target: Target, done: Trace, request: Request) -> Facts:
 def _relations(locks: Iterable[object]) -> Iterator[str]:
     for lock in locks:
         yield lock.relation  # type: ignore[attr-defined]
-
-
-def _proofs(
-    scratch: Scratch, graph: Graph, copy: Copy, live: LiveState, up: Trace
-) -> Iterator[tuple[str, DowngradeProof]]:
-    """Each revision's downgrade, run in reverse order on the same copy, held against what was there before."""
-    done = [r for r in up.revisions if r.error is None]
-    back: dict[str, TracedRevision] = {}
-    if done:
-        way = trace(scratch, graph, copy.runner, Direction.DOWNGRADE, _way_back(live, done), steps=len(done))
-        back = {r.revision: r for r in way.revisions}
-    for revision in up.revisions:
-        down = back.get(revision.revision)
-        differences = diff(revision.before, down.after) if down is not None and down.error is None else ()
-        yield revision.revision, proof(revision, down, differences)
-
-
-def _way_back(live: LiveState, done: list[TracedRevision]) -> str:
-    """Alembic's name for where the run began."""
-    if not live.current:
-        return "base"
-    return live.current[0] if len(live.current) == 1 else f"{done[0].revision}-1"
-
-
-def _proof_findings(done: Trace, proofs: Mapping[str, DowngradeProof], allow: tuple[Intent, ...]) -> Iterator[Finding]:
-    """A downgrade that is not the inverse of its upgrade, as a finding of its own."""
-    for revision in done.revisions:
-        proved = proofs.get(revision.revision)
-        if proved is None or proved.proved or revision.error is not None:
-            continue
-        name = f"downgrade-not-inverse:{revision.revision}"
-        reason = revision.allow.get(name)
-        given = next((i for i in allow if i.name == name), None)
-        allowed = Allowed(reason, "revision") if reason else Allowed(given.reason, given.by) if given else None
-        first = proved.differences[0] if proved.differences else None
-        yield Finding(
-            rule="downgrade-not-inverse",
-            severity=Severity.WARNING,
-            revision=revision.revision,
-            statement=None,
-            object=first.object if first else revision.revision,
-            message=proved.error or f"after upgrade and downgrade {first.object if first else ''} differs",
-            why="a rollback would not give back what was there",
-            fix="make downgrade() the exact inverse of upgrade()",
-            file=revision.file,
-            line=0,
-            allowed=allowed,
-        )
 
 
 def _copy_warnings(before: Catalog, done: Trace, live: LiveState) -> Iterator[str]:

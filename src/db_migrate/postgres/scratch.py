@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 _TEMPLATE_PREFIX = "dbt_"
 _TEMPLATES_KEPT = 32
 _TEMPLATE_BYTES_KEPT = 1 << 30
+_USABLE = "SELECT 1 FROM pg_database WHERE datname = %s AND datconnlimit <> -2"
+"""-2 is a database whose drop was interrupted (PostgreSQL's ``DATCONNLIMIT_INVALID_DB``)."""
+
 _counter = itertools.count(1)
 
 
@@ -66,7 +69,7 @@ def template(server: Server, key: str) -> str | None:
     """The kept database for ``key`` (whatever identifies its content), or None; marks it as just used."""
     name = _template_name(key)
     with contextlib.closing(connect(server.conninfo())) as connection:
-        found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone()
+        found = connection.execute(_USABLE, [name]).fetchone()
     if found is None:
         return None
     _mark_used(server, name)
@@ -188,7 +191,8 @@ def _forget_old_templates(server: Server, connection: psycopg.Connection[tuple[o
 def _forget_template(server: Server, connection: psycopg.Connection[tuple[object, ...]], name: str) -> None:
     from psycopg import errors, sql
 
-    with contextlib.suppress(errors.InvalidCatalogName):  # another process has just dropped it
+    # Another process has just dropped it, or died while it did.
+    with contextlib.suppress(errors.InvalidCatalogName, errors.ObjectNotInPrerequisiteState):
         connection.execute(sql.SQL("ALTER DATABASE {} IS_TEMPLATE false").format(sql.Identifier(name)))
     _drop(server, connection, name)
     (server.instance.directory / "templates" / name).unlink(missing_ok=True)

@@ -16,7 +16,7 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """The written intent that allows a finding, and who wrote it where: ``revision``, ``flag`` or ``settings``."""
+    """The written intent that allows a finding, and where: ``revision``, ``flag``, ``settings`` or ``baseline``."""
 
     reason: str
     by: str

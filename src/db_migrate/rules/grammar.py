@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -31,10 +31,19 @@ def parse(sql: str) -> tuple[Any, ...]:
 
 def nodes(sql: str, kind: str) -> Iterator[Any]:
     """Every node of the kind (``Constraint``, ``IndexStmt``, ...) in the text, in its order."""
+    yield from _by_kind(sql).get(kind, ())
+
+
+@lru_cache(maxsize=1024)
+def _by_kind(sql: str) -> Mapping[str, Sequence[Any]]:
+    """All nodes of the text; many rules ask for theirs, and one walk answers all."""
     import postgast
 
+    found: dict[str, list[Any]] = {}
     for statement in parse(sql):
-        yield from (found for _field, found in postgast.walk(statement) if type(found).__name__ == kind)
+        for _field, node in postgast.walk(statement):
+            found.setdefault(type(node).__name__, []).append(node)
+    return found
 
 
 def kinds(sql: str) -> tuple[str, ...]:

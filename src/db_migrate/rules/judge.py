@@ -38,6 +38,7 @@ FAMILIES = (
     "policies",
     "process",
     "release",
+    "absent",
     "suppressions",
     "data",
     "risks",

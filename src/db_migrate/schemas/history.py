@@ -11,6 +11,7 @@ from db_migrate import __version__
 from db_migrate.catalog.objects import Catalog, Kind
 from db_migrate.catalog.store import FORMAT, dumps, loads
 from db_migrate.errors import Failed
+from db_migrate.postgres.conninfo import ConnInfo
 from db_migrate.postgres.scratch import keep_as_template, template
 from db_migrate.project.graph import Graph
 from db_migrate.schemas.replay import Witness
@@ -38,8 +39,17 @@ def replay(scratch: Scratch, graph: Graph, revisions: Iterable[str], *, cached: 
         return History(wanted, *found)
     with scratch.database("replay of the history") as database:
         _run(scratch, database.as_libpq(), wanted)
-        catalog = read(database)
-        kept = keep_as_template(scratch.server, database, key)
+        return _keep(scratch, wanted, key, database, read(database))
+
+
+def remember(scratch: Scratch, graph: Graph, revisions: Iterable[str], database: ConnInfo, catalog: Catalog) -> History:
+    """Keep a scratch database in which the history was run to ``revisions`` for later replays; nobody may be in it."""
+    wanted = tuple(sorted(revisions))
+    return _keep(scratch, wanted, history_key(scratch, graph, wanted), database, catalog)
+
+
+def _keep(scratch: Scratch, wanted: tuple[str, ...], key: str, database: ConnInfo, catalog: Catalog) -> History:
+    kept = keep_as_template(scratch.server, database, key)
     if scratch.cache is not None:
         write_cached(scratch.cache / f"{key}.catalog", dumps(catalog))
     return History(wanted, catalog, kept)

@@ -117,7 +117,8 @@ class TracedStatement:
 
     ``transaction`` numbers the transactions of the whole trace from 1; a statement in autocommit mode has one of
     its own. ``line`` is the line of the revision file, 0 where unknown. ``seconds`` is the time on scratch.
-    ``ddl`` is False for SELECT, DML and SET, told apart by PostgreSQL's grammar.
+    ``ddl`` is False for SELECT, DML and SET, told apart by PostgreSQL's grammar. ``assumed`` are objects that it needs,
+    that nobody made, and that stand-ins took the place of.
     """
 
     sql: str
@@ -130,6 +131,7 @@ class TracedStatement:
     seconds: float
     ddl: bool = True
     error: StatementError | None = None
+    assumed: tuple[str, ...] = ()
 
 
 class Direction(StrEnum):
@@ -191,6 +193,7 @@ class Trace:
     """All that was run, in order. ``server_version`` is that of the scratch server which proved it.
 
     ``sampled`` are the tables of which rows had been copied from the target.
+    ``refused``: the revisions tried to reach something that they were not let, and may do otherwise where they are.
     """
 
     revisions: tuple[TracedRevision, ...]
@@ -199,3 +202,4 @@ class Trace:
     after: Catalog
     warnings: tuple[str, ...] = ()
     sampled: frozenset[str] = frozenset()
+    refused: bool = False

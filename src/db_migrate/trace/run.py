@@ -11,7 +11,7 @@ from db_migrate.project import events
 from db_migrate.project.graph import Graph
 from db_migrate.schemas.scratch import Scratch, read
 from db_migrate.trace.effects import Direction, RevisionError, Trace, TracedRevision
-from db_migrate.trace.observation import install_script
+from db_migrate.trace.observation import SCRATCH_SCHEMA, install_script
 from db_migrate.trace.tracer import Place, RevisionSource, Tracer
 from db_migrate.trace.unseen import LOG_SETTING
 
@@ -28,6 +28,12 @@ def install(database: ConnInfo) -> None:
     with contextlib.closing(connect(database)) as connection:
         connection.execute(install_script(connection.info.server_version // 10000).encode())
         connection.execute(sql.SQL(LOG_SETTING).format(sql.Identifier(database.dbname)))
+
+
+def uninstall(database: ConnInfo) -> None:
+    """Take the observers out of a scratch database again."""
+    with contextlib.closing(connect(database)) as connection:
+        connection.execute(f"DROP SCHEMA {SCRATCH_SCHEMA} CASCADE".encode())
 
 
 def trace(
@@ -61,10 +67,10 @@ def trace(
         )
         tracer.fail(error, read(superuser))
     revisions = tuple(tracer.revisions)
-    warnings = (*_refusals(tracer.refused), *_unseen(revisions), *([_WITHOUT_VALUES] if sampled else ()))
+    warnings = (*_refusals(tracer.refused), *unseen_warnings(revisions), *([_WITHOUT_VALUES] if sampled else ()))
     before = revisions[0].before if revisions else tracer.catalog
     after = revisions[-1].after if revisions else tracer.catalog
-    return Trace(revisions, scratch.server.version, before, after, warnings, sampled)
+    return Trace(revisions, scratch.server.version, before, after, warnings, sampled, refused=bool(tracer.refused))
 
 
 def _refusals(refused: Iterable[events.Refused]) -> Iterator[str]:
@@ -72,7 +78,8 @@ def _refusals(refused: Iterable[events.Refused]) -> Iterator[str]:
         yield f"the revision tried to reach {each.address}, which was refused"
 
 
-def _unseen(revisions: Iterable[TracedRevision]) -> Iterator[str]:
+def unseen_warnings(revisions: Iterable[TracedRevision]) -> Iterator[str]:
+    """What to say of revisions that send statements behind SQLAlchemy's back."""
     for each in revisions:
         if each.unseen:
             yield (

@@ -6,7 +6,7 @@ what is not committed is seen as well.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -134,6 +134,11 @@ class Tracer:
         return self._running is not None
 
     @property
+    def statements(self) -> Sequence[TracedStatement]:
+        """What the revision that is running has sent so far."""
+        return self._running.statements if self._running is not None else ()
+
+    @property
     def catalog(self) -> Catalog:
         """The scratch database's catalog as last read."""
         return self._snapshot.catalog
@@ -147,6 +152,12 @@ class Tracer:
         if last is not None and last.error is not None and last.error.sqlstate == error.sqlstate:
             error = replace(error, statement=len(self._running.statements) - 1)
         self._finish(after, error)
+
+    def look_again(self) -> None:
+        """Something was changed that no event tells of: take nothing for granted."""
+        self._dirty = True
+        for each in self._connections.values():
+            each.forget()
 
     def _begin_revision(self, event: events.StepBegin, link: Link) -> None:
         self._look_for_unseen(event.connection, link)
@@ -188,11 +199,9 @@ class Tracer:
             borrowed.recover(link)
         unseen = self._log.unseen()
         if unseen:
-            self._dirty = True
+            self.look_again()
             if self._running is not None:
                 self._running.unseen += unseen
-            for each in self._connections.values():
-                each.forget()
         if self._seen_by not in (None, connection):
             self._dirty = True  # what the other one has not committed is not to be seen from here
         self._seen_by = connection

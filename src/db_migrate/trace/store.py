@@ -1,0 +1,102 @@
+"""What one revision did as bytes and back, for the cache: a catalog is stored as its difference to the one before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from db_migrate.catalog.objects import Catalog, Kind, NotCovered, SchemaObject, Value
+from db_migrate.trace.effects import Direction, TracedRevision, TracedStatement
+
+FORMAT = 1
+"""Raised whenever what is stored, or what a trace makes of a revision, changes."""
+
+_Object = tuple[Kind, str, str | None, dict[str, Value], str, int, tuple[tuple[Kind, str], ...]]
+
+
+class _Difference(msgspec.Struct, frozen=True, array_like=True):
+    server_version: int
+    objects: list[_Object]
+    gone: list[tuple[Kind, str]]
+    not_covered: list[NotCovered]
+
+
+class _Stored(msgspec.Struct, frozen=True, array_like=True):
+    revision: str
+    down_revision: tuple[str, ...]
+    message: str
+    file: str
+    direction: Direction
+    statements: tuple[TracedStatement, ...]
+    allow: dict[str, str]
+    external_transaction: bool
+    unseen: tuple[str, ...]
+    before: _Difference
+    after: _Difference
+
+
+def dumps(revision: TracedRevision, ground: Catalog) -> bytes:
+    """A revision that ran to its end, as bytes; ``ground`` is what whoever reads it back will have at hand."""
+    stored = _Stored(
+        revision.revision,
+        revision.down_revision,
+        revision.message,
+        revision.file,
+        revision.direction,
+        revision.statements,
+        dict(revision.allow),
+        revision.external_transaction,
+        revision.unseen,
+        _difference(ground, revision.before),
+        _difference(revision.before, revision.after),
+    )
+    return msgspec.msgpack.encode(stored)
+
+
+def loads(data: bytes, ground: Catalog) -> TracedRevision:
+    """The revision that ``dumps`` made the bytes of, over an equal ``ground``. Raises ``msgspec.DecodeError``."""
+    stored = msgspec.msgpack.decode(data, type=_Stored)
+    before = _applied(stored.before, ground)
+    return TracedRevision(
+        revision=stored.revision,
+        down_revision=stored.down_revision,
+        message=stored.message,
+        file=stored.file,
+        direction=stored.direction,
+        statements=stored.statements,
+        before=before,
+        after=_applied(stored.after, before),
+        allow=stored.allow,
+        external_transaction=stored.external_transaction,
+        unseen=stored.unseen,
+    )
+
+
+def _difference(from_: Catalog, to: Catalog) -> _Difference:
+    if from_ is to:
+        return _Difference(to.server_version, [], [], list(to.not_covered))
+    changed = (each for each in to if from_.objects.get(each.key) != each)
+    gone = [key for key in from_.objects if key not in to.objects]
+    return _Difference(to.server_version, [_fields(each) for each in changed], gone, list(to.not_covered))
+
+
+def _fields(item: SchemaObject) -> _Object:
+    return (item.kind, item.name, item.parent, dict(item.attributes), item.definition, item.position, item.needs)
+
+
+def _applied(difference: _Difference, catalog: Catalog) -> Catalog:
+    if not difference.objects and not difference.gone and list(catalog.not_covered) == difference.not_covered:
+        return catalog
+    objects = _without(catalog.objects, difference.gone)
+    objects |= {(fields[0], fields[1]): SchemaObject(*fields) for fields in difference.objects}
+    return Catalog.of(objects.values(), difference.server_version, difference.not_covered)
+
+
+def _without(
+    objects: Mapping[tuple[Kind, str], SchemaObject], gone: Iterable[tuple[Kind, str]]
+) -> dict[tuple[Kind, str], SchemaObject]:
+    left = dict(objects)
+    for key in gone:
+        del left[key]
+    return left
