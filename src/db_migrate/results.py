@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from db_migrate.catalog.change import Change
-from db_migrate.catalog.objects import Value
+from db_migrate.catalog.objects import RELATION_KINDS, Catalog, Kind, SchemaObject, Value
 from db_migrate.errors import ErrorReport
 from db_migrate.rules.finding import Finding, Severity
 from db_migrate.schemas.outcome import Acknowledged as Acknowledged  # part of the published shapes too
@@ -98,6 +98,14 @@ class SchemaEntry:
     attributes: Mapping[str, Value]
     columns: tuple[SchemaEntry, ...] = ()
     definition: str = ""
+
+    @classmethod
+    def of(cls, item: SchemaObject, catalog: Catalog) -> SchemaEntry:
+        """The entry of one of a catalog's objects that belong to no other."""
+        columns = catalog.columns(item.name) if item.kind in RELATION_KINDS else ()
+        parts = [o for o in catalog.children.get(item.name, ()) if o.kind is not Kind.COLUMN]
+        members = (cls(c.kind.value, c.name, dict(c.attributes), definition=c.definition) for c in (*columns, *parts))
+        return cls(item.kind.value, item.name, dict(item.attributes), tuple(members), item.definition)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, TypeVar
 
 from db_migrate.catalog.change import Change
 from db_migrate.catalog.diff import diff, drifted
-from db_migrate.catalog.objects import RELATION_KINDS, Catalog, Kind, SchemaObject
+from db_migrate.catalog.objects import Catalog
 from db_migrate.catalog.sql import with_sql
 from db_migrate.config import Settings
 from db_migrate.errors import ConfigurationError, DbMigrateError, Failed, Refused, UsageError
 from db_migrate.plan.make import Proved, Request, make_plan
-from db_migrate.plan.running import mapped_in
+from db_migrate.plan.running import facts_of_models, mapped_in, relationships_in
 from db_migrate.postgres.server import scratch_server
 from db_migrate.postgres.session import connect, read_only
 from db_migrate.project.config import ProjectConfig, load_config
@@ -51,7 +51,6 @@ from db_migrate.results import (
     Verify,
     VerifyOutcome,
 )
-from db_migrate.rules.facts import Relationship
 from db_migrate.rules.intents import Intent
 from db_migrate.schemas.compare import Side, compare, parse_side
 from db_migrate.schemas.history import replay, with_privileges, without_owners
@@ -228,7 +227,9 @@ class Workspace:
         """All objects of one side: models, live, history or history@REV."""
         found = self._side(side)
         hidden = self._hidden
-        entries = tuple(_entry(o, found.catalog) for o in found.catalog if o.parent is None and o.name not in hidden)
+        entries = tuple(
+            SchemaEntry.of(o, found.catalog) for o in found.catalog if o.parent is None and o.name not in hidden
+        )
         return Schema(target=self.live_state.summary, side=found.name, objects=entries)
 
     def drift(
@@ -338,7 +339,7 @@ class Workspace:
         request = LintRequest(
             self.settings,
             self._intents(allow),
-            lambda: _relationships(_facts_of_models(self._first_scratch)),
+            lambda: relationships_in(facts_of_models(self._first_scratch)),
             baseline,
             cached=cache,
         )
@@ -537,7 +538,7 @@ class Workspace:
 
     def _proved(self, revision: str, allow: Sequence[str], direction: Direction) -> Proved:
         facts = self._model_facts
-        request = Request(revision, direction, self._intents(allow), _relationships(facts), mapped_in(facts))
+        request = Request(revision, direction, self._intents(allow), relationships_in(facts), mapped_in(facts))
         return make_plan(self.scratch, self.graph, self.target, self.settings, request)
 
     def _intents(self, allow: Sequence[str]) -> tuple[Intent, ...]:
@@ -548,40 +549,4 @@ class Workspace:
     @cached_property
     def _model_facts(self) -> ModelFacts:
         """What the mappers say; nothing where env.py configures no models."""
-        return _facts_of_models(self.scratch)
-
-
-def _facts_of_models(scratch: Scratch) -> ModelFacts:
-    with scratch.database("what the models say") as empty:
-        return scratch.child.models(empty.as_libpq(), create=False).facts
-
-
-def _relationships(facts: ModelFacts) -> tuple[Relationship, ...]:
-    """What the mappers say of foreign keys."""
-    return tuple(
-        Relationship(
-            name=each.name,
-            parent_table=each.parent_table,
-            child_table=each.child_table,
-            columns=each.columns,
-            passive_deletes=each.passive_deletes,
-            cascade=each.cascade,
-            direction=each.direction,
-            viewonly=each.viewonly,
-        )
-        for each in facts.relationships
-    )
-
-
-def _entry(item: SchemaObject, catalog: Catalog) -> SchemaEntry:
-    columns = catalog.columns(item.name) if item.kind in RELATION_KINDS else ()
-    parts = [o for o in catalog.children.get(item.name, ()) if o.kind is not Kind.COLUMN]
-    return SchemaEntry(
-        kind=item.kind.value,
-        object=item.name,
-        attributes=dict(item.attributes),
-        columns=tuple(
-            SchemaEntry(c.kind.value, c.name, dict(c.attributes), definition=c.definition) for c in (*columns, *parts)
-        ),
-        definition=item.definition,
-    )
+        return facts_of_models(self.scratch)

@@ -1,4 +1,4 @@
-"""What git says about a run: the release in production with its models, and what changed together with a revision."""
+"""What models and git say about a run: the release in production, the mappers, what changed with a revision."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from db_migrate.catalog.objects import Catalog
 from db_migrate.project import git
 from db_migrate.project.jobs import ModelFacts
-from db_migrate.rules.facts import Mapped, Release
+from db_migrate.rules.facts import Mapped, Relationship, Release
 from db_migrate.rules.release import is_application, mapped_by, takes_away
 from db_migrate.schemas.release import release_models
 from db_migrate.schemas.scratch import Scratch
@@ -27,6 +27,29 @@ def mapped_in(facts: ModelFacts) -> Mapped:
     """What the classes of some models map."""
     classes = {each.table: each.name for each in facts.mapped}
     return mapped_by(classes, {(each.table, each.column): each.name for each in facts.attributes})
+
+
+def facts_of_models(scratch: Scratch) -> ModelFacts:
+    """What the models and mappers of this very checkout say; nothing where env.py configures none."""
+    with scratch.database("what the models say") as empty:
+        return scratch.child.models(empty.as_libpq(), create=False).facts
+
+
+def relationships_in(facts: ModelFacts) -> tuple[Relationship, ...]:
+    """What the mappers say of foreign keys."""
+    return tuple(
+        Relationship(
+            name=each.name,
+            parent_table=each.parent_table,
+            child_table=each.child_table,
+            columns=each.columns,
+            passive_deletes=each.passive_deletes,
+            cascade=each.cascade,
+            direction=each.direction,
+            viewonly=each.viewonly,
+        )
+        for each in facts.relationships
+    )
 
 
 def changed_with(done: Trace) -> Mapping[str, tuple[str, ...]]:
