@@ -73,8 +73,8 @@ CHANGE = Change(Kind.INDEX, "public.ix", Action.DROPPED)
     ("words", "answer", "call"),
     [
         (["status"], STATUS, ("status", (), {})),
-        (["history"], History(revisions=()), ("history", (), {"runs": False})),
-        (["history", "--runs"], History(revisions=()), ("history", (), {"runs": True})),
+        (["history"], History(revisions=()), ("history", (), {"runs": False, "changes": False})),
+        (["history", "--runs"], History(revisions=()), ("history", (), {"runs": True, "changes": False})),
         (["schema"], Schema(side="live", objects=()), ("schema", ("live",), {})),
         (["schema", "history@0007"], Schema(side="history@0007", objects=()), ("schema", ("history@0007",), {})),
         (

@@ -272,7 +272,7 @@ def test_a_file_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, together:
 @pytest.mark.parametrize(
     ("text", "line", "error"),
     [
-        ("SELECT 1;\n\nselct 2;\nSELECT 'a;b';", 3, 'syntax error at or near "selct"'),
+        ("SELECT 1;\n\nfrobnicate 2;\nSELECT 'a;b';", 3, 'syntax error at or near "frobnicate"'),
         ("SELECT 'never ends;\n", 1, 'unterminated quoted string at or near "\'never ends;"'),
         ("CREATE TABLE t ();\nCREATE TABLE t ();\nDROP TABLE t", 2, 'relation "t" already exists'),
         ("", 0, None),
