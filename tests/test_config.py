@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from db_migrate.config import Acknowledgement, RuleLevel, Runner, load
+from db_migrate.config.writing import acknowledge
 from db_migrate.errors import ConfigurationError
 
 
@@ -257,3 +258,34 @@ def test_lists_in_variables_are_separated_by_commas(tmp_path: Path) -> None:
     settings = load(cwd=tmp_path, environ=environ)
     assert settings.x == ("tenant=a", "region=eu")
     assert settings.exclude_schemas == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("name", "before"),
+    [
+        ("db-migrate.toml", ""),
+        ("db-migrate.toml", "strict = true\n# hello\n\n[targets.a]  # here\nurl = 'x'\n"),
+        ("db-migrate.toml", "[[drift.acknowledge]]\nreason = 'old'\n\n[targets.a]\nurl = 'x'\n"),
+        ("pyproject.toml", "[project]\nname='x' # c\n[tool.db-migrate]\n[tool.ruff]\n"),
+        ("pyproject.toml", "[tool.db-migrate.drift]\nacknowledge = [{reason = 'old'}]\n[tool.x]\ny = 1\n"),
+        ("pyproject.toml", "[tool.db-migrate]\ndrift = {acknowledge = []}\n"),
+    ],
+)
+def test_acknowledgements_are_added_to_what_is_there(tmp_path: Path, name: str, before: str) -> None:
+    """Written acknowledgements are read back after the old ones, and every comment and table stays."""
+    file = write(tmp_path, before, name)
+    new = [Acknowledgement('it\'s "so"', "index", "public.f(integer[])"), Acknowledgement("b", attribute="default")]
+    acknowledge(file, new)
+    old = [Acknowledgement("old")] if "old" in before else []
+    assert list(load(file=file, cwd=tmp_path, environ={}).drift.acknowledge) == [*old, *new]
+    kept = [line for line in before.splitlines() if line and "acknowledge" not in line and "old" not in line]
+    assert [line for line in file.read_text("utf-8").splitlines() if line in kept] == kept
+
+
+def test_a_settings_file_that_cannot_be_written_stays_as_it_was(tmp_path: Path) -> None:
+    """What is no list of tables is not made into one."""
+    file = write(tmp_path, "drift = 5\n")
+    with pytest.raises(ConfigurationError) as error:
+        acknowledge(file, [Acknowledgement("x")])
+    assert error.value.code == "settings.unwritable"
+    assert file.read_text("utf-8") == "drift = 5\n"

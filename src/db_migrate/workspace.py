@@ -20,6 +20,7 @@ from db_migrate.catalog.diff import diff, drifted
 from db_migrate.catalog.objects import Catalog
 from db_migrate.catalog.sql import with_sql
 from db_migrate.config import Settings
+from db_migrate.config.writing import NEW_FILE, acknowledge
 from db_migrate.errors import ConfigurationError, DbMigrateError, Failed, Refused, UsageError
 from db_migrate.plan.make import Proved, Request, make_plan
 from db_migrate.plan.running import facts_of_models, mapped_in, relationships_in
@@ -52,7 +53,8 @@ from db_migrate.results import (
     VerifyOutcome,
 )
 from db_migrate.rules.intents import Intent
-from db_migrate.schemas.compare import Side, compare, parse_side
+from db_migrate.schemas.acknowledge import about_nothing, acknowledging, sort_out, unmatched
+from db_migrate.schemas.compare import Side, compare, not_compared, parse_side, within
 from db_migrate.schemas.history import replay, with_privileges, without_owners
 from db_migrate.schemas.live import carried_over
 from db_migrate.schemas.models import Models, materialise
@@ -230,7 +232,8 @@ class Workspace:
         entries = tuple(
             SchemaEntry.of(o, found.catalog) for o in found.catalog if o.parent is None and o.name not in hidden
         )
-        return Schema(target=self.live_state.summary, side=found.name, objects=entries)
+        warnings = not_compared([found.catalog])
+        return Schema(target=self.live_state.summary, side=found.name, objects=entries, warnings=warnings)
 
     def drift(
         self,
@@ -255,14 +258,35 @@ class Workspace:
             else [("history", "models"), (self._live_history(), "live"), ("models", "live")]
         )
         comparisons = tuple(self._compare(a, b) for a, b in pairs)
-        return Drift(target=self.live_state.summary, comparisons=comparisons)
+        warnings = [
+            *not_compared(self._side(name).catalog for name in sorted({name for pair in pairs for name in pair}))
+        ]
+        if self.live_state.unreadable and not from_:
+            unread = ", ".join(self.live_state.unreadable)
+            warnings.append(f"{unread} may not be read, so live is held against the history at its heads")
+        if not from_:
+            warnings += about_nothing(unmatched(comparisons, self.settings.drift.acknowledge))
+        return Drift(target=self.live_state.summary, comparisons=comparisons, warnings=tuple(warnings))
+
+    def accept(self, drift: Drift, reason: str) -> Drift:
+        """Write down in the settings file that what is drift is intended, and why; the drift without that.
+
+        Raises ``ConfigurationError`` (``settings.unwritable``).
+        """
+        new = acknowledging(drift.comparisons, reason, strict=self.settings.strict)
+        if new:
+            acknowledge(self.settings.file or self.settings.root / NEW_FILE, new)
+        return replace(drift, comparisons=tuple(sort_out(each, new) for each in drift.comparisons))
 
     def _compare(self, from_: str, to: str, *, sql: bool = True) -> Comparison:
         acknowledged = self.settings.drift.acknowledge
-        return compare(self._side(from_), self._side(to), self._hidden, acknowledged, sql=sql)
+        before, after = (within(self._side(name), self.settings.exclude_schemas) for name in (from_, to))
+        return compare(before, after, self._hidden, acknowledged, sql=sql)
 
     def _live_history(self) -> str:
-        """The history that the live schema should be: that of the revisions it is at."""
+        """The history that the live schema should be: that of the revisions it is at, as far as these may be read."""
+        if self.live_state.unreadable:
+            return "history"
         current = self.live_state.current
         if current == self.graph.heads:
             return "history"
@@ -296,7 +320,14 @@ class Workspace:
     def _live_catalog(self) -> Catalog:
         """The live schema as the scratch server prints it."""
         if self.live_state.server_version // 10000 != self.scratch.server.major:
-            return carried_over(self.scratch, self.target, self.live_state)
+            catalog = carried_over(
+                self.scratch,
+                self.target,
+                self.live_state,
+                privileges=self._privileges,
+                exclude_schemas=self.settings.exclude_schemas,
+            )
+            return without_owners(catalog) if self._privileges else catalog
         with read_only(self.target.conninfo) as connection:
             catalog = read_through(
                 connection, privileges=self._privileges, exclude_schemas=self.settings.exclude_schemas
@@ -311,7 +342,9 @@ class Workspace:
 
     @property
     def _hidden(self) -> frozenset[str]:
-        return without_version_tables(table for table, _ in self.live_state.heads)
+        """The relations of no side: version tables, and what the role may not read."""
+        versions = without_version_tables(table for table, _ in self.live_state.heads)
+        return versions | {each.name for each in self._live_catalog.not_covered if each.kind == "table"}
 
     def plan(self, revision: str = "heads", *, allow: Sequence[str] = (), down: bool = False) -> Plan:
         """What would happen on the target on the way to a revision, proved on a copy of it."""

@@ -15,6 +15,7 @@ from db_migrate.catalog.diff import diff
 from db_migrate.catalog.objects import Catalog
 from db_migrate.catalog.reader import read_catalog
 from db_migrate.catalog.sql import with_sql
+from db_migrate.postgres import binaries
 from db_migrate.postgres.dump import dump_schema
 from db_migrate.postgres.scratch import scratch_database
 from db_migrate.postgres.server import Server
@@ -29,7 +30,7 @@ class Bench:
 
     server: Server
     connection: psycopg.Connection[tuple[object, ...]]
-    prepared: dict[str, str] = field(default_factory=dict, repr=False)
+    prepared: dict[str, str] = field(default_factory=dict, init=False, repr=False)
 
     @contextlib.contextmanager
     def passing(self, script: str) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
@@ -78,7 +79,10 @@ def judge(case: Case, bench: Bench) -> None:
     before, after = (bench.catalog(side, privileges=privileges) for side in (case.old, case.new))
     changes = diff(before, after)
     found = sorted(map(seen, changes), key=repr)
-    assert found == sorted(case.expected, key=repr), _difference(found, case.expected)
+    if bench.server.major == binaries.embedded().major:
+        assert found == sorted(case.expected, key=repr), _difference(found, case.expected)
+    else:  # another version may print the same definition in other words
+        assert sorted(map(_outline, found)) == sorted(map(_outline, case.expected)), _difference(found, case.expected)
     assert all(change.explanation for change in changes)
     drifts = any(change.class_ is ChangeClass.DRIFT for change in changes)
     assert (before.fingerprint != after.fingerprint) == drifts
@@ -90,6 +94,12 @@ def judge(case: Case, bench: Bench) -> None:
     if "no way back" not in case.flags:
         back = bench.catalog(case.new, *backward(scripts), privileges=privileges)
         assert not remaining(diff(back, before)), backward(scripts)
+
+
+def _outline(change: Expected) -> str:
+    """A change without the values of its attributes."""
+    names = [name for name, _, _ in change.attributes]
+    return f"{change.kind} {change.object} {change.action} {change.from_object} {names} {change.class_}"
 
 
 def _difference(found: Iterable[Expected], expected: Iterable[Expected]) -> str:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from .conftest import Project
@@ -106,3 +111,139 @@ def test_a_healthy_project_has_no_drift_twice_the_same(project: Project) -> None
 
     assert first.code == second.code == 1
     assert first.out == second.out
+
+
+EVERYTHING = """
+op.execute('''
+CREATE TYPE mood AS ENUM ('ok', 'it''s bad');
+CREATE DOMAIN positive AS integer CHECK (VALUE > 0);
+CREATE TABLE users (
+    id serial PRIMARY KEY,
+    role varchar(20) DEFAULT 'member' CHECK (role IN ('admin', 'member') AND role NOT IN ('x', 'y')),
+    mood mood DEFAULT 'ok',
+    number positive,
+    born timestamptz(3) DEFAULT (now() AT TIME ZONE 'utc'),
+    low text GENERATED ALWAYS AS (lower(role)) STORED
+);
+CREATE INDEX users_low ON users (lower(role)) WHERE role NOT IN ('x', 'y');
+CREATE INDEX users_part ON users (born DESC NULLS LAST) INCLUDE (id) WHERE role = ANY (ARRAY['a', 'b']);
+CREATE TABLE secret (id int PRIMARY KEY, user_id int REFERENCES users, key text UNIQUE DEFAULT 'x');
+COMMENT ON CONSTRAINT secret_pkey ON secret IS 'why';
+CREATE INDEX secret_key ON secret (lower(key));
+COMMENT ON INDEX secret_key IS 'why';
+CREATE TABLE refers (id int PRIMARY KEY, secret_id int REFERENCES secret, key text REFERENCES secret (key));
+CREATE VIEW admins AS
+    SELECT s.id, u.role, CASE WHEN u.role IN ('a', 'b') THEN 1 END AS n
+    FROM secret s JOIN users u ON u.id = s.user_id WHERE u.role NOT IN ('c', 'd') ORDER BY u.born;
+CREATE MATERIALIZED VIEW counted AS SELECT role, count(*) AS n FROM users GROUP BY role HAVING count(*) > 1;
+CREATE FUNCTION of_secret(secret, n int DEFAULT 5) RETURNS int LANGUAGE sql AS 'SELECT 1';
+CREATE FUNCTION touched() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN new; END';
+CREATE TRIGGER touch BEFORE UPDATE OF role ON users FOR EACH ROW
+    WHEN (old.role IS DISTINCT FROM new.role AND new.role IN ('a', 'b')) EXECUTE FUNCTION touched();
+ALTER TABLE users ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own ON users USING (role = current_user AND number IN (1, 2)) WITH CHECK (role IN ('a', 'b'));
+CREATE TABLE metrics (at date, n int, PRIMARY KEY (at, n)) PARTITION BY RANGE (at);
+CREATE TABLE metrics_2020 PARTITION OF metrics FOR VALUES FROM ('2020-01-01') TO ('2021-01-01');
+CREATE TABLE metrics_rest PARTITION OF metrics DEFAULT;
+CREATE INDEX metrics_n ON metrics (n);
+CREATE STATISTICS users_both (mcv) ON role, (lower(role)) FROM users;
+CREATE SCHEMA closed;
+CREATE TABLE closed.inside (id int PRIMARY KEY);
+CREATE TABLE beside (inside int REFERENCES closed.inside);
+''')
+"""
+CLOSED = ["closed.inside", "public.metrics", "public.metrics_2020", "public.metrics_rest", "public.secret"]
+
+
+def test_a_role_that_may_only_read_sees_drift(project_on_each: Project) -> None:
+    """Held by an 18, nothing differs from a 15; what the role may not read there is named, and all else is compared."""
+    owner = project_on_each
+    owner.revision("r1", EVERYTHING)
+    assert owner.alembic("upgrade", "head").code == 0
+    database = owner.database.dbname
+    owner.sql(
+        "DROP ROLE IF EXISTS drift_reader",
+        "CREATE ROLE drift_reader LOGIN PASSWORD 'canary-r1'",
+        f"GRANT CONNECT ON DATABASE {database} TO drift_reader",
+        "GRANT USAGE ON SCHEMA public TO drift_reader",
+        "GRANT SELECT ON ALL TABLES IN SCHEMA public TO drift_reader",
+        "REVOKE SELECT ON secret, metrics, alembic_version FROM drift_reader",
+    )
+    reader = replace(owner, database=owner.database.replace(user="drift_reader", password="canary-r1"))
+    sides = ("drift", "--from", "history", "--to", "live", "--json")
+
+    same = reader.run(*sides, DB_MIGRATE_SCRATCH_MAJOR="18")
+    owner.sql("ALTER TABLE users ALTER role SET DEFAULT 'x'", "ALTER TABLE secret ALTER key SET DEFAULT 'y'")
+    changed = reader.run(*sides, DB_MIGRATE_SCRATCH_MAJOR="18")
+    owner.sql("DROP OWNED BY drift_reader", "DROP ROLE drift_reader")
+
+    assert same.code == 0, same.out + same.err
+    assert between(same.json, "history", "live") == []
+    said = " ".join(same.json["warnings"])
+    on_15 = same.json["target"]["server_version"].startswith("15")
+    assert [name for name in CLOSED if name in said] == (CLOSED if on_15 else [])
+    assert changed.code == 1
+    found = [(c["object"], c["attributes"][0]["name"]) for c in between(changed.json, "history", "live")]
+    assert found == [("public.secret.key", "default")] * (not on_15) + [("public.users.role", "default")]
+
+
+def test_intended_drift_is_written_down_with_its_reason(project: Project) -> None:
+    """--accept puts what there is into the settings file, whose other lines stay; what is no longer there is named."""
+    project.write("models.py", MODELS)
+    project.revision("r1", UP, "op.drop_table('sessions'); op.drop_table('users')")
+    assert project.alembic("upgrade", "head").code == 0
+    project.sql("DROP INDEX ix_users_role", "ALTER TABLE users ALTER role SET DEFAULT 'x'")
+    project.write("db-migrate.toml", "strict = false  # not yet\n")
+
+    unreasoned = project.run("drift", "--accept")
+    accepted = project.run("drift", "--accept", "--reason", "the reports' own", "--json")
+    project.sql("CREATE INDEX ix_users_role ON users (role)")
+    later = project.run("drift", "--prometheus", "drift.prom")
+
+    assert unreasoned.code == 2
+    assert "--reason" in unreasoned.err
+    assert accepted.code == 0, accepted.out
+    reasons = {
+        (each["change"]["object"], each["reason"])
+        for comparison in accepted.json["comparisons"]
+        for each in comparison["acknowledged"]
+    }
+    assert reasons == {(name, "the reports' own") for name in ("public.ix_users_role", "public.users.role")}
+    assert (project.folder / "db-migrate.toml").read_text().startswith("strict = false  # not yet\n")
+    assert later.code == 0, later.out
+    assert "an acknowledgement matches nothing: kind index, object public.ix_users_role" in later.out
+    assert "acknowledged: column public.users.role (the reports' own)" in later.out
+    numbers = (project.folder / "drift.prom").read_text()
+    assert 'from="history",to="live"} 1\n' in numbers
+    assert "db_migrate_drift_up 1\n" in numbers
+
+
+def test_watching_prints_what_changed(project: Project, started: Callable[..., subprocess.Popen[str]]) -> None:
+    """--watch compares again and again, prints only what is new, and keeps the numbers for Prometheus."""
+    project.write("models.py", MODELS)
+    project.revision("r1", UP, "op.drop_table('sessions'); op.drop_table('users')")
+    assert project.alembic("upgrade", "head").code == 0
+    numbers = project.folder / "drift.prom"
+
+    watching = started(
+        project, "drift", "--from", "models", "--to", "live", "--watch", "0.1", "--prometheus", str(numbers)
+    )
+    wait_for(lambda: numbers.exists() and 'class="drift"} 0\n' in numbers.read_text())
+    project.sql("DROP INDEX ix_users_role")
+    wait_for(lambda: 'class="drift"} 1\n' in numbers.read_text())
+    watching.send_signal(signal.SIGINT)
+    out, err = watching.communicate(timeout=30)
+
+    assert watching.returncode == 130, err
+    assert [line[2:] for line in out.splitlines() if "models → live" in line] == [
+        "models → live: no difference",
+        "models → live: 1 change",
+    ]
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
+    """Wait until it is so; fail when it never is."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)

@@ -207,16 +207,28 @@ def _with_column(items: Iterable[SchemaObject], rename: Rename, tables: frozense
         changed = _rewritten(item, qualified, {})
         if item.kind is Kind.COLUMN and item.parent in tables:
             changed = _rewritten_own(changed, tokenwise, ("generated",))
+        elif item.kind is Kind.FOREIGN_KEY:
+            changed = _rewritten_key(changed, tokenwise, item.parent in tables, _referenced_table(item) in tables)
         elif item.parent in tables or (item.kind in TABLE_KINDS and item.name in tables):
             changed = replace(_rewritten_own(changed, tokenwise, None), name=changed.name)
-        elif item.kind is Kind.FOREIGN_KEY and str(item.attributes["referenced"]).startswith(
-            f"{rename.old[: -len(old) - 1]}("
-        ):
-            changed = _rewritten_own(changed, tokenwise, ("referenced",))
         elif key in item.needs:
             changed = _with_definition(changed, _in_query(old, new, item.kind in _OUTPUTS))
         found.append(changed)
     return found
+
+
+def _referenced_table(foreign_key: SchemaObject) -> str:
+    return str(foreign_key.attributes["referenced"]).rpartition("(")[0]
+
+
+def _rewritten_key(foreign_key: SchemaObject, rewrite: Rewrite, here: bool, there: bool) -> SchemaObject:
+    """The foreign key with a column renamed in its own table (``here``) or in the one it refers to (``there``)."""
+    names = (*(("columns", "on_delete") if here else ()), *(("referenced",) if there else ()))
+    own, word, others = foreign_key.definition.partition(" REFERENCES ")
+    referenced, end, actions = others.partition(")")
+    own, actions = (rewrite(own), rewrite(actions)) if here else (own, actions)
+    definition = f"{own}{word}{rewrite(referenced) if there else referenced}{end}{actions}"
+    return replace(_rewritten_own(foreign_key, rewrite, names), definition=definition)
 
 
 def _rewritten_own(item: SchemaObject, rewrite: Rewrite, only: tuple[str, ...] | None) -> SchemaObject:

@@ -31,11 +31,12 @@ def carry_out(
     *,
     formats: Renderers[R] | None = None,
     settings: Mapping[str, object] | None = None,
+    unless: Callable[[R], bool] | None = None,
 ) -> int:
     """Open the project, do the work, print the result and return the verb's exit code.
 
     ``render`` makes the text, ``formats`` what else the verb prints beside JSON; ``settings`` are those among the
-    verb's own flags.
+    verb's own flags. A result for which ``unless`` is true is not printed.
     """
     from db_migrate import open_project
     from db_migrate.config import load
@@ -47,7 +48,8 @@ def carry_out(
     with open_project(loaded) as workspace:
         result = work(workspace)
     code = exit_code(result)
-    print_result(result, code, call, renderers)
+    if unless is None or not unless(result):
+        print_result(result, code, call, renderers)
     return code
 
 

@@ -10,7 +10,7 @@ from db_migrate.catalog.objects import Catalog, Kind, SchemaObject
 from db_migrate.catalog.tokens import is_plain, quoted
 from db_migrate.config import Settings
 from db_migrate.project.graph import Graph
-from db_migrate.schemas.compare import reason_for
+from db_migrate.schemas.acknowledge import reason_for
 from db_migrate.schemas.history import History, replay
 from db_migrate.schemas.models import Models, materialise
 from db_migrate.schemas.scope import comparable_with_models

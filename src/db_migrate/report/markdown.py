@@ -35,14 +35,20 @@ def plan_markdown(plan: Plan, _style: Style) -> str:
 
 def drift_markdown(drift: Drift, _style: Style) -> str:
     """One table of changes for each comparison, with a diagram of the tables that differ."""
-    parts = ["## Drift", *(_comparison(each) for each in drift.comparisons)]
+    warnings = [f"> warning: {cell(each)}" for each in drift.warnings]
+    parts = ["## Drift", *(_comparison(each) for each in drift.comparisons), *warnings]
     return "\n\n".join(parts) + "\n"
 
 
 def _comparison(comparison: Comparison) -> str:
     title = f"### {cell(comparison.from_)} → {cell(comparison.to)}"
+    acknowledged = "\n".join(
+        f"- acknowledged: {cell(each.change.kind.replace('_', ' '))} {code(each.change.object)}: {cell(each.reason)}"
+        for each in comparison.acknowledged
+    )
     if not comparison.changes:
-        return f"{title}\n\nNo difference."
+        none = "No difference that is not acknowledged." if acknowledged else "No difference."
+        return "\n\n".join(each for each in (title, none, acknowledged) if each)
     rows = [
         (
             cell(each.kind.replace("_", " ")),
@@ -54,7 +60,7 @@ def _comparison(comparison: Comparison) -> str:
         for each in comparison.changes
     ]
     listed = table(("kind", "object", "action", "what", "why it matters"), rows)
-    return "\n\n".join(each for each in (title, listed, diagram(comparison.changes)) if each)
+    return "\n\n".join(each for each in (title, listed, acknowledged, diagram(comparison.changes)) if each)
 
 
 def _attributes(change: Change) -> str:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from dataclasses import dataclass, replace
 
-from db_migrate.catalog.change import Change
+from db_migrate.catalog.comparing import SUBJECT_KINDS, subject_of
 from db_migrate.catalog.diff import diff
 from db_migrate.catalog.objects import Catalog
+from db_migrate.catalog.reader import schema_of
 from db_migrate.catalog.sql import with_sql
 from db_migrate.config import Acknowledgement
 from db_migrate.errors import UsageError
+from db_migrate.schemas.acknowledge import sort_out
 from db_migrate.schemas.models import Models
-from db_migrate.schemas.outcome import Acknowledged, Comparison
+from db_migrate.schemas.outcome import Comparison
 from db_migrate.schemas.scope import comparable_with_models
 
 _SIDE = re.compile(r"^(models|live|history(?:@(?P<revision>.+))?)$")
@@ -48,35 +49,45 @@ def compare(
     """The changes from one side to the other; ``hidden`` are relations of no side, such as version tables."""
     before, after = _without(from_.catalog, hidden), _without(to.catalog, hidden)
     if to.models is not None and from_.models is None:
-        before, after = comparable_with_models(before, to.models)
+        before, after = comparable_with_models(before, replace(to.models, catalog=after))
     elif from_.models is not None and to.models is None:
-        after, before = comparable_with_models(after, from_.models)
+        after, before = comparable_with_models(after, replace(from_.models, catalog=before))
     changes = diff(before, after)
     if sql:
         changes = with_sql(changes, before, after)
-    acknowledged = tuple(
-        Acknowledged(change, reason)
-        for change in changes
-        if (reason := reason_for(change, acknowledgements)) is not None
+    return sort_out(Comparison(from_.name, to.name, changes), acknowledgements)
+
+
+def within(side: Side, excluded: Sequence[str]) -> Side:
+    """The side without the schemas that the settings leave out; names as SQL writes them."""
+    if not excluded:
+        return side
+    names = frozenset(excluded)
+    return replace(side, catalog=side.catalog.where(o for o in side.catalog if schema_of(o) not in names))
+
+
+def not_compared(catalogs: Iterable[Catalog]) -> tuple[str, ...]:
+    """What there is in the catalogs that is not compared, with the reason, one sentence for each kind."""
+    found: dict[tuple[str, str], dict[str, None]] = {}
+    for catalog in catalogs:
+        for each in catalog.not_covered:
+            found.setdefault((each.kind, each.reason), {})[each.name] = None
+    return tuple(
+        f"not compared: {kind} {', '.join(names)} ({reason})" for (kind, reason), names in sorted(found.items())
     )
-    taken = {id(each.change) for each in acknowledged}
-    return Comparison(from_.name, to.name, tuple(c for c in changes if id(c) not in taken), acknowledged)
 
 
 def _without(catalog: Catalog, hidden: Iterable[str]) -> Catalog:
+    """The catalog without some relations, all that belongs to them, and what is said of that."""
     names = frozenset(hidden)
-    return catalog.where(o for o in catalog if o.name not in names and o.parent not in names)
-
-
-def reason_for(change: Change, acknowledgements: Sequence[Acknowledgement]) -> str | None:
-    """Why the settings say that a change is intended; None where they do not."""
-    for each in acknowledgements:
-        matches = fnmatchcase(change.kind.value, each.kind) and fnmatchcase(change.object, each.object)
-        if matches and _attributes_match(change, each):
-            return each.reason
-    return None
-
-
-def _attributes_match(change: Change, acknowledgement: Acknowledgement) -> bool:
-    names = [attribute.name for attribute in change.attributes]
-    return acknowledgement.attribute == "*" or all(fnmatchcase(n, acknowledgement.attribute) for n in names or [""])
+    gone = {o.name for o in catalog if o.name in names or o.parent in names}
+    if not gone:
+        return catalog
+    return catalog.where(
+        o
+        for o in catalog
+        if o.name not in gone
+        and o.parent not in names
+        and not (o.kind in SUBJECT_KINDS and subject_of(o) in gone)
+        and o.attributes.get("owned_by") not in gone
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from db_migrate.catalog.objects import Catalog
@@ -13,8 +13,9 @@ from db_migrate.postgres.dump import dump_schema, load
 from db_migrate.postgres.roles import ensure_roles, read_roles
 from db_migrate.postgres.session import connect, read_only
 from db_migrate.postgres.settings import apply_settings, read_settings
-from db_migrate.schemas.scratch import KEPT_SCHEMA, OUR_SCHEMAS, PARKED, Scratch, read
+from db_migrate.schemas.scratch import KEPT_SCHEMA, OUR_SCHEMAS, PARKED, Scratch, read, read_through
 from db_migrate.schemas.target import LiveState, Target, VersionTable
+from db_migrate.schemas.unreadable import not_covered, unreadable, with_stand_ins
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -22,26 +23,39 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """A scratch database with the live schema; ``runner`` connects as a role like the target's own."""
+    """A scratch database with the live schema; ``runner`` connects as a role like the target's own.
+
+    ``unreadable`` are tables of which there are only stand-ins.
+    """
 
     superuser: ConnInfo
     runner: ConnInfo
+    unreadable: tuple[str, ...] = ()
 
 
 @contextlib.contextmanager
-def copy_of_live(scratch: Scratch, target: Target, live: LiveState, *, kept: bool = False) -> Iterator[Copy]:
+def copy_of_live(
+    scratch: Scratch, target: Target, live: LiveState, *, kept: bool = False, known: Catalog | None = None
+) -> Iterator[Copy]:
     """The live schema in a scratch database, with the target's roles and the version tables' rows, and no other row.
 
-    With ``kept`` it has what is kept as well, and a place for more; without, parked columns are left out.
+    With ``kept`` it has what is kept as well, and a place for more; without, parked columns are left out. ``known`` is
+    the target's own catalog: with it there are stand-ins where the role may not read a table, and the copy names
+    these; without it such a table raises ``Failed`` (``dump.privilege``).
     """
     with read_only(target.conninfo) as connection:
+        missing = () if known is None else unreadable(connection)
         roles = read_roles(connection)
         settings = read_settings(connection, [live.role])
         row = connection.execute(
             "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = current_database()"
         ).fetchone()
     excluded = [each for each in OUR_SCHEMAS if not (kept and each == KEPT_SCHEMA)]
-    dump = dump_schema(target.conninfo, scratch.server.binaries, exclude_schemas=excluded)
+    closed = [(schema, name) for schema, name, _ in missing]
+    dump = dump_schema(target.conninfo, scratch.server.binaries, exclude_tables=closed, exclude_schemas=excluded)
+    names = tuple(full for _, _, full in missing)
+    if known is not None and missing:
+        dump = with_stand_ins(dump, known, names)
     with contextlib.closing(connect(scratch.server.conninfo())) as connection:
         ensure_roles(connection, roles, login=live.role)
     owner = str(row[0]) if row else live.role
@@ -55,7 +69,7 @@ def copy_of_live(scratch: Scratch, target: Target, live: LiveState, *, kept: boo
                 _without_parked(connection)
         for table, heads in live.heads:
             _stamp(database, table, heads)
-        yield Copy(database, database.replace(user=live.role))
+        yield Copy(database, database.replace(user=live.role), names)
 
 
 def _place_for_kept(connection: Connection[tuple[object, ...]], role: str) -> None:
@@ -77,10 +91,23 @@ def _without_parked(connection: Connection[tuple[object, ...]]) -> None:
         connection.execute(str(command).encode())
 
 
-def carried_over(scratch: Scratch, target: Target, live: LiveState) -> Catalog:
-    """The live schema as the scratch server prints it, for a target of another major version."""
-    with copy_of_live(scratch, target, live) as copy:
-        return read(copy.superuser)
+def carried_over(
+    scratch: Scratch,
+    target: Target,
+    live: LiveState,
+    *,
+    privileges: bool = False,
+    exclude_schemas: tuple[str, ...] = (),
+) -> Catalog:
+    """The live schema as the scratch server prints it, for a target of another major version.
+
+    Tables that the role may not read are named in ``not_covered``; what is said of them is only their columns and keys.
+    """
+    with read_only(target.conninfo) as connection:
+        known = read_through(connection)
+    with copy_of_live(scratch, target, live, known=known) as copy:
+        catalog = read(copy.superuser, privileges=privileges, exclude_schemas=exclude_schemas)
+    return replace(catalog, not_covered=(*known.not_covered, *not_covered(copy.unreadable, live.role)))
 
 
 def _stamp(database: ConnInfo, table: VersionTable, heads: tuple[str, ...] | None) -> None:

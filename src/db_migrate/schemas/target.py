@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from db_migrate.catalog.tokens import quoted
 from db_migrate.config import Settings
-from db_migrate.errors import ConfigurationError
+from db_migrate.errors import ConfigurationError, Failed
 from db_migrate.postgres.conninfo import ConnInfo
 from db_migrate.postgres.local import database, local_server
 from db_migrate.project.child_process import LearnedTarget
@@ -48,16 +49,32 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class LiveState:
-    """What the live database said of itself when it was looked at. ``heads`` are those of each version table."""
+    """What the live database said of itself when it was looked at.
+
+    ``heads`` are those of each version table: None where there is no table, or where the role may not read it, and
+    then the table is among ``unreadable``.
+    """
 
     server_version: int
     summary: TargetSummary
     heads: tuple[tuple[VersionTable, tuple[str, ...] | None], ...]
     role: str
+    unreadable: tuple[str, ...] = ()
 
     @property
     def current(self) -> tuple[str, ...]:
-        """The revisions that the database is at; empty before the first."""
+        """The revisions that the database is at; empty before the first.
+
+        Raises ``Failed`` (``target.versions``) when the role may not read them.
+        """
+        if self.unreadable:
+            raise Failed(
+                "target.versions",
+                f"the role {self.role} may not read {', '.join(self.unreadable)}",
+                why="without it nobody knows which revisions the database is at",
+                state="nothing was changed",
+                next=[f"GRANT SELECT ON {', '.join(self.unreadable)} TO {quoted(self.role)}"],
+            )
         return tuple(sorted({head for _table, heads in self.heads for head in heads or ()}))
 
 
@@ -109,11 +126,13 @@ def look_at(connection: Connection[tuple[object, ...]], target: Target) -> LiveS
     """Read the version tables and the server's own version, in the session's read-only transaction."""
     version = connection.info.server_version
     tables = [_located(connection, table) for table in target.version_tables]
-    heads = tuple((table, _heads(connection, table)) for table in tables)
+    unreadable = {table for table in tables if not _may_read(connection, table)}
+    heads = tuple((table, None if table in unreadable else _heads(connection, table)) for table in tables)
     row = connection.execute("SELECT current_database(), current_user").fetchone()
     name, role = (str(row[0]), str(row[1])) if row else (target.conninfo.dbname, target.conninfo.user)
     text = f"{version // 10000}.{version % 10000}"
-    return LiveState(version, TargetSummary(target.name, name, text), heads, role)
+    summary = TargetSummary(target.name, name, text)
+    return LiveState(version, summary, heads, role, tuple(t.qualified for t in tables if t in unreadable))
 
 
 def _located(connection: Connection[tuple[object, ...]], table: VersionTable) -> VersionTable:
@@ -132,6 +151,16 @@ def _located(connection: Connection[tuple[object, ...]], table: VersionTable) ->
     ).fetchone()
     connection.execute("SET search_path = pg_catalog")
     return VersionTable(table.name, str(row[0]) if row and row[0] else "public")
+
+
+def _may_read(connection: Connection[tuple[object, ...]], table: VersionTable) -> bool:
+    """False only where the table exists and the role may not read it."""
+    row = connection.execute(
+        "SELECT has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')"
+        "  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %s AND c.relname = %s",
+        [table.schema or "public", table.name],
+    ).fetchone()
+    return row is None or bool(row[0])
 
 
 def _heads(connection: Connection[tuple[object, ...]], table: VersionTable) -> tuple[str, ...] | None:

@@ -11,8 +11,8 @@ SELECT CASE WHEN c.relispartition THEN 'partition' WHEN c.relkind = 'f' THEN 'fo
        CASE WHEN c.relforcerowsecurity AND c.relrowsecurity THEN 'forced'
             WHEN c.relforcerowsecurity THEN 'forced when enabled'
             WHEN c.relrowsecurity THEN 'enabled' END AS row_security,
-       CASE c.relreplident WHEN 'f' THEN 'FULL' WHEN 'n' THEN 'NOTHING'
-            WHEN 'i' THEN (SELECT 'USING INDEX ' || quote_ident(ic.relname)
+       CASE WHEN c.relkind = 'f' THEN NULL WHEN c.relreplident = 'f' THEN 'FULL' WHEN c.relreplident = 'n' THEN 'NOTHING'
+            WHEN c.relreplident = 'i' THEN (SELECT 'USING INDEX ' || quote_ident(ic.relname)
                              FROM pg_index i JOIN pg_class ic ON ic.oid = i.indexrelid
                             WHERE i.indrelid = c.oid AND i.indisreplident) END AS replica_identity,
        (SELECT quote_ident(ic.relname) FROM pg_index i JOIN pg_class ic ON ic.oid = i.indexrelid

@@ -40,7 +40,8 @@ def drift_text(drift: Drift, style: Style, *, sql: bool = False) -> str:
 def _comparison(comparison: Comparison, style: Style, sql: bool) -> str:
     title = f"{comparison.from_} → {comparison.to}"
     if not comparison.changes:
-        return "\n".join([f"{style.good('✓')} {style.bold(title)}: no difference", *_acknowledged(comparison, style)])
+        none = "no difference that is not acknowledged" if comparison.acknowledged else "no difference"
+        return "\n".join([f"{style.good('✓')} {style.bold(title)}: {none}", *_acknowledged(comparison, style)])
     drifted = sum(change.class_ is ChangeClass.DRIFT for change in comparison.changes)
     harmless = len(comparison.changes) - drifted
     sums = [count(drifted, "change")] if drifted else []
