@@ -11,8 +11,10 @@ from bench import results
 from db_migrate.cli.app import PROGRAM, VERBS, cli
 from db_migrate.cli.help import EXIT_CODES
 from db_migrate.cli.options import Verb, common_options
+from db_migrate.plan.explanation import lock_pages, rule_pages
 from db_migrate.report.json import encode
 from db_migrate.report.json_schema import RESULTS, schema_of
+from db_migrate.report.rule_pages import manual
 
 DOCS = Path(__file__).parent
 
@@ -20,7 +22,12 @@ DOCS = Path(__file__).parent
 def pages() -> Mapping[Path, str]:
     """Every generated file with its text."""
     schemas = {DOCS / "schemas" / f"{verb}.json": encode(schema_of(verb)) for verb in RESULTS}
-    return schemas | {DOCS / "commands.md": commands(), results.PAGE: results.page()}
+    return schemas | {DOCS / "commands.md": commands(), DOCS / "rules.md": rules(), results.PAGE: results.page()}
+
+
+def rules() -> str:
+    """The manual of the rules and locks, from the rules' own data."""
+    return manual(rule_pages(), lock_pages())
 
 
 def commands() -> str:

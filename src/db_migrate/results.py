@@ -257,6 +257,49 @@ class Lint(Plan):
 
 
 @dataclass(frozen=True, slots=True)
+class RulePage:
+    """A rule as the manual has it; see ``rules.registry.Rule`` for the meaning of each field."""
+
+    rule: str
+    section: str
+    severity: str
+    on_by_default: bool
+    needs_facts: bool
+    versions: str
+    catches: str
+    effect: str
+    why: str
+    instead: str
+    bad: str
+    good: str
+    allow: str
+
+
+@dataclass(frozen=True, slots=True)
+class LockPage:
+    """A lock mode: what waits behind it (``reads``, ``writes``), which modes it excludes, and what takes it."""
+
+    mode: str
+    blocks: tuple[str, ...]
+    conflicts: tuple[str, ...]
+    taken_by: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation(Result):
+    """What ``explain`` was asked about: rules (all of them when it was asked nothing), a lock mode, or statements.
+
+    Statements were run on scratch, where objects that they need were made up: those are named in the warnings.
+    """
+
+    rules: tuple[RulePage, ...] = ()
+    locks: tuple[LockPage, ...] = ()
+    statements: tuple[PlannedStatement, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    fails: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class StepResult:
     """One statement that was executed. ``statement`` is its index within the revision; times in seconds."""
 

@@ -34,6 +34,7 @@ VERBS: Mapping[str, str] = MappingProxyType(
         "stamp": "Set the revision, if the schema is that revision's.",
         "doctor": "Every diagnosis that applies, each with its cure.",
         "report": "One self-contained HTML file about all of it.",
+        "explain": "A rule, a lock mode, or what a statement does.",
         "demo": "The whole workflow on an example project.",
         "skill": "Install the skill for coding agents.",
         "mcp": "Serve the verbs as tools for coding agents.",

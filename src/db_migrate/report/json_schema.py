@@ -32,6 +32,7 @@ RESULTS: Mapping[str, type[results.Result]] = MappingProxyType(
         "doctor": results.Doctor,
         "report": results.ReportData,
         "skill": results.SkillInstalled,
+        "explain": results.Explanation,
         "config": SettingsListing,
     }
 )

@@ -339,5 +339,10 @@ def _fails(statement: TracedStatement) -> bool:
 def _revision_error(statement: TracedStatement, index: int) -> RevisionError:
     assert statement.error is not None
     return RevisionError(
-        "psycopg.Error", statement.error.message, statement.error.sqlstate, statement.file, statement.line, index
+        f"SQLSTATE {statement.error.sqlstate}",
+        statement.error.message,
+        statement.error.sqlstate,
+        statement.file,
+        statement.line,
+        index,
     )

@@ -24,7 +24,9 @@ _TEMPLATES: Mapping[str, tuple[str, ...]] = {
     r'^column "(?P<name>[^"]+)" of relation "(?P<table>[^"]+)" does not exist': (
         "ALTER TABLE {table} ADD COLUMN {part} {type}",
     ),
-    r'^column "(?P<name>[^"]+)" does not exist': ("ALTER TABLE {table} ADD COLUMN {part} {type}",),
+    r'^column "(?P<name>[^"]+)" (?:referenced in foreign key constraint )?does not exist': (
+        "ALTER TABLE {table} ADD COLUMN {part} {type}",
+    ),
     r'^constraint "(?P<name>[^"]+)" of relation "(?P<table>[^"]+)" does not exist': (
         "ALTER TABLE {table} ADD CONSTRAINT {part} CHECK (true) NOT VALID",
     ),
