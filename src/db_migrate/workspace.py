@@ -252,14 +252,14 @@ class Workspace:
             raise UsageError(
                 "drift.side", "--from and --to go together", next=["db-migrate drift --from history --to live"]
             )
-        pairs = (
-            [(from_, to)]
-            if from_ and to
-            else [("history", "models"), (self._live_history(), "live"), ("models", "live")]
-        )
+        pairs = [(from_, to)] if from_ and to else self._all_pairs()
         comparisons = tuple(self._compare(a, b) for a, b in pairs)
+        without = (
+            [] if from_ or len(pairs) > 1 else ["env.py gives Alembic no target_metadata, so no models are compared"]
+        )
         warnings = [
-            *not_compared(self._side(name).catalog for name in sorted({name for pair in pairs for name in pair}))
+            *without,
+            *not_compared(self._side(name).catalog for name in sorted({name for pair in pairs for name in pair})),
         ]
         if self.live_state.unreadable and not from_:
             unread = ", ".join(self.live_state.unreadable)
@@ -277,6 +277,21 @@ class Workspace:
         if new:
             acknowledge(self.settings.file or self.settings.root / NEW_FILE, new)
         return replace(drift, comparisons=tuple(sort_out(each, new) for each in drift.comparisons))
+
+    def _all_pairs(self) -> list[tuple[str, str]]:
+        """The pairs that are compared when none is named; those with models only where the project has any."""
+        history = (self._live_history(), "live")
+        self._side("history")  # the ground that the models are made on
+        return [("history", "models"), history, ("models", "live")] if self._has_models else [history]
+
+    @property
+    def _has_models(self) -> bool:
+        try:
+            return bool(self._models)
+        except ConfigurationError as error:
+            if error.code != "models.missing":
+                raise
+            return False
 
     def _compare(self, from_: str, to: str, *, sql: bool = True) -> Comparison:
         acknowledged = self.settings.drift.acknowledge

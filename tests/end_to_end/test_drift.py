@@ -247,3 +247,16 @@ def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
     while not condition():
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.05)
+
+
+def test_a_project_without_models_compares_history_and_live(project: Project) -> None:
+    """What `alembic init` makes has no target_metadata: the rest is compared, and that is said."""
+    project.revision("r1", "op.execute('CREATE TABLE t (a int)')", "op.drop_table('t')")
+    env = project.folder / "migrations" / "env.py"
+    env.write_text(env.read_text().replace("target_metadata=Base.metadata", "target_metadata=None"))
+    assert project.run("apply").code == 0
+    project.sql("ALTER TABLE t ADD COLUMN b int")
+    outcome = project.run("drift", "--json")
+    (comparison,) = outcome.json["comparisons"]
+    assert (outcome.code, comparison["to"], [c["object"] for c in comparison["changes"]]) == (1, "live", ["public.t.b"])
+    assert any("target_metadata" in each for each in outcome.json["warnings"])
