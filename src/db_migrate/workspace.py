@@ -101,13 +101,19 @@ class Workspace:
 
     @cached_property
     def _first_scratch(self) -> Scratch:
-        return self._stack.enter_context(open_scratch(self.project, self._cache, self.settings.scratch_major))
+        cache = self._cache if self._cached else None
+        return self._stack.enter_context(open_scratch(self.project, cache, self.settings.scratch_major))
 
     @cached_property
     def scratch(self) -> Scratch:
         """Where schemas are made real: a server of the target's own major version where there is one."""
         version = self.live_state.server_version
         return self._stack.enter_context(like_the_target(self._first_scratch, version, self.settings.scratch_major))
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What the project's code did that had to be done again, and why: nothing wrong, but slow."""
+        return tuple(self._first_scratch.notices)
 
     @cached_property
     def target(self) -> Target:
@@ -247,7 +253,10 @@ class Workspace:
 
         ``privileges`` adds grants and default privileges; without ``cache`` every side is made anew.
         """
-        self._cached, self._privileges = cache, privileges
+        if cache != self._cached:
+            self._cached = cache
+            self._forget("_first_scratch", "scratch", "target", "live_state", "_live_catalog", "_models", "_histories")
+        self._privileges = privileges
         if (from_ is None) != (to is None):
             raise UsageError(
                 "drift.side", "--from and --to go together", next=["db-migrate drift --from history --to live"]
@@ -334,7 +343,7 @@ class Workspace:
     @cached_property
     def _live_catalog(self) -> Catalog:
         """The live schema as the scratch server prints it."""
-        if self.live_state.server_version // 10000 != self.scratch.server.major:
+        if self.live_state.server_version // 10000 != self.scratch.major:
             catalog = carried_over(
                 self.scratch,
                 self.target,
@@ -473,7 +482,10 @@ class Workspace:
 
     def _forget_live(self) -> None:
         """What was read from the target before a run is no longer so."""
-        for name in ("live_state", "_live_catalog"):
+        self._forget("live_state", "_live_catalog")
+
+    def _forget(self, *names: str) -> None:
+        for name in names:
             self.__dict__.pop(name, None)
 
     def generate(self, request: NewRevisionRequest, questioner: Questioner | None = None) -> Generate:

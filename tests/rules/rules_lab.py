@@ -25,7 +25,7 @@ from db_migrate.rules import Facts, Intent, RuleSettings, judge
 from db_migrate.rules.examples import APPLICATION, branches, ground_source, revision_source
 from db_migrate.rules.facts import ServerFacts, TableFacts
 from db_migrate.rules.finding import Finding
-from db_migrate.schemas.scratch import Scratch
+from db_migrate.schemas.scratch import Scratch, scratch_of
 from db_migrate.trace.effects import Direction, Trace
 from db_migrate.trace.run import install, trace
 
@@ -131,7 +131,7 @@ def open_lab(server: Server, folder: Path) -> Iterator[Lab]:
     config = load_config(folder)
     allowed = [server.conninfo().as_libpq()]
     with open_child(config, allowed=allowed) as child:
-        scratch = Scratch(server, child, config, None)
+        scratch = scratch_of(server, child, config)
         with contextlib.closing(connect(server.conninfo())) as connection:
             ensure_roles(connection, [RoleSpec(OWNER)], login=OWNER)
         with scratch_database(server, owner=OWNER) as database:

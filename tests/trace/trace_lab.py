@@ -17,7 +17,7 @@ from db_migrate.postgres.session import connect
 from db_migrate.project.child_process import open_child
 from db_migrate.project.config import load_config
 from db_migrate.project.graph import load_graph
-from db_migrate.schemas.scratch import Scratch
+from db_migrate.schemas.scratch import Scratch, scratch_of
 from db_migrate.trace.effects import Direction, Trace
 from db_migrate.trace.run import install, trace
 
@@ -122,4 +122,4 @@ def open_lab(server: Server, folder: Path, env: str = _ENV) -> Iterator[Lab]:
     with contextlib.closing(connect(server.conninfo())) as connection:
         ensure_roles(connection, [RoleSpec(OWNER)], login=OWNER)
     with open_child(config, allowed=[server.conninfo().as_libpq()]) as child:
-        yield Lab(Scratch(server, child, config, None), versions)
+        yield Lab(scratch_of(server, child, config), versions)

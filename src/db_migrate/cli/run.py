@@ -47,6 +47,8 @@ def carry_out(
     loaded = load({**call.settings, **(settings or {})}, file=call.settings_file)
     with open_project(loaded) as workspace:
         result = work(workspace)
+        if call.flag("verbose"):
+            write("".join(f"note: {each}\n" for each in workspace.notices), sys.stderr)
     code = exit_code(result)
     if unless is None or not unless(result):
         print_result(result, code, call, renderers)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 from db_migrate.catalog.change import Change
 from db_migrate.catalog.objects import Catalog, Kind, SchemaObject
@@ -11,7 +12,7 @@ from db_migrate.catalog.tokens import is_plain, quoted
 from db_migrate.config import Settings
 from db_migrate.project.graph import Graph
 from db_migrate.schemas.acknowledge import reason_for
-from db_migrate.schemas.history import History, replay
+from db_migrate.schemas.history import History, replay, template_of
 from db_migrate.schemas.models import Models, materialise
 from db_migrate.schemas.scope import comparable_with_models
 from db_migrate.schemas.scratch import Scratch
@@ -27,6 +28,11 @@ class Ground:
     history: History
     models: Models
     hidden: frozenset[str]
+
+    @cached_property
+    def template(self) -> str:
+        """The database on the scratch server that holds the history, to be copied from."""
+        return template_of(self.scratch, self.history)
 
     def sides(self) -> tuple[Catalog, Catalog]:
         """The history and the models, each as far as they can be held against each other."""

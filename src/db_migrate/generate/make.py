@@ -71,7 +71,7 @@ def generate(ground: Ground, request: Request, questioner: Questioner) -> Genera
 def _proposal(ground: Ground, request: Request, warnings: list[str]) -> Proposal | None:
     """What autogenerate says; it is asked on a copy of the history, never on the target."""
     job = _job(ground, request, {})
-    with ground.scratch.database("autogenerate", template=ground.history.template) as database:
+    with ground.scratch.database("autogenerate", template=ground.template) as database:
         try:
             return ground.scratch.child.propose(replace_database(job, database.as_libpq()))
         except ChildError as error:
@@ -173,7 +173,7 @@ class _Making:
         draft = self._draft(bodies)
         put_aside([draft], folder)
         try:
-            with ground.scratch.database("plugins", template=ground.history.template) as database:
+            with ground.scratch.database("plugins", template=ground.template) as database:
                 address = database.as_libpq()
                 with ground.scratch.child.seeing(folder):
                     done = ground.scratch.child.migrate("upgrade", draft.revision, address, Witness())

@@ -45,7 +45,7 @@ def prove(ground: Ground, folder: Path, revisions: Sequence[str], expected: Cata
     ``expected`` is what the upgrade has to lead to where that is not what the models say.
     """
     scratch = ground.scratch
-    with scratch.child.seeing(folder), scratch.database("a new revision", template=ground.history.template) as database:
+    with scratch.child.seeing(folder), scratch.database("a new revision", template=ground.template) as database:
         install(database)
         done = _trace(ground, folder, database, revisions)
         failed = next((r for r in done.revisions if r.error is not None), None)

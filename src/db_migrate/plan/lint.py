@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-
-import msgspec
 
 from db_migrate.catalog.objects import Kind
 from db_migrate.config import Settings
 from db_migrate.plan.document import Subject, assemble
 from db_migrate.plan.make import rule_settings
 from db_migrate.plan.proofs import NOT_REACHED, proof_findings
-from db_migrate.plan.sources import own_sources
 from db_migrate.plan.stretch import Stretch
-from db_migrate.plan.traced_history import read_cached, trace_history
+from db_migrate.plan.traced_history import trace_history
 from db_migrate.postgres.scratch import scratch_database
 from db_migrate.postgres.server import Server
 from db_migrate.project.graph import Graph
@@ -25,8 +21,8 @@ from db_migrate.rules import baseline
 from db_migrate.rules.facts import Facts, Relationship
 from db_migrate.rules.intents import Intent
 from db_migrate.rules.judge import judge
-from db_migrate.schemas.history import history_key, replay
-from db_migrate.schemas.scratch import Scratch, write_cached
+from db_migrate.schemas.history import replay, template_of
+from db_migrate.schemas.scratch import Scratch
 from db_migrate.trace.effects import Trace
 from db_migrate.trace.run import install
 from db_migrate.trace.script import ScriptFile, rehearse, trace_script
@@ -50,8 +46,8 @@ def lint_history(scratch: Scratch, graph: Graph, stretch: Stretch, request: Lint
     Raises ``Failed`` (``history.replay``) when what comes before it does not run, and what ``judge`` raises.
     """
     traced = trace_history(scratch, graph, stretch, downgrades=request.downgrades, cached=request.cached)
-    said = _relationships(scratch, graph, request) if _has_keys(traced.trace) else ()
-    facts = Facts.unknown(scratch.server.version, said)
+    said = request.relationships() if _has_keys(traced.trace) else ()
+    facts = Facts.unknown(scratch.version, said)
     order = graph.between(stretch.lower, stretch.upper)
     ran = {each.revision for each in traced.trace.revisions}
     warnings = [f"{each} was not linted: an earlier revision fails" for each in order if each not in ran]
@@ -85,29 +81,13 @@ def lint_files(
 def ground_of(scratch: Scratch, graph: Graph) -> tuple[tuple[str, ...], str | None]:
     """The whole history for files to stand on: its heads, and the name of the database that has it."""
     heads = graph.effective_heads
-    return heads, replay(scratch, graph, heads).template if heads else None
+    return heads, template_of(scratch, replay(scratch, graph, heads)) if heads else None
 
 
 def _has_keys(trace: Trace) -> bool:
     """Whether a foreign key was made, of which the mappers may have an opinion: asking them runs the models."""
     changes = (change for each in trace.revisions for s in each.statements for change in s.effects.changes)
     return any(change.kind is Kind.FOREIGN_KEY for change in changes)
-
-
-def _relationships(scratch: Scratch, graph: Graph, request: LintRequest) -> tuple[Relationship, ...]:
-    """What the mappers say of foreign keys, remembered as long as env.py and all that it imports are the same."""
-    env = scratch.project.script_location / "env.py"
-    sources = tuple(own_sources(scratch.project, env)) if env.is_file() else ()
-    digest = hashlib.sha256(history_key(scratch, graph, ()).encode())
-    for each in sources:
-        digest.update(f"{each}\n".encode() + each.read_bytes())
-    name = f"{digest.hexdigest()}.relationships"
-    if request.cached and sources and (data := read_cached(scratch, name)) is not None:
-        return msgspec.msgpack.decode(data, type=tuple[Relationship, ...])
-    found = request.relationships()
-    if sources and scratch.cache is not None:
-        write_cached(scratch.cache / name, msgspec.msgpack.encode(found))
-    return found
 
 
 def _judged(

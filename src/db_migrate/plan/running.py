@@ -10,6 +10,7 @@ from db_migrate.project import git
 from db_migrate.project.jobs import ModelFacts
 from db_migrate.rules.facts import Mapped, Relationship, Release
 from db_migrate.rules.release import is_application, mapped_by, takes_away
+from db_migrate.schemas.asked import mapped
 from db_migrate.schemas.release import release_models
 from db_migrate.schemas.scratch import Scratch
 from db_migrate.trace.effects import Trace
@@ -31,8 +32,7 @@ def mapped_in(facts: ModelFacts) -> Mapped:
 
 def facts_of_models(scratch: Scratch) -> ModelFacts:
     """What the models and mappers of this very checkout say; nothing where env.py configures none."""
-    with scratch.database("what the models say") as empty:
-        return scratch.child.models(empty.as_libpq(), create=False).facts
+    return mapped(scratch)
 
 
 def relationships_in(facts: ModelFacts) -> tuple[Relationship, ...]:

@@ -16,8 +16,8 @@ from db_migrate.plan.stretch import Stretch
 from db_migrate.postgres.conninfo import ConnInfo
 from db_migrate.project.graph import Graph
 from db_migrate.results import DowngradeProof
-from db_migrate.schemas.history import history_key, remember, replay
-from db_migrate.schemas.scratch import Scratch, write_cached
+from db_migrate.schemas.history import history_key, remember, replay, template_of
+from db_migrate.schemas.scratch import Scratch
 from db_migrate.trace import store
 from db_migrate.trace.effects import Direction, Trace, TracedRevision
 from db_migrate.trace.run import install, trace, uninstall, unseen_warnings
@@ -79,7 +79,7 @@ def _run(
     downgrades: bool,
 ) -> TracedHistory:
     began = _heads_after(graph, stretch, tuple(each.revision for each in done))
-    ground = replay(scratch, graph, began).template if began else None
+    ground = template_of(scratch, replay(scratch, graph, began)) if began else None
     with scratch.database("lint of the history", template=ground) as database:
         install(database)
         traces = list(_upwards(scratch, graph, database, stretch))
@@ -123,7 +123,7 @@ def _joined(scratch: Scratch, done: Sequence[TracedRevision], traces: Sequence[T
     warnings = tuple(dict.fromkeys((*unseen_warnings(done), *said)))
     empty = traces[0].before if traces else _NOTHING
     before, after = (revisions[0].before, revisions[-1].after) if revisions else (empty, empty)
-    return Trace(tuple(revisions), scratch.server.version, before, after, warnings)
+    return Trace(tuple(revisions), scratch.version, before, after, warnings)
 
 
 def _renumbered(revision: TracedRevision, by: int) -> TracedRevision:
@@ -138,7 +138,7 @@ def _as_ran(scratch: Scratch, graph: Graph, stretch: Stretch, chain: _Chain, ran
     if order == chain.revisions[: len(order)] or scratch.cache is None:
         return chain
     if len(order) == len(chain.revisions):
-        write_cached(scratch.cache / chain.order_file, "\n".join(order).encode())
+        scratch.cache.put(chain.order_file, "\n".join(order).encode())
     return _chain(scratch, graph, stretch, order)
 
 
@@ -183,8 +183,7 @@ def _known_proofs(scratch: Scratch, chain: _Chain) -> dict[str, DowngradeProof]:
 
 def read_cached(scratch: Scratch, name: str) -> bytes | None:
     """A file of the cache, or None where it is not there."""
-    file = scratch.cache / name if scratch.cache is not None else None
-    return file.read_bytes() if file is not None and file.is_file() else None
+    return scratch.cache.get(name) if scratch.cache is not None else None
 
 
 def _store(scratch: Scratch, chain: _Chain, joined: Trace, traces: Sequence[Trace]) -> None:
@@ -195,7 +194,7 @@ def _store(scratch: Scratch, chain: _Chain, joined: Trace, traces: Sequence[Trac
     for revision, name, key in zip(joined.revisions, chain.revisions, chain.keys, strict=False):
         if revision.revision != name or revision.error is not None:
             return
-        write_cached(scratch.cache / f"{key}.trace", store.dumps(revision, ground))
+        scratch.cache.put(f"{key}.trace", store.dumps(revision, ground))
         ground = revision.after
 
 
@@ -205,4 +204,4 @@ def _store_proofs(scratch: Scratch, chain: _Chain, proofs: Mapping[str, Downgrad
     for revision, key in zip(chain.revisions, chain.keys, strict=True):
         proved = proofs.get(revision)
         if proved is not None and proved.proved:
-            write_cached(scratch.cache / f"{key}.downgrade", msgspec.msgpack.encode(proved))
+            scratch.cache.put(f"{key}.downgrade", msgspec.msgpack.encode(proved))

@@ -53,6 +53,12 @@ _KEPT_OPTIONS = frozenset(_ENVIRONMENT) - {"host", "port", "user", "password", "
 }
 """Connection parameters beside the five that name a database, which a session of ours has to use as well."""
 
+SECRETS = ("dsn", "conninfo", "sslpassword")
+"""Parameters that are secret, or may contain what is, beside the password."""
+
+NAMES = (_KEPT_OPTIONS | frozenset(_ENVIRONMENT) | {"username", "database", "db", "ssl"}) - {"password", *SECRETS}
+"""Parameters, by libpq's names and drivers' own, that say which database it is and how to reach it."""
+
 _SOCKET_DIRECTORIES = ("/var/run/postgresql", "/run/postgresql", "/private/tmp", "/tmp")
 
 

@@ -87,6 +87,16 @@ def scratch_server(major: int | None = None, *, runtime_dir: Path | None = None)
     it in that folder instead. Raises ``ConfigurationError`` (``server.binaries``) where there is no PostgreSQL of
     that major, ``Failed`` (``server.start``, ``server.initdb``) when it does not start.
     """
+    found = programs_of(major)
+    with running(scratch_instance(found, runtime_dir), found) as server:
+        yield server
+
+
+def programs_of(major: int | None) -> Binaries:
+    """The programs of a scratch server of ``major`` (default: the embedded one's).
+
+    Raises ``ConfigurationError`` (``server.binaries``) where there are none.
+    """
     found = programs.embedded() if major is None else programs.find(major)
     if found is None:
         raise ConfigurationError(
@@ -95,8 +105,7 @@ def scratch_server(major: int | None = None, *, runtime_dir: Path | None = None)
             why=f"neither PATH, the usual folders nor installed wheels have one; {programs.OLDEST_MAJOR} is the oldest "
             "that can be used",
         )
-    with running(scratch_instance(found, runtime_dir), found) as server:
-        yield server
+    return found
 
 
 @contextlib.contextmanager

@@ -229,9 +229,9 @@ class Child:
         written: jobs.WrittenRevision = jobs.convert(found, jobs.WrittenRevision)
         return written
 
-    def inputs(self) -> jobs.Inputs:
-        """What running env.py has looked at so far, where the child was opened to note it. Raises ``ChildError``."""
-        found = self._run(jobs.TellInputs(), Ignore())
+    def inputs(self, *, revisions: bool = False) -> jobs.Inputs:
+        """What running env.py, or only the revisions, has looked at so far; nothing unless it was opened to note it."""
+        found = self._run(jobs.TellInputs(revisions=revisions), Ignore())
         if isinstance(found, events.Failure):
             raise ChildError(found)
         inputs: jobs.Inputs = jobs.convert(found, jobs.Inputs)

@@ -146,7 +146,9 @@ class WriteRevision(Message, frozen=True):
 
 
 class TellInputs(Message, frozen=True):
-    """What has running env.py looked at so far, in all jobs?"""
+    """What has running env.py looked at so far, in all jobs; or only the ``revisions``, loaded and run?"""
+
+    revisions: bool = False
 
 
 Job = Start | Describe | Learn | Steps | Migrate | Stamp | Models | Propose | WriteRevision | TellInputs
@@ -288,6 +290,7 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
     ``has_metadata`` is False when env.py gives Alembic no ``target_metadata`` at all. ``created_schemas`` did not
     exist and were created first. ``ddl`` are the statements that creating the models sent, in order; where they are
     a draft of nothing but tables and the types, sequences and schemas for them, ``drafted`` says which is for what.
+    ``filtered``: env.py has an ``include_name`` or ``include_object``; ``included`` is what it says of candidates.
     """
 
     has_metadata: bool
@@ -301,6 +304,7 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
     ddl: tuple[str, ...] = ()
     drafted: tuple[DraftedTable, ...] = ()
     included: tuple[bool, ...] = ()
+    filtered: bool = False
     relationships: tuple[Relationship, ...] = ()
     mapped: tuple[MappedTable, ...] = ()
     attributes: tuple[MappedAttribute, ...] = ()

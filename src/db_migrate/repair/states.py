@@ -6,13 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from db_migrate.catalog.objects import Catalog
-from db_migrate.catalog.store import dumps, loads
 from db_migrate.errors import DbMigrateError
 from db_migrate.project import events
 from db_migrate.project.child_process import Link, Step
 from db_migrate.project.graph import Graph
-from db_migrate.schemas.history import history_key
-from db_migrate.schemas.scratch import Scratch, read, write_cached
+from db_migrate.schemas.history import Histories
+from db_migrate.schemas.scratch import Scratch, read
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +46,15 @@ def replay_all(scratch: Scratch, graph: Graph) -> States:
         steps = scratch.child.steps("upgrade", "heads", ())
     except DbMigrateError as error:
         return States((), Broken("", error.why or error.message, error.where))
-    keys = [history_key(scratch, graph, tuple(sorted(step.to_heads))) for step in steps]
-    cached = [_cached(scratch, key) for key in keys]
+    known = Histories(scratch, graph)
+    cached = [known.catalog(_heads(step)) for step in steps]
     if all(each is not None for each in cached):
         return States(tuple(_state(s, c) for s, c in zip(steps, cached, strict=True) if c is not None))
     with scratch.database("the history, revision by revision") as database:
         walker = _Walker(lambda: read(database))
         outcome = scratch.child.migrate("upgrade", "heads", database.as_libpq(), walker)
     states = tuple(_state(step, catalog) for step, catalog in zip(steps, walker.catalogs, strict=False))
-    for key, catalog in zip(keys, walker.catalogs, strict=False):
-        if scratch.cache is not None:
-            write_cached(scratch.cache / f"{key}.catalog", dumps(catalog))
+    known.keep({state.heads: state.catalog for state in states})
     failure = outcome.failure
     if failure is None:
         return States(states)
@@ -66,19 +63,16 @@ def replay_all(scratch: Scratch, graph: Graph) -> States:
 
 
 def known_catalog(scratch: Scratch, graph: Graph, revisions: tuple[str, ...]) -> Catalog | None:
-    """The catalog that some replay has found at these revisions, while their files are still the same."""
-    return _cached(scratch, history_key(scratch, graph, tuple(sorted(revisions))))
+    """The catalog that some replay has found at these revisions, while nothing that it depends on has changed."""
+    return Histories(scratch, graph).catalog(tuple(sorted(revisions)))
+
+
+def _heads(step: Step) -> tuple[str, ...]:
+    return tuple(sorted(step.to_heads))
 
 
 def _state(step: Step, catalog: Catalog) -> State:
-    return State(tuple(sorted(step.to_heads)), step.revision, catalog)
-
-
-def _cached(scratch: Scratch, key: str) -> Catalog | None:
-    if scratch.cache is None:
-        return None
-    file = scratch.cache / f"{key}.catalog"
-    return loads(file.read_bytes()) if file.is_file() else None
+    return State(_heads(step), step.revision, catalog)
 
 
 class _Walker:

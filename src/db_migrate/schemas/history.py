@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+import os
+import time
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from importlib.metadata import version
+from pathlib import Path
+
+import msgspec
 
 from db_migrate import __version__
 from db_migrate.catalog.objects import Catalog, Kind
@@ -14,50 +20,67 @@ from db_migrate.errors import Failed
 from db_migrate.postgres.conninfo import ConnInfo
 from db_migrate.postgres.scratch import keep_as_template, template
 from db_migrate.project.graph import Graph
+from db_migrate.project.inputs import is_self_contained
+from db_migrate.project.jobs import Inputs
+from db_migrate.schemas.asked import remember_more, state_now
 from db_migrate.schemas.replay import Witness
-from db_migrate.schemas.scratch import Scratch, read, write_cached
+from db_migrate.schemas.scratch import Scratch, read
+
+_OWN, _ALL = "history", "history of revisions that import the project's own"
 
 
 @dataclass(frozen=True)
 class History:
-    """The schema at some revisions; ``template`` names the database on the scratch server that holds it."""
+    """The schema at some revisions; ``key`` stands for all that making it depended on."""
 
     revisions: tuple[str, ...]
     catalog: Catalog
-    template: str
+    key: str
 
 
 def replay(scratch: Scratch, graph: Graph, revisions: Iterable[str], *, cached: bool = True) -> History:
     """The schema that the history has at ``revisions`` (none: before any).
 
-    Nothing is run when the files along the path are those of an earlier replay. Raises ``Failed``
-    (``history.replay``) naming the revision, its line and the server's words when a revision does not run.
+    Nothing is run, and no server started, when the files along the path and all that they looked at are those of an
+    earlier replay. Raises ``Failed`` (``history.replay``) naming the revision, its line and the server's words when a
+    revision does not run.
     """
     wanted = tuple(sorted(revisions))
-    key = history_key(scratch, graph, wanted)
-    if cached and (found := _cached(scratch, key)) is not None:
-        return History(wanted, *found)
+    known = Histories(scratch, graph)
+    if cached and (catalog := known.catalog(wanted)) is not None:
+        return History(wanted, catalog, known.key(wanted) or "")
     with scratch.database("replay of the history") as database:
         _run(scratch, database.as_libpq(), wanted)
-        return _keep(scratch, wanted, key, database, read(database))
+        catalog = read(database)
+        return remember(scratch, graph, wanted, database, catalog)
 
 
 def remember(scratch: Scratch, graph: Graph, revisions: Iterable[str], database: ConnInfo, catalog: Catalog) -> History:
     """Keep a scratch database in which the history was run to ``revisions`` for later replays; nobody may be in it."""
     wanted = tuple(sorted(revisions))
-    return _keep(scratch, wanted, history_key(scratch, graph, wanted), database, catalog)
+    known = Histories(scratch, graph)
+    known.keep({wanted: catalog})
+    key = known.key(wanted) if known.kept else None
+    if key is None:
+        return History(wanted, catalog, f"not kept {os.getpid()} {time.monotonic_ns()}")
+    keep_as_template(scratch.server, database, key)
+    return History(wanted, catalog, key)
 
 
-def _keep(scratch: Scratch, wanted: tuple[str, ...], key: str, database: ConnInfo, catalog: Catalog) -> History:
-    kept = keep_as_template(scratch.server, database, key)
-    if scratch.cache is not None:
-        write_cached(scratch.cache / f"{key}.catalog", dumps(catalog))
-    return History(wanted, catalog, kept)
+def template_of(scratch: Scratch, history: History) -> str:
+    """The database on the scratch server that holds the history's schema, to be copied from."""
+    found = template(scratch.server, history.key)
+    if found is not None:
+        return found
+    with scratch.database("replay of the history") as database:
+        _run(scratch, database.as_libpq(), history.revisions)
+        return keep_as_template(scratch.server, database, history.key)
 
 
 def with_privileges(scratch: Scratch, history: History) -> Catalog:
     """The history's catalog with grants and default privileges, read from a copy of its template."""
-    with scratch.database("the history's privileges", template=history.template) as database:
+    template_name = template_of(scratch, history)
+    with scratch.database("the history's privileges", template=template_name) as database:
         return without_owners(read(database, privileges=True))
 
 
@@ -72,12 +95,73 @@ def without_owners(catalog: Catalog) -> Catalog:
     )
 
 
+class Histories:
+    """The catalogs that are kept of a history, while nothing that making them depended on has changed.
+
+    A catalog depends on env.py, the files along the path and what they looked at, and on installed packages. Of
+    revisions that import something of the project's own: on all that running env.py looked at, since what they do then
+    may change with any of it (``metadata.create_all``). ``kept``: the last call of ``keep`` has kept something.
+    """
+
+    def __init__(self, scratch: Scratch, graph: Graph) -> None:
+        self._scratch = scratch
+        self._graph = graph
+        self._states: dict[str, str | None] = {}
+        self.kept = False
+
+    def key(self, wanted: tuple[str, ...]) -> str | None:
+        """What stands for the history at these revisions; None where nobody knows what it depends on."""
+        path = [_file(file, file.stat().st_mtime_ns) for file in self._path(wanted)]
+        question = _OWN if all(each.self_contained for each in path) else _ALL
+        if question not in self._states:
+            self._states[question] = state_now(self._scratch, question)
+        state = self._states[question]
+        if state is None:
+            return None
+        return hashlib.sha256(f"{FORMAT} {state} {wanted} {[each.digest for each in path]}".encode()).hexdigest()
+
+    def catalog(self, wanted: tuple[str, ...]) -> Catalog | None:
+        """The kept catalog of the history at these revisions."""
+        key, cache = self.key(wanted), self._scratch.cache
+        content = cache.get(f"{key}.catalog") if key is not None and cache is not None else None
+        return None if content is None else loads(content)
+
+    def keep(self, catalogs: Mapping[tuple[str, ...], Catalog]) -> None:
+        """Keep what replays in the scratch's child process have just made."""
+        cache, self.kept = self._scratch.cache, False
+        if cache is None:
+            return
+        everything, own = self._scratch.child.inputs(), self._scratch.child.inputs(revisions=True)
+        states = [remember_more(self._scratch, _ALL, everything), remember_more(self._scratch, _OWN, self._own(own))]
+        self._states = dict(zip((_ALL, _OWN), states, strict=True))
+        for wanted, catalog in catalogs.items():
+            if (key := self.key(wanted)) is not None:
+                cache.put(f"{key}.catalog", dumps(catalog))
+                self.kept = True
+
+    def _path(self, wanted: tuple[str, ...]) -> list[Path]:
+        ancestors = {r for revision in wanted for r in (revision, *self._graph.ancestors(revision))}
+        return [self._graph.revisions[revision].file for revision in sorted(ancestors)]
+
+    def _own(self, looked_at: Inputs) -> Inputs:
+        """What the revisions looked at beside each other."""
+        project = self._scratch.project
+        always = [project.script_location / "env.py", *([project.ini] if project.ini else [])]
+        revisions = {str(revision.file) for revision in self._graph.revisions.values()}
+        locations = {str(location) for location in project.version_locations}
+        return msgspec.structs.replace(
+            looked_at,
+            files=tuple(sorted({*looked_at.files, *map(str, always)} - revisions)),
+            folders=tuple(folder for folder in looked_at.folders if folder not in locations),
+        )
+
+
 def history_key(scratch: Scratch, graph: Graph, revisions: tuple[str, ...]) -> str:
-    """What the result of a replay depends on: server, versions, env.py, options, and the files along the path."""
+    """What can be told of a history without having run it: server, versions, env.py, options, files along the path."""
     digest = hashlib.sha256()
     project = scratch.project
     libraries = (__version__, version("sqlalchemy"), version("alembic"))
-    digest.update(f"{FORMAT} {libraries} {scratch.server.version} {project.x}\n".encode())
+    digest.update(f"{FORMAT} {libraries} {scratch.version} {project.x}\n".encode())
     files = [project.script_location / "env.py", *([project.ini] if project.ini else [])]
     ancestors = sorted({r for revision in revisions for r in (revision, *graph.ancestors(revision))})
     files += [graph.revisions[revision].file for revision in ancestors]
@@ -88,12 +172,16 @@ def history_key(scratch: Scratch, graph: Graph, revisions: tuple[str, ...]) -> s
     return digest.hexdigest()
 
 
-def _cached(scratch: Scratch, key: str) -> tuple[Catalog, str] | None:
-    name = template(scratch.server, key)
-    if name is None or scratch.cache is None:
-        return None
-    file = scratch.cache / f"{key}.catalog"
-    return (loads(file.read_bytes()), name) if file.is_file() else None
+@dataclass(frozen=True, slots=True)
+class _File:
+    digest: str
+    self_contained: bool
+
+
+@cache
+def _file(file: Path, _changed: int) -> _File:
+    content = file.read_bytes()
+    return _File(hashlib.sha256(str(file).encode() + b"\0" + content).hexdigest(), is_self_contained(content))
 
 
 def _run(scratch: Scratch, database: dict[str, str], revisions: tuple[str, ...]) -> None:

@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from db_migrate import __version__
 from db_migrate.catalog.objects import Catalog, Kind, SchemaObject
@@ -15,7 +14,8 @@ from db_migrate.errors import ConfigurationError, DbMigrateError
 from db_migrate.postgres.conninfo import ConnInfo
 from db_migrate.postgres.session import connect
 from db_migrate.project.jobs import Candidate, ModelFacts
-from db_migrate.schemas.scratch import Scratch, read, write_cached
+from db_migrate.schemas.asked import declared, recall, remember
+from db_migrate.schemas.scratch import Scratch, read
 
 _GROUND = (Kind.SCHEMA, Kind.EXTENSION, Kind.COLLATION, Kind.ENUM, Kind.DOMAIN, Kind.COMPOSITE_TYPE, Kind.RANGE_TYPE)
 _MORE_GROUND = (*_GROUND, Kind.SEQUENCE, Kind.FUNCTION, Kind.AGGREGATE, Kind.OPERATOR, Kind.TEXT_SEARCH)
@@ -56,25 +56,29 @@ def materialise(scratch: Scratch, ground: Catalog, others: Iterable[Catalog]) ->
 def _create(
     scratch: Scratch, ground: Catalog, kinds: tuple[Kind, ...], candidates: tuple[tuple[str, Candidate], ...]
 ) -> Models:
-    asked = tuple(candidate for _, candidate in candidates)
-    with scratch.database("models") as database:
-        facts = scratch.child.models(database.as_libpq(), create=False, candidates=asked, draft=True).facts
-        if not facts.has_metadata:
-            raise _missing(scratch)
-        declared = frozenset((*facts.enums, *facts.sequences))
-        lent = tuple(o for o in ground if o.kind in kinds and o.name not in declared)
-        catalog = _known(scratch, facts, lent)
-        if catalog is None:
-            _prepare(database, lent)
-            before = read(database)
-            if not _run(database, facts.ddl):
-                scratch.child.models(database.as_libpq(), create=True)
-            after = read(database)
-            own = (o for o in after if before.get(*o.key) is None and o.kind is not Kind.SCHEMA)
-            catalog = after.where(o for o in own if o.name not in facts.version_tables)
-            _remember(scratch, facts, lent, catalog)
+    facts = declared(scratch, [candidate for _, candidate in candidates])
+    if not facts.has_metadata:
+        raise _missing(scratch)
+    own = frozenset((*facts.enums, *facts.sequences))
+    lent = tuple(o for o in ground if o.kind in kinds and o.name not in own)
+    catalog = _known(scratch, facts, lent)
+    if catalog is None:
+        catalog = _made(scratch, facts, lent)
+        _remember(scratch, facts, lent, catalog)
     hidden = frozenset(name for (name, _), yes in zip(candidates, facts.included, strict=True) if not yes)
     return Models(catalog, facts, hidden)
+
+
+def _made(scratch: Scratch, facts: ModelFacts, lent: Sequence[SchemaObject]) -> Catalog:
+    """What the models make on this ground, in a scratch database."""
+    with scratch.database("models") as database:
+        _prepare(database, lent)
+        before = read(database)
+        if not _run(database, facts.ddl):
+            scratch.child.models(database.as_libpq(), create=True, mappers=False)
+        after = read(database)
+    own = (o for o in after if before.get(*o.key) is None and o.kind is not Kind.SCHEMA)
+    return after.where(o for o in own if o.name not in facts.version_tables)
 
 
 def _missing(scratch: Scratch) -> ConfigurationError:
@@ -101,25 +105,32 @@ def _run(database: ConnInfo, ddl: Sequence[str]) -> bool:
     return True
 
 
-def _file(scratch: Scratch, facts: ModelFacts, lent: Sequence[SchemaObject]) -> Path | None:
-    """Where the catalog of models with this DDL on this ground is kept; None without a cache, or without a draft."""
-    if scratch.cache is None or not facts.ddl:
-        return None
-    digest = hashlib.sha256(f"{FORMAT} {__version__} {scratch.server.version}\n".encode())
+def _name(scratch: Scratch, facts: ModelFacts, lent: Sequence[SchemaObject]) -> str:
+    """What the catalog of models with this DDL on this ground is kept under."""
+    digest = hashlib.sha256(f"{FORMAT} {__version__} {scratch.version}\n".encode())
     for text in (*facts.ddl, *facts.version_tables, *(ground_sql(o) for o in lent)):
         digest.update(text.encode() + b"\0")
-    return scratch.cache / f"{digest.hexdigest()}.catalog"
+    return digest.hexdigest()
 
 
 def _known(scratch: Scratch, facts: ModelFacts, lent: Sequence[SchemaObject]) -> Catalog | None:
-    file = _file(scratch, facts, lent)
-    return loads(file.read_bytes()) if file is not None and file.is_file() else None
+    """The kept catalog: by the DDL; where that cannot be drafted, by all that making the models looked at."""
+    name = _name(scratch, facts, lent)
+    if facts.ddl:
+        found = scratch.cache.get(f"{name}.catalog") if scratch.cache is not None else None
+    else:
+        found = recall(scratch, f"created on {name}", bytes)
+    return loads(found) if found is not None else None
 
 
 def _remember(scratch: Scratch, facts: ModelFacts, lent: Sequence[SchemaObject], catalog: Catalog) -> None:
-    file = _file(scratch, facts, lent)
-    if file is not None:
-        write_cached(file, dumps(catalog))
+    if scratch.cache is None:
+        return
+    name, content = _name(scratch, facts, lent), dumps(catalog)
+    if facts.ddl:
+        scratch.cache.put(f"{name}.catalog", content)
+    else:
+        remember(scratch, f"created on {name}", content, scratch.child.inputs())
 
 
 def _prepare(database: ConnInfo, objects: Iterable[SchemaObject]) -> None:

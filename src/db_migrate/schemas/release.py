@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import sysconfig
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from db_migrate.project.child_process import open_child
 from db_migrate.project.config import ProjectConfig, load_config
 from db_migrate.project.jobs import LoadedModule
 from db_migrate.schemas.models import Models, materialise
-from db_migrate.schemas.scratch import Scratch
+from db_migrate.schemas.scratch import Scratch, Started
 
 
 def release_models(scratch: Scratch, ref: str, ground: Catalog) -> Models:
@@ -38,7 +39,8 @@ def release_models(scratch: Scratch, ref: str, ground: Catalog) -> Models:
             with scratch.database("where the release came from") as empty:
                 loaded = child.models(empty.as_libpq(), create=False, mappers=False, modules=True).facts.modules
             _check(loaded, exported, root, ref)
-            return materialise(replace(scratch, child=child, project=there), ground, ())
+            started = Started(child, time.time(), noted=False)
+            return materialise(replace(scratch, start_child=lambda: started, project=there), ground, ())
 
 
 def _project_in(exported: Path, root: Path, project: ProjectConfig) -> ProjectConfig:

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+import functools
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING
 
 from db_migrate.catalog.objects import Catalog
 from db_migrate.catalog.reader import read_catalog
 from db_migrate.postgres import binaries
+from db_migrate.postgres.binaries import Binaries
 from db_migrate.postgres.conninfo import DEFAULT_PORT, ConnInfo
 from db_migrate.postgres.instance import scratch_instance
 from db_migrate.postgres.scratch import scratch_database
-from db_migrate.postgres.server import Server, scratch_server
+from db_migrate.postgres.server import Server, programs_of, scratch_server
 from db_migrate.postgres.session import read_only, server_version
 from db_migrate.project.child_process import Child, open_child
 from db_migrate.project.config import ProjectConfig
+from db_migrate.schemas.cache import Cache
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -32,14 +36,39 @@ PARKED = "db_migrate_kept_"
 OUR_SCHEMAS = ("db_migrate", KEPT_SCHEMA, "db_migrate_scratch")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Scratch:
-    """A scratch server, the child process that may reach it and nothing else, and where results are cached."""
+    """A scratch server, the child process that may reach it and nothing else, and where results are cached.
 
-    server: Server
-    child: Child
+    Neither is started before it is asked for. ``notices`` say what could not be kept, and why.
+    """
+
+    programs: Binaries
     project: ProjectConfig
-    cache: Path | None
+    cache: Cache | None
+    start_server: Callable[[], Server]
+    start_child: Callable[[], Started]
+    notices: list[str] = field(default_factory=list)
+
+    @cached_property
+    def server(self) -> Server:
+        """The scratch server."""
+        return self.start_server()
+
+    @property
+    def child(self) -> Child:
+        """The child process."""
+        return self.start_child().child
+
+    @property
+    def version(self) -> int:
+        """The server's version, as ``server_version_num``, whether or not it runs."""
+        return self.programs.version
+
+    @property
+    def major(self) -> int:
+        """The server's major version."""
+        return self.programs.major
 
     @contextmanager
     def database(self, purpose: str, *, template: str | None = None, owner: str | None = None) -> Iterator[ConnInfo]:
@@ -48,22 +77,40 @@ class Scratch:
             yield database
 
 
-def write_cached(file: Path, content: bytes) -> None:
-    """Put a file into the cache, whole or not at all, whoever else does the same at the same time."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with NamedTemporaryFile(dir=file.parent, delete=False) as temporary:
-        temporary.write(content)
-    Path(temporary.name).replace(file)
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A child process, when it was started, in seconds since the epoch, and whether it notes what it looks at."""
+
+    child: Child
+    began: float
+    noted: bool
+
+
+def scratch_of(server: Server, child: Child, project: ProjectConfig, cache: Cache | None = None) -> Scratch:
+    """Scratch of a server and a child process that run already."""
+    started = Started(child, time.time(), noted=False)
+    return Scratch(server.binaries, project, cache, lambda: server, lambda: started)
 
 
 @contextmanager
 def open_scratch(project: ProjectConfig, cache: Path | None, major: int | None = None) -> Iterator[Scratch]:
     """A scratch server and a child process that can reach this machine's scratch servers, of whichever major version.
 
-    ``major`` is None for the embedded server's own.
+    ``major`` is None for the embedded server's own. Raises ``ConfigurationError`` (``server.binaries``).
     """
-    with scratch_server(major) as server, open_child(project, allowed=list(_addresses())) as child:
-        yield Scratch(server, child, project, cache)
+    found = programs_of(major)
+    with ExitStack() as stack:
+
+        @functools.cache
+        def child() -> Started:
+            began = time.time()
+            opened = open_child(project, allowed=list(_addresses()), inputs=cache is not None)
+            return Started(stack.enter_context(opened), began, noted=cache is not None)
+
+        def server() -> Server:
+            return stack.enter_context(scratch_server(major))
+
+        yield Scratch(found, project, Cache(cache) if cache is not None else None, server, child)
 
 
 @contextmanager
@@ -73,11 +120,12 @@ def like_the_target(scratch: Scratch, server_version: int, major: int | None) ->
     ``major`` is what the settings demand, or None.
     """
     wanted = major or server_version // 10000
-    if wanted == scratch.server.major or binaries.find(wanted) is None:
+    found = None if wanted == scratch.major else binaries.find(wanted)
+    if found is None:
         yield scratch
         return
-    with scratch_server(wanted) as server:
-        yield replace(scratch, server=server)
+    with ExitStack() as stack:
+        yield replace(scratch, programs=found, start_server=lambda: stack.enter_context(scratch_server(wanted)))
 
 
 def _addresses() -> Iterator[dict[str, str]]:

@@ -14,8 +14,8 @@ from db_migrate.errors import ConfigurationError, Failed
 from db_migrate.postgres.conninfo import ConnInfo
 from db_migrate.postgres.local import database, local_server
 from db_migrate.project.child_process import LearnedTarget
+from db_migrate.schemas.asked import learn
 from db_migrate.schemas.outcome import TargetSummary
-from db_migrate.schemas.replay import Witness
 from db_migrate.schemas.scratch import Scratch
 
 if TYPE_CHECKING:
@@ -85,11 +85,9 @@ def find_target(settings: Settings, scratch: Scratch) -> Iterator[Target]:
     A target on our own embedded server runs as long as the context lasts. Raises ``ConfigurationError``
     (``target.several``) when env.py migrates several databases, and what the child process raises.
     """
-    witness = Witness()
     url = settings.target_url(os.environ)
-    with scratch.database("where env.py connects to") as empty:
-        learned = scratch.child.learn(empty.as_libpq(), witness)
-    tables = _version_tables(witness)
+    learned, configured = learn(scratch, with_targets=url is None)
+    tables = tuple(VersionTable(name, schema) for name, schema in configured) or (VersionTable(),)
     if url is None:
         yield Target(settings.target, _only(learned), True, tables)
     elif url.startswith(EMBEDDED_SCHEME):
@@ -98,11 +96,6 @@ def find_target(settings: Settings, scratch: Scratch) -> Iterator[Target]:
             yield Target(settings.target, conninfo, False, tables)
     else:
         yield Target(settings.target, ConnInfo.from_url(url), False, tables)
-
-
-def _version_tables(witness: Witness) -> tuple[VersionTable, ...]:
-    found = (VersionTable(each.version_table, each.version_table_schema) for each in witness.configured)
-    return tuple(dict.fromkeys(found)) or (VersionTable(),)
 
 
 def _only(learned: Sequence[LearnedTarget]) -> ConnInfo:

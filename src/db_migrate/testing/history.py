@@ -13,7 +13,7 @@ from db_migrate.config import Settings, load
 from db_migrate.postgres.conninfo import ConnInfo
 from db_migrate.project.config import load_config
 from db_migrate.project.graph import Graph, load_graph
-from db_migrate.schemas.history import replay
+from db_migrate.schemas.history import replay, template_of
 from db_migrate.schemas.scratch import Scratch, open_scratch
 
 
@@ -61,8 +61,8 @@ class History:
         """
         parts = () if revision == "base" else revision.split(",")
         revisions = tuple(each for part in parts for each in self.graph.resolve(part))
-        kept = replay(self.scratch, self.graph, revisions)
-        with self.scratch.database("a test's own", template=kept.template) as conninfo:
+        kept = template_of(self.scratch, replay(self.scratch, self.graph, revisions))
+        with self.scratch.database("a test's own", template=kept) as conninfo:
             yield MigratedDatabase(conninfo, self.drivername, self.scratch)
 
 

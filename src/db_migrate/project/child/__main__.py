@@ -78,8 +78,8 @@ class Worker:
                 return writing.write(self._project, job)
             case jobs.Migrate():
                 return self._migrate(job)
-            case jobs.TellInputs():
-                return inputs.report()
+            case jobs.TellInputs(revisions=only):
+                return inputs.report(revisions=only)
             case jobs.Stamp():
                 work = running.stamp_steps(job)
                 return self._project.run_env(work, command="stamp", purge=job.purge, destination_rev=job.revisions)

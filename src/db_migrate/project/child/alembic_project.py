@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from db_migrate.project import jobs
+from db_migrate.project.child import inputs
 from db_migrate.project.child.failures import ProjectError
 
 if TYPE_CHECKING:
@@ -117,8 +118,9 @@ class AlembicProject:
         from alembic.runtime.environment import EnvironmentContext
 
         with self.entered(command) as (config, script):
-            for _ in script.walk_revisions():
-                break  # load the revisions now: what is wrong with them is not env.py's error
+            with inputs.notes.by_revisions():
+                # Load the revisions now: what is wrong with them is not env.py's error.
+                next(iter(script.walk_revisions()), None)
             with EnvironmentContext(config, script, fn=work, as_sql=False, starting_rev=None, **options):
                 script.run_env()
 

@@ -13,6 +13,7 @@ import os
 import socket
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import wraps
 from pathlib import Path
@@ -36,11 +37,10 @@ _KIND_ONLY = frozenset(
 """Functions of the standard library that ask for a file's state and tell only whether and what it is."""
 
 
-@dataclass(slots=True)
-class Notes:
-    """What was looked at so far. ``own`` is a folder of this process alone, which says nothing to anybody else."""
+@dataclass(slots=True, eq=False)
+class Seen:
+    """What was looked at, in the order in which it was first. The fields are those of ``jobs.Inputs``."""
 
-    own: str
     files: dict[str, None] = field(default_factory=dict)
     folders: dict[str, None] = field(default_factory=dict)
     packages: dict[str, None] = field(default_factory=dict)
@@ -53,7 +53,25 @@ class Notes:
     host: bool = False
     reasons: dict[str, None] = field(default_factory=dict)
 
-    def add(self, into: dict[str, None], path: object) -> None:
+
+@dataclass(slots=True)
+class Notes:
+    """What was looked at so far: by all, and by the revisions themselves.
+
+    ``own`` is a folder of this process alone, which says nothing to anybody else.
+    """
+
+    own: str
+    everything: Seen = field(default_factory=Seen)
+    revisions: Seen = field(default_factory=Seen)
+    open: list[Seen] = field(default_factory=list)
+
+    def add(self, into: str, value: str) -> None:
+        """Note a value in the field ``into``."""
+        for seen in self.open:
+            getattr(seen, into)[value] = None
+
+    def add_path(self, into: str, path: object) -> None:
         """Note a path; what is about an open file, and no path, was noted when that was opened."""
         if not isinstance(path, str | bytes | os.PathLike):
             return
@@ -61,12 +79,29 @@ class Notes:
         full = text if text.startswith("/") else f"{Path.cwd()}/{text}"
         if full.startswith(("/proc/self/", f"/proc/{os.getpid()}/")):
             self.refuse(f"reads {full}")
-        into[full] = None
+        self.add(into, full)
+
+    def mark(self, what: str) -> None:
+        """Note that the whole ``environment`` or the ``host`` was looked at."""
+        for seen in self.open:
+            setattr(seen, what, True)
 
     def refuse(self, what: str) -> None:
         """Note that running this again could have another result that no input tells of."""
         file, line = places.caller()
-        self.reasons[f"{file}:{line} {what}" if file else what] = None
+        self.add("reasons", f"{file}:{line} {what}" if file else what)
+
+    @contextmanager
+    def by_revisions(self) -> Iterator[None]:
+        """Inside, what is looked at is looked at by the revisions: while they are loaded and while they run."""
+        if self.revisions in self.open or not self.open:
+            yield
+            return
+        self.open.append(self.revisions)
+        try:
+            yield
+        finally:
+            self.open.remove(self.revisions)
 
 
 notes = Notes("")
@@ -76,31 +111,33 @@ notes = Notes("")
 def watch() -> None:
     """Note everything from now on. It cannot be taken back."""
     notes.own = str(Path(os.environ["HOME"]).parent)
+    notes.open.append(notes.everything)
     for environ in (os.environ, os.environb):
         object.__setattr__(environ, "__class__", _Environ)
-    for name, into in (("stat", None), ("lstat", None), ("access", notes.kinds), ("readlink", notes.links)):
+    for name, into in (("stat", None), ("lstat", None), ("access", "kinds"), ("readlink", "links")):
         _wrap(name, into)
     sys.addaudithook(_hook)
 
 
-def report() -> jobs.Inputs:
-    """Everything noted so far, with what the modules that are loaded were loaded from."""
+def report(*, revisions: bool = False) -> jobs.Inputs:
+    """Everything noted so far, with what the modules that are loaded were loaded from; or only the revisions' part."""
+    seen = notes.revisions if revisions else notes.everything
     modules = list(sys.modules.values())
-    files = {**notes.files, **dict.fromkeys(_origins(modules))}
-    names = {**notes.names, **dict.fromkeys(name.rpartition(".")[2] for name in sys.modules)}
+    origins = () if revisions else _origins(modules)
+    loaded = () if revisions else (name.rpartition(".")[2] for name in sys.modules)
     return jobs.Inputs(
-        files=_shared(files),
-        folders=_shared(notes.folders),
-        packages=_shared(notes.packages),
-        kinds=_shared(notes.kinds),
-        states=_shared(notes.states),
-        links=_shared(notes.links),
+        files=_shared({**seen.files, **dict.fromkeys(origins)}),
+        folders=_shared(seen.folders),
+        packages=_shared(seen.packages),
+        kinds=_shared(seen.kinds),
+        states=_shared(seen.states),
+        links=_shared(seen.links),
         search=_shared(dict.fromkeys(_searched(modules))),
-        names=tuple(sorted(names)),
-        variables=tuple(sorted(notes.variables)),
-        environment=notes.environment,
-        host=notes.host,
-        reasons=tuple(notes.reasons),
+        names=tuple(sorted({**seen.names, **dict.fromkeys(loaded)})),
+        variables=tuple(sorted(seen.variables)),
+        environment=seen.environment,
+        host=seen.host,
+        reasons=tuple(seen.reasons),
     )
 
 
@@ -140,7 +177,7 @@ def _opened(arguments: tuple[Any, ...]) -> None:
         return
     if isinstance(path, str) and path.endswith(".pyc") and sys._getframe(2).f_code.co_filename == _BY_IMPORT:
         path = _source_of(path)
-    notes.add(notes.files, path)
+    notes.add_path("files", path)
 
 
 def _source_of(compiled: str) -> str:
@@ -154,8 +191,8 @@ def _listed(arguments: tuple[Any, ...]) -> None:
     # Where an import looks for modules is known from where it may look: its own listings say too much.
     caller = sys._getframe(2).f_code.co_filename
     if caller != _BY_IMPORT:
-        into = notes.packages if _looks_for_packages(caller) else notes.folders
-        notes.add(into, "." if arguments[0] is None else arguments[0])
+        into = "packages" if _looks_for_packages(caller) else "folders"
+        notes.add_path(into, "." if arguments[0] is None else arguments[0])
 
 
 def _looks_for_packages(filename: str) -> bool:
@@ -164,11 +201,11 @@ def _looks_for_packages(filename: str) -> bool:
 
 
 def _imported(arguments: tuple[Any, ...]) -> None:
-    notes.names[str(arguments[0]).rpartition(".")[2]] = None
+    notes.add("names", str(arguments[0]).rpartition(".")[2])
 
 
 def _opened_sqlite(arguments: tuple[Any, ...]) -> None:
-    notes.add(notes.files, arguments[0])
+    notes.add_path("files", arguments[0])
 
 
 def _connected(arguments: tuple[Any, ...]) -> None:
@@ -180,7 +217,7 @@ def _connected(arguments: tuple[Any, ...]) -> None:
 
 
 def _asked_for_host(_arguments: tuple[Any, ...]) -> None:
-    notes.host = True
+    notes.mark("host")
 
 
 def _refuses(what: str) -> Callable[[tuple[Any, ...]], None]:
@@ -206,7 +243,7 @@ _REACTIONS: dict[str, Callable[[tuple[Any, ...]], None]] = {
 }
 
 
-def _wrap(name: str, into: dict[str, None] | None) -> None:
+def _wrap(name: str, into: str | None) -> None:
     """Put a function of ``os`` behind one that notes its path; ``into`` None: as states, or as kinds."""
     plain = getattr(os, name)
 
@@ -214,7 +251,7 @@ def _wrap(name: str, into: dict[str, None] | None) -> None:
     def noting(path: Any, *args: Any, **kwargs: Any) -> Any:
         frame = sys._getframe(1)
         if kwargs.get("dir_fd") is None and not _looks_for_packages(frame.f_code.co_filename):
-            notes.add(_states_or_kinds(frame) if into is None else into, path)
+            notes.add_path(_states_or_kinds(frame) if into is None else into, path)
         return plain(path, *args, **kwargs)
 
     for capable in (os.supports_dir_fd, os.supports_effective_ids, os.supports_fd, os.supports_follow_symlinks):
@@ -223,12 +260,12 @@ def _wrap(name: str, into: dict[str, None] | None) -> None:
     setattr(os, name, noting)
 
 
-def _states_or_kinds(frame: FrameType | None) -> dict[str, None]:
+def _states_or_kinds(frame: FrameType | None) -> str:
     for _ in range(2):
         if frame is not None and frame.f_code.co_name in _KIND_ONLY:
-            return notes.kinds
+            return "kinds"
         frame = frame.f_back if frame is not None else None
-    return notes.states
+    return "states"
 
 
 class _Environ(os._Environ[Any]):
@@ -236,19 +273,21 @@ class _Environ(os._Environ[Any]):
 
     def __getitem__(self, key: Any) -> Any:
         if not _by_ourselves():
-            notes.variables[os.fsdecode(key) if isinstance(key, str | bytes) else str(key)] = None
+            notes.add("variables", os.fsdecode(key) if isinstance(key, str | bytes) else str(key))
         return super().__getitem__(key)
 
     def __iter__(self) -> Iterator[Any]:
-        notes.environment = notes.environment or not _by_ourselves()
+        if not _by_ourselves():
+            notes.mark("environment")
         return super().__iter__()
 
     def __len__(self) -> int:
-        notes.environment = notes.environment or not _by_ourselves()
+        if not _by_ourselves():
+            notes.mark("environment")
         return super().__len__()
 
     def __repr__(self) -> str:
-        notes.environment = True
+        notes.mark("environment")
         return super().__repr__()
 
 

@@ -55,6 +55,7 @@ class _Looked:
             self.ddl.extend(drafted.statements)
             self.drafted = drafted.tables(self.default_schema)
         filter_ = Filter(context.opts, self.metadata, self.default_schema)
+        self.filtered = any(context.opts.get(name) is not None for name in ("include_name", "include_object"))
         self.included = tuple(filter_.includes(candidate) for candidate in job.candidates)
 
     def _create(self, connection: Any, capture: Capture) -> None:
@@ -147,6 +148,7 @@ def _merge(looked: Sequence[_Looked], *, mappers: bool) -> jobs.ModelFacts:
         ddl=tuple(sql for look in looked for sql in look.ddl),
         drafted=looked[0].drafted if len(looked) == 1 else (),
         included=tuple(included),
+        filtered=any(look.filtered for look in looked),
         relationships=relationships,
         mapped=mapped,
         attributes=attributes,

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from db_migrate.project import events, jobs
-from db_migrate.project.child import failures
+from db_migrate.project.child import failures, inputs
 from db_migrate.project.child.alembic_project import AlembicProject
 from db_migrate.project.child.capture import Capture, Running
 from db_migrate.project.child.link import Link
@@ -26,7 +26,7 @@ def plan(script: ScriptDirectory, direction: str, target: str, heads: Any) -> li
 
 def steps(project: AlembicProject, job: jobs.Steps) -> jobs.StepsAnswer:
     """The plan as values, with the heads before and after each step. env.py is not run."""
-    with project.entered(job.direction) as (_config, script):
+    with project.entered(job.direction) as (_config, script), inputs.notes.by_revisions():
         heads = set(job.current)
         found = []
         for step in plan(script, job.direction, job.target, job.current):
@@ -210,7 +210,7 @@ class Run:
         """``function`` (a revision's upgrade or downgrade), with what it sends marked as the revision's."""
 
         def run(**kwargs: Any) -> Any:
-            with _inside(self._capture.running, revision):
+            with inputs.notes.by_revisions(), _inside(self._capture.running, revision):
                 return function(**kwargs)
 
         run.__name__ = function.__name__

@@ -1,0 +1,217 @@
+"""What env.py tells, asked of the child process only when something that it looked at has changed.
+
+An answer is kept with the list of all that running env.py looked at and a digest of the state of that. Found again
+with the same digest it is what running env.py again would tell, so nothing of the project is imported.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from typing import TypeVar
+
+import msgspec
+
+from db_migrate import __version__
+from db_migrate.postgres.conninfo import NAMES, SECRETS
+from db_migrate.project import whereabouts
+from db_migrate.project.inputs import changed_since, state_of
+from db_migrate.project.jobs import Candidate, Inputs, ModelFacts
+from db_migrate.project.outcomes import LearnedTarget
+from db_migrate.schemas.replay import Witness
+from db_migrate.schemas.scratch import Scratch
+
+_FORMAT = 1
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """An answer as it lies in the cache. ``state`` is the digest of the inputs."""
+
+    inputs: Inputs
+    state: str
+    answer: msgspec.Raw
+
+
+class KnownTarget(msgspec.Struct, frozen=True):
+    """A ``LearnedTarget`` without its password; ``password`` says where that stands."""
+
+    drivername: str
+    parameters: dict[str, str | int | float | bool]
+    at_import: bool
+    configured: bool
+    password: whereabouts.Place | None
+
+
+class Learned(msgspec.Struct, frozen=True):
+    """Where env.py connects, and the names and schemas of the version tables that it configures.
+
+    ``targets`` is None where they have passwords that stand nowhere.
+    """
+
+    targets: tuple[KnownTarget, ...] | None
+    version_tables: tuple[tuple[str, str | None], ...]
+
+
+class Declared(msgspec.Struct, frozen=True):
+    """The facts about the models, and the ``candidates`` (a digest) that env.py's filters were asked about."""
+
+    facts: ModelFacts
+    candidates: str
+
+
+A = TypeVar("A")
+
+
+def recall(scratch: Scratch, question: str, kind: type[A]) -> A | None:
+    """The answer that is kept, if nothing has changed since."""
+    kept = _kept(scratch, question)
+    if kept is None or state_of(kept.inputs, os.environ) != kept.state:
+        return None
+    try:
+        return msgspec.msgpack.decode(kept.answer, type=kind)
+    except msgspec.DecodeError:
+        return None
+
+
+def remember(scratch: Scratch, question: str, answer: object, inputs: Inputs) -> str | None:
+    """Keep an answer that the child process has just given, unless it may be another one next time.
+
+    Returns what the answer depends on, as ``state_now`` does; None where nothing is kept.
+    """
+    started = scratch.start_child()
+    if scratch.cache is None or not started.noted:
+        return None
+    if inputs.reasons:
+        notice(scratch, f"{inputs.reasons[0]}: what the project's code does is not kept, but done each time")
+        return None
+    state = state_of(inputs, os.environ)
+    path = changed_since(inputs, started.began)
+    if path is not None:
+        notice(scratch, f"{path} changed meanwhile: what the project's code does is not kept this time")
+        return None
+    kept = Kept(inputs, state, msgspec.Raw(msgspec.msgpack.encode(answer)))
+    name = _name(scratch, question)
+    scratch.cache.put(name, msgspec.msgpack.encode(kept))
+    return f"{name} {state}"
+
+
+def remember_more(scratch: Scratch, question: str, inputs: Inputs) -> str | None:
+    """Keep what something depends on, with what it was known to depend on before; else as ``remember``."""
+    kept = _kept(scratch, question)
+    return remember(scratch, question, None, inputs if kept is None else _together(kept.inputs, inputs))
+
+
+def _together(first: Inputs, second: Inputs) -> Inputs:
+    def both(name: str) -> object:
+        one, other = getattr(first, name), getattr(second, name)
+        return one or other if isinstance(one, bool) else tuple(sorted({*one, *other}))
+
+    return msgspec.convert({name: both(name) for name in Inputs.__struct_fields__}, Inputs)
+
+
+def notice(scratch: Scratch, text: str) -> None:
+    """Say it once."""
+    if text not in scratch.notices:
+        scratch.notices.append(text)
+
+
+def state_now(scratch: Scratch, question: str) -> str | None:
+    """What the answer depends on, as it is now; None if this was never answered, so that nobody knows."""
+    kept = _kept(scratch, question)
+    return None if kept is None else f"{_name(scratch, question)} {state_of(kept.inputs, os.environ)}"
+
+
+def _kept(scratch: Scratch, question: str) -> Kept | None:
+    content = scratch.cache.get(_name(scratch, question)) if scratch.cache is not None else None
+    if content is None:
+        return None
+    try:
+        return msgspec.msgpack.decode(content, type=Kept)
+    except msgspec.DecodeError:  # a file that something else has written to: as good as none
+        return None
+
+
+def _name(scratch: Scratch, question: str) -> str:
+    """The file of an answer: one for each project, settings for Alembic, version and question."""
+    parts = (_FORMAT, __version__, scratch.version, scratch.project, question)
+    return f"{hashlib.sha256(repr(parts).encode()).hexdigest()}.answer"
+
+
+def learn(
+    scratch: Scratch, *, with_targets: bool
+) -> tuple[tuple[LearnedTarget, ...], Sequence[tuple[str, str | None]]]:
+    """Where env.py connects and the version tables that it configures; without ``with_targets`` only those.
+
+    Raises what the child process raises.
+    """
+    known = recall(scratch, "learn", Learned)
+    if known is not None and (not with_targets or known.targets is not None):
+        return tuple(_with_password(target) for target in known.targets or ()), known.version_tables
+    witness = Witness()
+    with scratch.database("where env.py connects to") as empty:
+        targets = scratch.child.learn(empty.as_libpq(), witness)
+    tables = tuple(dict.fromkeys((each.version_table, each.version_table_schema) for each in witness.configured))
+    if scratch.cache is not None:
+        inputs = scratch.child.inputs()
+        safe = tuple(_without_password(target, inputs) for target in targets)
+        complete = tuple(each for each in safe if each is not None)
+        if len(complete) < len(safe):
+            notice(scratch, "the target's password stands in no file and no variable: env.py is run each time")
+        remember(scratch, "learn", Learned(complete if len(complete) == len(safe) else None, tables), inputs)
+    return targets, tables
+
+
+def _with_password(target: KnownTarget) -> LearnedTarget:
+    parameters: dict[str, object] = dict(target.parameters)
+    if target.password is not None:
+        parameters["password"] = whereabouts.read(target.password, os.environ)
+    return LearnedTarget(target.drivername, parameters, target.at_import, target.configured)
+
+
+def _without_password(target: LearnedTarget, inputs: Inputs) -> KnownTarget | None:
+    """The target with the password's whereabouts instead; None where a secret cannot be found again."""
+    if any(target.parameters.get(name) for name in SECRETS):
+        return None
+    plain = {
+        name: value
+        for name, value in target.parameters.items()
+        if name in NAMES and isinstance(value, str | int | float | bool)
+    }
+    password = target.parameters.get("password")
+    place = whereabouts.find(str(password), inputs, os.environ) if password else None
+    if password and place is None:
+        return None
+    return KnownTarget(target.drivername, plain, target.at_import, target.configured, place)
+
+
+def declared(scratch: Scratch, candidates: Sequence[Candidate]) -> ModelFacts:
+    """What the models declare, with their DDL where it can be drafted, and what env.py's filters say of candidates.
+
+    Without what the ORM's mappers believe, which takes as long to find out as all else. Raises ``ChildError``.
+    """
+    asked = hashlib.sha256(msgspec.msgpack.encode(list(candidates))).hexdigest()
+    known = recall(scratch, "models", Declared)
+    if known is not None and not known.facts.filtered:
+        return msgspec.structs.replace(known.facts, included=(True,) * len(candidates))
+    if known is not None and known.candidates == asked:
+        return known.facts
+    with scratch.database("models") as database:
+        facts = scratch.child.models(
+            database.as_libpq(), create=False, candidates=candidates, draft=True, mappers=False
+        ).facts
+    if scratch.cache is not None:
+        remember(scratch, "models", Declared(facts, asked), scratch.child.inputs())
+    return facts
+
+
+def mapped(scratch: Scratch) -> ModelFacts:
+    """What the ORM's mappers believe: relationships, and which class maps which table. Raises ``ChildError``."""
+    known = recall(scratch, "mappers", ModelFacts)
+    if known is not None:
+        return known
+    with scratch.database("what the models say") as empty:
+        facts = scratch.child.models(empty.as_libpq(), create=False).facts
+    if scratch.cache is not None:
+        remember(scratch, "mappers", facts, scratch.child.inputs())
+    return facts
