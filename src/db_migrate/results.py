@@ -137,6 +137,7 @@ class StatementEffects:
     dropped: tuple[str, ...]
     changes: tuple[Change, ...]
     writes: tuple[str, ...]
+    truncated: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,12 +200,17 @@ class Fingerprints:
 
 @dataclass(frozen=True, slots=True)
 class KeptObject:
-    """What a destructive step would have destroyed and where it is kept: strategy move, copy or park."""
+    """What a destructive step would have destroyed and how it is kept: strategy move, copy, park or rows.
+
+    With ``rows`` it is about a table whose rows are deleted or changed by ``revision``; ``rows`` of a plan are then all
+    that the table has.
+    """
 
     object: str
     strategy: str
     rows: int | None
     bytes: int | None
+    revision: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -194,3 +194,90 @@ def test_kept_data_is_listed_put_back_and_purged_by_hand(site: Site) -> None:
     assert verb.purge(older_than="0", confirm=name).objects == ()
     assert site.sql("SELECT count(*) FROM pg_attribute WHERE attname ~ '^db_migrate_kept'") == [(0,)]
     assert site.sql("SELECT count(*) FROM pg_class WHERE relnamespace = 'db_migrate_kept'::regnamespace") == [(0,)]
+
+
+ROWS_GROUND = (
+    "CREATE TYPE mood AS ENUM ('good', 'bad', 'odd')",
+    "CREATE TABLE owners (id int PRIMARY KEY, name varchar(40), mood mood, at timestamptz DEFAULT '2026-01-01')",
+    "CREATE TABLE things (id int PRIMARY KEY, owner_id int REFERENCES owners ON DELETE CASCADE, data json)",
+    "CREATE TABLE logs (id int PRIMARY KEY, line text)",
+    "CREATE TABLE heap (line text)",
+    "CREATE TABLE notes (id int PRIMARY KEY, n int)",
+    (
+        "INSERT INTO owners SELECT g, 'owner number ' || g, (ARRAY['good','bad','odd'])[1 + g % 3]::mood "
+        "FROM generate_series(1, 90) g"
+    ),
+    "INSERT INTO things SELECT g, 1 + g % 90, '{}' FROM generate_series(1, 200) g",
+    "INSERT INTO logs SELECT g, 'line ' || g FROM generate_series(1, 50) g",
+    "INSERT INTO heap VALUES ('a'), ('b')",
+    "INSERT INTO notes VALUES (1, 1)",
+)
+ROWS_UP = """
+op.execute("INSERT INTO notes VALUES (2, 2)")
+op.execute("DELETE FROM owners WHERE id <= 10")
+op.execute("UPDATE owners SET mood = 'good', name = upper(name) WHERE mood = 'odd'")
+op.execute("ALTER TYPE mood RENAME TO mood_")
+op.execute("CREATE TYPE mood AS ENUM ('good', 'bad')")
+op.execute("ALTER TABLE owners ALTER mood TYPE mood USING mood::text::mood")
+op.execute("DROP TYPE mood_")
+op.execute("ALTER TABLE owners ALTER name TYPE varchar(13) USING left(name, 13)")
+op.execute("TRUNCATE logs")
+op.execute("DELETE FROM heap")
+"""
+ROWS_BACK = """
+op.execute("ALTER TABLE owners ALTER name TYPE varchar(40)")
+op.execute("ALTER TYPE mood RENAME TO mood_")
+op.execute("CREATE TYPE mood AS ENUM ('good', 'bad', 'odd')")
+op.execute("ALTER TABLE owners ALTER mood TYPE mood USING mood::text::mood")
+op.execute("DROP TYPE mood_")
+op.execute("DELETE FROM notes WHERE id = 2")
+"""
+ROWS_CONTENT = (
+    "SELECT md5(string_agg(o::text, ',' ORDER BY id)) FROM owners o",
+    "SELECT md5(string_agg(t::text, ',' ORDER BY id)) FROM things t",
+    "SELECT md5(string_agg(l::text, ',' ORDER BY id)) FROM logs l",
+)
+
+
+def test_deleted_and_changed_rows_come_back(site: Site) -> None:
+    """With cascades, cut values, a label less, TRUNCATE; what was written since stays; what is not kept is said."""
+    site.sql(*ROWS_GROUND)
+    before = [site.sql(each) for each in ROWS_CONTENT]
+    site.revision("r0", "pass")
+    site.revision("r1", ROWS_UP, ROWS_BACK)
+    plan = site.plan()
+    assert {(each.object, each.strategy) for each in plan.kept} == {
+        (f"public.{name}", "rows") for name in ("owners", "things", "logs")
+    }
+    assert [each for each in plan.warnings if "heap is not kept" in each and "primary key" in each]
+    done = site.execute(plan)
+    assert done.error is None
+    kept = {each.object: each.rows for each in done.kept}
+    assert kept["public.logs"] == 50
+    assert kept["public.things"] == site.sql("SELECT 200 - count(*) FROM things")[0][0]
+    assert kept["public.owners"] == 10 + site.sql("SELECT count(*) FROM owners WHERE id <= 90")[0][0]
+    assert site.sql("SELECT count(*), max(length(name)) FROM owners") == [(80, 13)]
+
+    undone = site.rollback("r0")
+    assert undone.error is None
+    assert [site.sql(each) for each in ROWS_CONTENT] == before
+    assert {each.object: (each.rows, each.since) for each in undone.restored} == {
+        name: (rows, 0) for name, rows in kept.items()
+    }
+
+    assert site.execute(site.plan()).error is None
+    site.sql(
+        "UPDATE owners SET name = 'mine' WHERE id = 50",
+        "UPDATE owners SET at = '2026-02-02' WHERE id = 51",
+        "INSERT INTO logs VALUES (7, 'mine')",
+        "DELETE FROM owners WHERE id = 52",
+    )
+    undone = site.rollback("r0")
+    assert undone.error is None
+    since = {each.object: each.since for each in undone.restored}
+    assert (since["public.owners"], since["public.logs"]) == (2, 1)
+    assert site.sql("SELECT name FROM owners WHERE id IN (50, 51, 52) ORDER BY id") == [("mine",), ("owner number 51",)]
+    assert site.sql("SELECT at = '2026-02-02', mood FROM owners WHERE id = 51") == [(True, "good")]
+    assert site.sql("SELECT line FROM logs WHERE id IN (6, 7) ORDER BY id") == [("line 6",), ("mine",)]
+    there = KeptThere(site.target, site.settings, TargetSummary("default", site.conninfo.dbname, "18")).list().objects
+    assert [(each.object, each.direction, each.rows) for each in there] == [("public.notes", "downgrade", 1)]

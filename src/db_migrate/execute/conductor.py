@@ -21,6 +21,7 @@ from db_migrate.execute.discipline import (
     Manners,
     Retrying,
     Sleep,
+    Tried,
     TryLocks,
     Waiting,
     acquire,
@@ -38,7 +39,7 @@ from db_migrate.execute.worker import Worker, introduce, observe, restore_timeou
 from db_migrate.project import events
 from db_migrate.project.child_process import Link, QueryError
 from db_migrate.results import Plan, PlannedRevision, PlannedStatement
-from db_migrate.trace.effects import Lock
+from db_migrate.trace.effects import Lock, LockMode
 from db_migrate.trace.grammar import StatementSort
 
 if TYPE_CHECKING:
@@ -220,6 +221,8 @@ class Conductor:
         if sort.ddl:
             index, planned = expectation.take(text)
             got = self._clear_the_way(event, sort, planned, worker, link)
+            if not event.autocommit:
+                self._keep_rows(planned, worker, expectation, link)
             self.keeper.before(planned, expectation.revision, link)
         else:
             index = expectation.place(text)
@@ -227,6 +230,8 @@ class Conductor:
                 raise Differs("the revision sends data outside of a transaction that the plan does not have", text)
             if not worker.busy and not event.autocommit:
                 got = self._wait(expectation.strong_ahead(), link)
+            if not event.autocommit:
+                self._keep_rows(None, worker, expectation, link)
         shown = text if sort.ddl else event.sql
         self._step = self.recorder.start(
             Step(worker.number, expectation.revision.revision, expectation.revision.direction, index, shown, sort.ddl),
@@ -234,6 +239,22 @@ class Conductor:
             attempt=max(self.position.attempt, got.attempts),
         )
         worker.busy = not event.autocommit
+
+    def _keep_rows(
+        self, planned: PlannedStatement | None, worker: Worker, expectation: Expectation, link: Link
+    ) -> None:
+        """Keep what a statement may change or delete; nobody else writes to its tables until the commit."""
+        tables = () if worker.failed else self.keeper.rows_at_risk(planned, expectation.revision)
+        if not tables:
+            return
+        needed = tuple(Lock(each, LockMode.SHARE_ROW_EXCLUSIVE) for each in tables)
+        expectation.took(needed)
+        if not worker.busy:
+            ahead = strongest((*needed, *expectation.strong_ahead()))
+            drive(acquire(needed, ahead, self.rules.manners, self.budget), lambda each: self._perform(each, link))
+        elif try_locks(link, needed, self.rules.manners.lock_timeout) is Tried.BUSY:
+            raise QueryError("a table whose rows are to be kept is being written to", "55P03")
+        self.keeper.before_data(planned, expectation.revision, link)
 
     def _clear_the_way(
         self, event: events.Statement, sort: StatementSort, planned: PlannedStatement, worker: Worker, link: Link

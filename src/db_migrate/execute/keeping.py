@@ -8,8 +8,11 @@ from typing import Any
 
 from db_migrate.errors import Failed
 from db_migrate.execute.journal import Entry
+from db_migrate.execute.keep.choose import ROWS
+from db_migrate.execute.keep.names import without_last
 from db_migrate.execute.keep.put_aside import Occasion, put_aside
 from db_migrate.execute.keep.put_back import put_back
+from db_migrate.execute.keep.rows import Snapshot, settle, snapshot
 from db_migrate.execute.keep.store import Kept, kept_objects
 from db_migrate.project.child_process import Link
 from db_migrate.results import KeptObject, PlannedRevision, PlannedStatement, Restored
@@ -30,24 +33,65 @@ class Keeper:
     kept: list[KeptObject] = field(default_factory=list)
     restored: list[Restored] = field(default_factory=list)
     _pending: list[KeptObject | Restored] = field(default_factory=list)
+    _snapshots: list[Snapshot] = field(default_factory=list)
     _number: int = 0
 
     def before(self, planned: PlannedStatement, revision: PlannedRevision, link: Link) -> None:
         """Put aside what the statement is about to drop, on its own connection."""
+        if planned.autocommit:
+            return
+        self.before_data(planned, revision, link)
         dropped = set(planned.effects.dropped)
         for each in self.wanted:
-            if each.object in dropped and not planned.autocommit:
-                self._number += 1
-                occasion = Occasion(self.run, revision.revision, revision.direction, self._number)
-                done = put_aside(link.query, each, occasion)
-                self._pending.append(done)
-                self.note(Entry.KEPT, {"object": done.object, "strategy": done.strategy, "rows": done.rows})
+            if each.object in dropped and each.strategy != ROWS:
+                self._has_kept(put_aside(link.query, each, self._occasion(revision)))
+
+    def rows_at_risk(self, planned: PlannedStatement | None, revision: PlannedRevision) -> tuple[str, ...]:
+        """The tables to be copied before a statement is sent, since it may change rows that are to be kept.
+
+        None stands for any DML, whose text and number may be others than planned.
+        """
+        tables = tuple(each.object for each in self._rows_of(revision))
+        if planned is None:
+            return tables
+        effects = planned.effects
+        retyped = {without_last(c.object) for c in effects.changes if any(a.name == "type" for a in c.attributes)}
+        touched = {*effects.truncated, *effects.writes, *retyped}
+        return tables if touched & set(tables) else ()
+
+    def before_data(self, planned: PlannedStatement | None, revision: PlannedRevision, link: Link) -> None:
+        """Copy the tables whose rows a statement may change or delete, unless that has been done."""
+        if self.rows_at_risk(planned, revision):
+            for each in self._rows_of(revision):
+                self._snapshots.append(snapshot(link.query, each, self._occasion(revision)))
+
+    def _rows_of(self, revision: PlannedRevision) -> tuple[KeptObject, ...]:
+        """The tables whose rows are to be kept in this revision and have not been copied."""
+        done = {each.kept.object for each in self._snapshots}
+        return tuple(
+            each
+            for each in self.wanted
+            if each.strategy == ROWS and each.revision == revision.revision and each.object not in done
+        )
+
+    def _occasion(self, revision: PlannedRevision) -> Occasion:
+        self._number += 1
+        return Occasion(self.run, revision.revision, revision.direction, self._number)
+
+    def _has_kept(self, done: KeptObject) -> None:
+        self._pending.append(done)
+        self.note(Entry.KEPT, {"object": done.object, "strategy": done.strategy, "rows": done.rows})
 
     def before_commit(self, revision: PlannedRevision, link: Link) -> None:
         """Put back what the revision had destroyed when it last ran the other way.
 
         Raises ``Failed`` when that is not possible, or when what this run has kept has not stayed whole.
         """
+        for taken in self._snapshots:
+            settled = settle(link.query, taken)
+            if settled is not None:
+                self._has_kept(settled)
+        self._snapshots.clear()
         everything = kept_objects(link.query)
         damaged = next((each for each in everything if each.label.run == self.run and not each.whole), None)
         if damaged is not None:
@@ -58,7 +102,7 @@ class Keeper:
                 state="the revision is rolled back",
                 next=["db-migrate plan"],
             )
-        for each in reversed(due(everything, revision.revision, revision.direction)):
+        for each in due(everything, revision.revision, revision.direction):
             done = put_back(link.query, each)
             if done is not None:
                 self._pending.append(done)
@@ -70,13 +114,19 @@ class Keeper:
             self.kept += [each for each in self._pending if isinstance(each, KeptObject)]
             self.restored += [each for each in self._pending if isinstance(each, Restored)]
         self._pending.clear()
+        self._snapshots.clear()
 
 
 def due(kept: tuple[Kept, ...], revision: str, direction: str) -> tuple[Kept, ...]:
-    """What was kept when the revision last ran the other way: of each object the latest, oldest first."""
+    """What was kept when the revision last ran the other way, of each object the latest, as it has to go back.
+
+    That is the other way round, for what depends on another was dropped first; then rows, those first that others
+    refer to.
+    """
     found = {
         (each.label.object, each.label.strategy): each
         for each in kept
         if (each.label.revision, each.label.direction) == (revision, OPPOSITE[direction])
     }
-    return tuple(found.values())
+    whole = [each for each in found.values() if each.label.strategy != ROWS]
+    return (*reversed(whole), *(each for each in found.values() if each.label.strategy == ROWS))

@@ -126,6 +126,7 @@ def _statement(statement: TracedStatement, facts: Facts) -> PlannedStatement:
             dropped=effects.dropped,
             changes=effects.changes,
             writes=effects.writes,
+            truncated=effects.truncated,
         ),
         estimate=Estimate(weighed.rows, weighed.bytes, weighed.seconds),
     )

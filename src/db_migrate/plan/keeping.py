@@ -17,7 +17,7 @@ from db_migrate.results import KeptObject, Plan, Restored
 from db_migrate.rules.facts import Facts
 from db_migrate.schemas.live import copy_of_live
 from db_migrate.schemas.scratch import KEPT_SCHEMA, PARKED, Scratch
-from db_migrate.schemas.target import LiveState, Target
+from db_migrate.schemas.target import LiveState, Target, without_version_tables
 from db_migrate.trace.effects import Trace
 from db_migrate.trace.run import install
 
@@ -35,7 +35,7 @@ def with_kept(plan: Plan, trace: Trace, facts: Facts, settings: Settings, ground
     """The plan with what it keeps and puts back. ``revision`` is Alembic's name of where it leads."""
     if any(each.error is not None for each in trace.revisions):
         return plan
-    choice = choose(trace, facts, settings)
+    choice = choose(trace, facts, settings, without_version_tables(table for table, _ in ground.live.heads))
     back = _due(plan, ground.target)
     if not choice.kept and not back:
         return _finished(plan, choice, (), ())

@@ -9,6 +9,7 @@ from functools import partial
 from db_migrate.catalog.diff import diff, drifted
 from db_migrate.catalog.objects import Catalog
 from db_migrate.config import Settings
+from db_migrate.execute.keep.reach import concerned
 from db_migrate.plan.document import Subject, assemble
 from db_migrate.plan.facts import read_facts
 from db_migrate.plan.keeping import Ground, with_kept
@@ -104,7 +105,7 @@ def rule_settings(settings: Settings) -> RuleSettings:
 
 def _facts(target: Target, done: Trace, request: Request) -> Facts:
     asked = questions(done)
-    relations = {o for r in done.revisions for s in r.statements for o in _relations(s.effects.held)}
+    relations = {o for r in done.revisions for s in r.statements for o in _relations(s.effects.held)} | concerned(done)
     relations |= {name for r in done.revisions for s in r.statements for name in s.effects.reads}
     with read_only(target.conninfo) as connection:
         return read_facts(connection, sorted(relations), asked, relationships=request.relationships)

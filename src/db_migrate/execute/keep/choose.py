@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from db_migrate.catalog.change import Action
 from db_migrate.catalog.objects import TYPE_KINDS, Catalog, Kind, SchemaObject
 from db_migrate.config import Settings
+from db_migrate.execute.keep.reach import changed_by, in_order, reached
 from db_migrate.results import KeptObject
-from db_migrate.rules.facts import Facts, TableFacts
+from db_migrate.rules.facts import Answer, Facts, TableFacts
+from db_migrate.rules.names import owner_of
+from db_migrate.rules.questions import Asks, questions
 from db_migrate.trace.effects import Trace, TracedRevision, TracedStatement
 
-MOVE, COPY, PARK = "move", "copy", "park"
+MOVE, COPY, PARK, ROWS = "move", "copy", "park", "rows"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,17 +34,19 @@ class Choice:
     left_out: tuple[LeftOut, ...] = ()
 
 
-def choose(trace: Trace, facts: Facts, settings: Settings) -> Choice:
-    """The tables and columns whose loss can be made good, each with how: moved, copied or parked.
+def choose(trace: Trace, facts: Facts, settings: Settings, hidden: Collection[str] = ()) -> Choice:
+    """What of the plan's losses can be made good, each with how: tables and columns moved, copied or parked, and rows.
 
-    Nothing is said of what is empty for certain and of what the run itself made.
+    Nothing is said of what is empty for certain and of what the run itself made. ``hidden`` are Alembic's own tables.
     """
     if not settings.keep:
         return Choice()
-    chooser = _Chooser(trace, facts, settings)
-    found = dict.fromkeys(each for revision in trace.revisions for each in chooser.of(revision))
-    kept = {each.object: each for each in found if isinstance(each, KeptObject)}
-    left_out = {each.object: each for each in found if isinstance(each, LeftOut) and each.object not in kept}
+    chooser = _Chooser(trace, facts, settings, frozenset(hidden))
+    found = tuple(each for revision in trace.revisions for each in chooser.of(revision))
+    wanted = (each for each in found if isinstance(each, KeptObject))
+    kept = {(each.object, each.revision if each.strategy == ROWS else ""): each for each in wanted}
+    names = {name for name, _ in kept}
+    left_out = {each.object: each for each in found if isinstance(each, LeftOut) and each.object not in names}
     return Choice(tuple(kept.values()), tuple(left_out.values()))
 
 
@@ -52,16 +57,25 @@ class _Chooser:
     trace: Trace
     facts: Facts
     settings: Settings
+    hidden: frozenset[str]
     copied: int = 0
+    narrowed: frozenset[str] = field(init=False)
     types: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
-        """Note the types that the run drops, which what is moved or parked must not use."""
+        """Note the types that the run drops, which what is moved or parked must not use, and the columns it narrows."""
         dropped = (c for r in self.trace.revisions for s in r.statements for c in s.effects.changes)
         self.types = frozenset(c.object for c in dropped if c.action is Action.DROPPED and c.kind in TYPE_KINDS)
 
+        self.narrowed = frozenset(
+            each.object
+            for each in questions(self.trace, self.facts.server_version)
+            if each.kind is Asks.CHANGED_VALUES and _may_be(self.facts.answers.get(each.id))
+        )
+
     def of(self, revision: TracedRevision) -> Iterator[KeptObject | LeftOut]:
-        """What one revision drops."""
+        """What one revision destroys."""
+        yield from self._rows(revision)
         for statement in revision.statements:
             if statement.error is None:
                 yield from self._tables(revision.before, statement)
@@ -118,6 +132,34 @@ class _Chooser:
         why = "its type is dropped too" if self.settings.keep_parked else "the settings forbid to park it (keep_parked)"
         return LeftOut(column.name, f"{table.name} has no primary key to find its rows again by, and {why}")
 
+    def _rows(self, revision: TracedRevision) -> Iterator[KeptObject | LeftOut]:
+        """The tables of which it deletes or changes rows, those first that others refer to."""
+        alone: set[str] = set()
+        touched: set[str] = set()
+        for each in revision.statements:
+            if each.error is None:
+                retyped = {owner_of(c.object) for c in each.effects.changes if c.object in self.narrowed}
+                (alone if each.autocommit else touched).update(retyped, each.effects.truncated, changed_by(each))
+        for name in in_order(revision.before, reached(revision.before, touched | alone)):
+            table, size = revision.before.get(Kind.TABLE, name), self.facts.tables.get(name)
+            if name in self.hidden or table is None or size is None or size.empty:
+                continue
+            if reason := self._why_not_rows(revision.before, table, size, alone=name in alone):
+                yield LeftOut(name, reason)
+            else:
+                yield self._copied(KeptObject(name, ROWS, size.rows, size.table_bytes, revision.revision))
+
+    def _why_not_rows(self, before: Catalog, table: SchemaObject, size: TableFacts, *, alone: bool) -> str:
+        if alone:
+            return "its rows are changed outside of a transaction"
+        if table.attributes.get("partition_key") or _is_inherited(before, table):
+            return "deleted or changed rows of partitioned and inherited tables are not kept"
+        if not primary_key(before, table.name):
+            return "deleted or changed rows are not kept where there is no primary key to find them again by"
+        if size.rows > self.settings.keep_rows:
+            return f"it has {size.rows} rows, more than those of which deleted and changed ones are kept (keep_rows)"
+        return ""
+
     def _copied(self, wanted: KeptObject) -> KeptObject | LeftOut:
         """A copy, when the disk budget allows it."""
         needed = wanted.bytes or 0
@@ -171,6 +213,11 @@ def _is_inherited(catalog: Catalog, table: SchemaObject) -> bool:
 def _inherits(attributes: Mapping[str, object]) -> tuple[str, ...]:
     found = attributes.get("inherits")
     return found if isinstance(found, tuple) else ()
+
+
+def _may_be(answer: Answer | None) -> bool:
+    """Whether the target has some of what was asked about, or did not say."""
+    return answer is None or answer.found or bool(answer.error)
 
 
 def _names_any(column: SchemaObject, types: Iterable[str]) -> bool:

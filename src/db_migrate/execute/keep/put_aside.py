@@ -95,11 +95,21 @@ def put_aside(run: Run, kept: KeptObject, occasion: Occasion) -> KeptObject:
     return _move(run, kept, occasion) if kept.strategy == MOVE else _copy(run, kept, occasion, table)
 
 
+def stored_columns(run: Run, table: str) -> Sequence[Sequence[str | None]]:
+    """The columns that hold values: name, whether the type is PostgreSQL's own, the last value of its sequence."""
+    return run(_COLUMNS.format(table=literal(table)))
+
+
+def key_of(run: Run, table: str) -> tuple[str, ...]:
+    """The columns of the primary key; none where there is none."""
+    return tuple(str(row[0]) for row in run(_KEY.format(table=literal(table))))
+
+
 def _copy(run: Run, kept: KeptObject, occasion: Occasion, table: str) -> KeptObject:
     """Copy a table, or a column with the key of its rows. What no type of PostgreSQL's own holds, as text."""
     column = kept.object[len(table) + 1 :]
-    columns = run(_COLUMNS.format(table=literal(table)))
-    key = tuple(str(row[0]) for row in run(_KEY.format(table=literal(table)))) if column else ()
+    columns = stored_columns(run, table)
+    key = key_of(run, table) if column else ()
     wanted = {column, *key} if column else {str(name) for name, *_ in columns}
     chosen = ", ".join(
         f"{name}" if own == "t" else f"{name}::text AS {name}" for name, own, _last in columns if name in wanted
@@ -116,7 +126,7 @@ def _copy(run: Run, kept: KeptObject, occasion: Occasion, table: str) -> KeptObj
 def _move(run: Run, kept: KeptObject, occasion: Occasion) -> KeptObject:
     """Move a table with its indexes, sequences and rows, and leave an empty one of its name."""
     table, name = kept.object, literal(kept.object)
-    sequences = _last_values(run(_COLUMNS.format(table=name)))
+    sequences = _last_values(stored_columns(run, table))
     cut_ties(run, table)
     for (command,) in run(_NAMES.format(table=name, prefix=literal(occasion.name + "_"))):
         run(str(command))

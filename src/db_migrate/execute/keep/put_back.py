@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from db_migrate.errors import Failed
+from db_migrate.execute.keep.choose import ROWS
 from db_migrate.execute.keep.names import bare, rows_of
+from db_migrate.execute.keep.rows import rows_back
 from db_migrate.execute.keep.store import Kept, Run, literal, purge
 from db_migrate.execute.keep.unpark import triggers_of, unpark
 from db_migrate.results import Restored
@@ -42,6 +44,11 @@ def _from_copy(run: Run, kept: Kept) -> Restored | None:
     types = {str(name): str(kind) for name, kind in shared}
     if not types or (label.column and label.column not in types):
         return None
+    if label.strategy == ROWS:
+        done = rows_back(run, kept, types)
+        if done is not None:
+            purge(run, kept)
+        return done
     triggers = triggers_of(run, label.table)
     for trigger in triggers:
         run(f"ALTER TABLE {label.table} DISABLE TRIGGER {trigger}")

@@ -81,8 +81,11 @@ class _Handler:
         sort = sort_of_event(event)
         if event.internal and sort.writes:
             self._recorded = True
-        planned = self._planned(text_of(event)) if sort.ddl and not event.internal else None
-        if planned is not None:
+        planned = self._planned(text_of(event)) if not event.internal else None
+        if planned is not None and not sort.ddl and not event.autocommit:
+            self.reached += self.keeper.rows_at_risk(None, self.revisions[self._at])
+            self.keeper.before_data(None, self.revisions[self._at], link)
+        elif planned is not None and sort.ddl:
             dropped = set(planned.effects.dropped)
             self.reached += [each.object for each in self.keeper.wanted if each.object in dropped]
             self.keeper.before(planned, self.revisions[self._at], link)

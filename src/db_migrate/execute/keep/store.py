@@ -46,7 +46,7 @@ class Label(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     column's rows are found again by. ``sequences`` has the last value of each column that a sequence fills.
     ``kept_at`` is ISO 8601 in UTC. ``number`` orders what one run has kept. ``width`` is the number of columns that the
     kept table was made with, so that nothing takes one away unseen. ``marker`` is the column beside a parked one that
-    is true in the rows which were there when it was parked.
+    is true in the rows which were there when it was parked. ``compared`` are the columns whose new values are kept too.
     """
 
     object: str
@@ -63,6 +63,7 @@ class Label(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     number: int = 0
     width: int = 0
     marker: str = ""
+    compared: tuple[str, ...] = ()
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
