@@ -30,8 +30,13 @@ Formats
 
   --format text       for people (the default)
   --format json       one document, the same as --json; JSON Schemas are in docs/schemas/
-  --format markdown   plan, drift: for a pull request, with a Mermaid diagram of the tables that change
+  --format markdown   plan, lint, drift, explain: for a pull request, with Mermaid diagrams of locks and tables
   --format sql        plan: a script for psql; drift: what would end it; schema: what would make it
+  --format sarif      plan, lint: SARIF 2.1.0, for code scanning; what is allowed is there as suppressed
+  --format github     plan, lint: annotations, as commands of a GitHub workflow
+  --format gitlab     plan, lint: a code quality report
+  --format junit      plan, lint: each finding a test; what the exit code counts has failed
+  --format jsonl      plan, lint: one JSON document on each line, a revision or a finding
   --format mermaid    schema: an entity-relationship diagram
 
 Every JSON document has schema_version, verb, ok (true exactly when the exit code is 0), target, warnings and the verb's

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from db_migrate.cli.options import Call, Verb
+from db_migrate.cli.options import CI_FORMATS, Call, Verb
 from db_migrate.cli.output import write_file
 from db_migrate.cli.run import carry_out
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from db_migrate.results import Lint
 
 
-@click.command(cls=Verb, formats=("text", "json"))
+@click.command(cls=Verb, formats=("text", "json", "markdown", *CI_FORMATS))
 @click.argument("what", nargs=-1, metavar="[REV[:REV]] [FILE.sql]...")
 @click.option("--since", metavar="GITREF", help="The revisions whose files were added since HEAD left this ref.")
 @click.option("--downgrades/--no-downgrades", default=None, help="Run down again and compare; default: for a part.")
@@ -47,7 +47,9 @@ def command(
 
     Exit code 1: there are findings at or above the threshold that nothing allows, or a revision fails.
     """
+    from db_migrate.cli.ci import ci_renderers
     from db_migrate.errors import UsageError
+    from db_migrate.report.markdown import lint_markdown
     from db_migrate.report.source import source_line
     from db_migrate.report.text.lint import lint_exit_code, lint_text
 
@@ -66,6 +68,7 @@ def command(
         work,
         partial(lint_text, source_line=source_line, verbose=context.ensure_object(Call).flag("verbose")),
         lint_exit_code,
+        formats={"markdown": lint_markdown, **ci_renderers()},
         settings={key: value for key, value in given.items() if value is not None},
     )
 

@@ -11,7 +11,8 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-FORMATS = ("text", "json", "markdown", "sql", "mermaid", "html")
+CI_FORMATS = ("jsonl", "sarif", "github", "gitlab", "junit")
+FORMATS = ("text", "json", "markdown", "sql", "mermaid", "html", *CI_FORMATS)
 STEPS = {"ignore_unknown_options": True}
 _STEPS = re.compile(r"-\d+")
 _SETTINGS = ("config", "name", "x", "target", "url")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from db_migrate.cli.options import STEPS, Verb, steps_or_revision
+from db_migrate.cli.options import CI_FORMATS, STEPS, Verb, steps_or_revision
 from db_migrate.cli.output import write_file
 from db_migrate.cli.run import carry_out
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
 
-@click.command(cls=Verb, formats=("text", "json", "markdown", "sql"), context_settings=STEPS)
+@click.command(cls=Verb, formats=("text", "json", "markdown", "sql", *CI_FORMATS), context_settings=STEPS)
 @click.argument("revision", default="", metavar="[REV|+N|-N]", callback=steps_or_revision)
 @click.option("--out", type=_FILE, help="Write the plan here, for `db-migrate apply FILE`.")
 @click.option("--sql", type=_FILE, help="Write the SQL here, as a script for psql.")
@@ -42,6 +42,7 @@ def command(
 
     Exit code 1: there are errors that no intent allows.
     """
+    from db_migrate.cli.ci import ci_renderers
     from db_migrate.report import json
     from db_migrate.report.markdown import plan_markdown
     from db_migrate.report.source import source_line
@@ -67,7 +68,7 @@ def command(
         work,
         partial(plan_text, source_line=source_line),
         exit_code,
-        formats={"markdown": plan_markdown, "sql": lambda _plan, _style: script},
+        formats={"markdown": plan_markdown, "sql": lambda _plan, _style: script, **ci_renderers()},
         settings={key: value for key, value in (("release", release), ("sample", sample)) if value},
     )
 

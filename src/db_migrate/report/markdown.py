@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from db_migrate.catalog.change import Change
 from db_migrate.report.mermaid import changes_mermaid
@@ -11,8 +12,11 @@ from db_migrate.report.style import Style, block, count, name, size
 from db_migrate.report.text.changes import value_text
 from db_migrate.report.text.parts import revisions_text
 from db_migrate.report.text.plan import stopped_by
-from db_migrate.results import Comparison, Drift, Plan, PlannedRevision, PlannedStatement
+from db_migrate.report.timeline import gantt
+from db_migrate.results import Comparison, Drift, Lint, Plan, PlannedRevision, PlannedStatement, WayBack
 from db_migrate.rules.finding import Finding
+
+_MOST_REVISIONS = 20
 
 
 def plan_markdown(plan: Plan, _style: Style) -> str:
@@ -27,10 +31,50 @@ def plan_markdown(plan: Plan, _style: Style) -> str:
         _findings(plan.findings),
         *(_revision(each) for each in plan.revisions),
         _kept(plan),
+        _timeline(plan),
         diagram(changes),
         f"<sub>plan {code(plan.hash[:16])}, proved on {cell(plan.proved_on)}</sub>",
     ]
     return "\n\n".join(each for each in parts if each) + "\n"
+
+
+def lint_markdown(lint: Lint, _style: Style) -> str:
+    """Verdict, findings, what fails, how far back one can go, and what each revision with a finding did."""
+    counted, failing = lint.counted, [each for each in lint.revisions if each.error]
+    found = {each.revision for each in lint.findings}
+    bad = f"**{count(len(counted), 'finding')} at or above {lint.fail_on}.**" if counted else ""
+    changes = [
+        c for each in lint.revisions if each.revision in found for s in each.statements for c in s.effects.changes
+    ]
+    shown = [each for each in lint.revisions if each.revision in found or each.error]
+    parts = [
+        f"## Migration lint: {count(len(lint.revisions), 'revision')}",
+        bad or (f"**Nothing at or above {lint.fail_on}.**" if not failing else ""),
+        *(f"**{code(each.revision)} fails on scratch:** {cell(each.error or '')}" for each in failing),
+        _findings(lint.findings),
+        _way_back(lint.way_back),
+        *(f"> warning: {cell(each)}" for each in lint.warnings),
+        *(_revision(each) for each in shown[:_MOST_REVISIONS]),
+        f"{len(shown) - _MOST_REVISIONS} more revisions are left out." if len(shown) > _MOST_REVISIONS else "",
+        _timeline(replace(lint, revisions=tuple(shown[:_MOST_REVISIONS]))),
+        diagram(changes),
+        f"<sub>proved on PostgreSQL {cell(lint.proved_on)}, without a target</sub>",
+    ]
+    return "\n\n".join(each for each in parts if each) + "\n"
+
+
+def _way_back(way: WayBack | None) -> str:
+    if way is None:
+        return ""
+    to = cell(revisions_text(way.to))
+    if not way.stopped_by:
+        return f"Every downgrade gives back what was there, down to {to}."
+    return f"**One can go down to {to}:** the downgrade of {code(way.stopped_by)} is no way back: {cell(way.why)}"
+
+
+def _timeline(plan: Plan) -> str:
+    drawn = gantt(plan.revisions)
+    return fence(drawn, "mermaid") if drawn else ""
 
 
 def drift_markdown(drift: Drift, _style: Style) -> str:
@@ -154,9 +198,11 @@ def cell(text: str) -> str:
 def code(text: str) -> str:
     """A text in a code span inside a table."""
     shown = name(text).replace("|", "\\|")
-    if "`" in shown:
-        return f"`` {shown} ``"
-    return f"`{shown}`" if shown else ""
+    ticks = "`"
+    while ticks in shown:
+        ticks += "`"
+    room = " " if len(ticks) > 1 else ""
+    return f"{ticks}{room}{shown}{room}{ticks}" if shown else ""
 
 
 def fence(text: str, language: str) -> str:

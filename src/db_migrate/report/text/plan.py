@@ -9,6 +9,7 @@ from db_migrate.report.style import Style, block, count, indent, name, seconds, 
 from db_migrate.report.text.changes import brief, change_text
 from db_migrate.report.text.findings import SourceLine, findings_text
 from db_migrate.report.text.parts import columns, page, revisions_text, target_line, warnings_of
+from db_migrate.report.timeline import held_text, timeline
 from db_migrate.results import KeptObject, LockEffect, Plan, PlannedRevision, PlannedStatement, Restored
 
 
@@ -95,13 +96,12 @@ def revision_text(revision: PlannedRevision, style: Style) -> str:
     lines = [
         f"{style.bold(name(revision.revision))}  {name(revision.message)}  {style.dim(place(revision.file))}".rstrip()
     ]
-    transaction = None
-    for number, statement in enumerate(revision.statements, 1):
-        if statement.transaction != transaction:
-            transaction = statement.transaction
-            kind = "no transaction (autocommit)" if statement.autocommit else "one transaction"
-            lines.append(style.dim(f"  in {kind}"))
-        lines.append(indent(statement_text(statement, style), 6, first=f"  {number:>2}  "))
+    for held in timeline(revision):
+        kind = "no transaction (autocommit)" if held.statements[0].autocommit else "one transaction"
+        lines.append(style.dim(f"  in {kind}"))
+        for number, statement in enumerate(held.statements, held.first):
+            lines.append(indent(statement_text(statement, style), 6, first=f"  {number:>2}  "))
+        lines += [style.warn(f"      {line}") for line in held_text(held)]
     if not revision.statements and not revision.error:
         lines.append(style.dim("  no statements"))
     if revision.error:
