@@ -524,8 +524,8 @@ class Generate(Result):
 
     @property
     def exit_code(self) -> int:
-        """1: nothing to generate, or not provable."""
-        proved = self.proof is not None and self.proof.upgrade.proved and self.proof.downgrade.proved
+        """1: nothing to generate, or not provable. An empty revision has nothing to prove."""
+        proved = self.proof is None or (self.proof.upgrade.proved and self.proof.downgrade.proved)
         return 0 if self.revisions and proved else 1
 
 

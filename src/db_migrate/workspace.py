@@ -494,22 +494,21 @@ class Workspace:
         The target need not be there; where it is, the proof runs on its major version. Raises ``UsageError`` where
         something has to be answered first and the questioner does not.
         """
-        from db_migrate.generate.make import generate
-        from db_migrate.generate.request import Nobody
+        from db_migrate.generate.verb import generate
 
         warnings: list[str] = []
-        result = generate(self._ground(warnings), request, questioner or Nobody())
+        result = generate(self._ground(warnings), request, questioner)
         return replace(result, warnings=(*warnings, *result.warnings))
 
     def _ground(self, warnings: list[str]) -> Ground:
-        from db_migrate.generate.ground import ground
+        from db_migrate.generate.ground import Ground
 
         try:
             scratch = self.scratch
         except Failed as error:
             warnings.append(f"proved without the target: {error.message}")
             scratch = self._first_scratch
-        return ground(scratch, self.graph, self.settings, cached=self._cached)
+        return Ground(scratch, self.graph, self.settings, cached=self._cached)
 
     @property
     def kept(self) -> KeptThere:

@@ -11,12 +11,13 @@ from alembic.migration import MigrationContext
 from alembic.operations import Operations
 
 from db_migrate.catalog.objects import Catalog, Kind
-from db_migrate.generate.body import Body, Direction, body, function
+from db_migrate.generate.body import Body, Direction, body
 from db_migrate.generate.dispose import Decision, decide, fills
 from db_migrate.generate.filling import Fill, How
 from db_migrate.generate.make import Attempt
 from db_migrate.generate.request import Request
 from db_migrate.generate.safe import Choices
+from db_migrate.generate.text import indent
 from db_migrate.generate.types import Types
 from db_migrate.postgres.conninfo import ConnInfo
 
@@ -61,7 +62,7 @@ def compiled(made: Body) -> Callable[[], None]:
     """The body as a function, as the template of a revision would have it."""
     lines = ["import sqlalchemy as sa", "from alembic import op", *sorted(made.imports), "def run():", "    pass"]
     names: dict[str, Any] = {}
-    exec("\n".join([*lines, f"    {function(made)}"]), names)
+    exec("\n".join([*lines, indent(made.text)]), names)
     run: Callable[[], None] = names["run"]
     return run
 

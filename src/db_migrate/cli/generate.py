@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
@@ -23,12 +23,15 @@ _PAIR = "OLD=NEW"
 @click.option("--default", metavar="COLUMN=SQL", multiple=True, help="What rows get in a new column that is NOT NULL.")
 @click.option("--backfill", metavar="COLUMN=SQL", multiple=True, help="The same, computed row by row, in batches.")
 @click.option("--filled", metavar="COLUMN", multiple=True, help="No row has NULL there, or the table has none.")
+@click.option("--empty", is_flag=True, help="A revision that does nothing yet, with a checklist.")
+@click.option("--sql", metavar="FILE", type=click.File(), help="A revision that runs this SQL, the way back derived.")
+@click.option("--merge", is_flag=True, help="Join the heads, if it makes no difference which ran first.")
 @click.option("--no-safe", is_flag=True, help="The plain form of every operation, whatever it blocks.")
 @click.option("--dry-run", is_flag=True, help="Prove it, print it and write nothing.")
 @click.option("--keep", is_flag=True, help="Write it even if it is not proved.")
 @click.option("--head", metavar="REV", multiple=True, help="The head that it comes after, as in Alembic; repeatable.")
 @click.option("--splice", is_flag=True, help="Allow a revision that is no head as --head.")
-@click.option("--branch-label", metavar="NAME", help="A branch label to give it.")
+@click.option("--branch-label", "--branch", metavar="NAME", help="A branch label to give it.")
 @click.option("--version-path", metavar="FOLDER", help="The folder of revisions that it goes into.")
 @click.option("--rev-id", metavar="ID", help="Its id, instead of one that is chosen.")
 @click.option("--depends-on", metavar="REV", multiple=True, help="A revision that it depends on; repeatable.")
@@ -41,6 +44,9 @@ def command(
     default: tuple[str, ...],
     backfill: tuple[str, ...],
     filled: tuple[str, ...],
+    empty: bool,
+    sql: TextIO | None,
+    merge: bool,
     no_safe: bool,
     dry_run: bool,
     keep: bool,
@@ -60,6 +66,8 @@ def command(
     from db_migrate.generate.request import Request
     from db_migrate.report.text.generate import generate_text
 
+    if sum((empty, merge, sql is not None)) > 1:
+        raise click.UsageError("--empty, --sql and --merge exclude each other.", context)
     request = Request(
         message=message,
         revision=rev_id,
@@ -74,6 +82,9 @@ def command(
         safe=not no_safe,
         dry_run=dry_run,
         keep=keep,
+        empty=empty,
+        merge=merge,
+        sql=sql.read() if sql is not None else None,
     )
     questioner = Terminal.if_there(context.ensure_object(Call))
     return carry_out(

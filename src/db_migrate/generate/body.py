@@ -12,7 +12,7 @@ from db_migrate.catalog.sql.steps import Sides
 from db_migrate.generate import columns, constraints, tables
 from db_migrate.generate.naming import Names
 from db_migrate.generate.pieces import AUTOCOMMIT, Form, Phase, Piece
-from db_migrate.generate.text import block, indent
+from db_migrate.generate.text import block
 from db_migrate.generate.types import Types, Written
 
 _CONSTRAINTS = frozenset({Kind.PRIMARY_KEY, Kind.UNIQUE, Kind.CHECK, Kind.FOREIGN_KEY, Kind.EXCLUSION})
@@ -148,8 +148,3 @@ def _idiom(piece: Piece, way: Direction) -> list[Written] | None:
             both = way.sides.before, way.sides.after
             return columns.alter(before, after, both, way.types, way.names, piece)
     return None
-
-
-def function(body_: Body) -> str:
-    """The body as the template of a revision wants it: indented but for its first line."""
-    return indent(body_.text).strip() if body_.blocks else ""

@@ -26,9 +26,12 @@ from db_migrate.generate.safe import Choices, pieces
 class Decision:
     """What leads from the history to the models. ``changes`` are in order, the given renames first.
 
-    ``ignored`` are differences that are none that count. ``way`` and ``back`` are the catalogs of both directions.
+    ``ignored`` are differences that are none that count. ``from_`` (after the given renames) and ``to`` are the sides;
+    ``way`` and ``back`` are they with all names matched, for both directions.
     """
 
+    from_: Catalog
+    to: Catalog
     renames: Renames
     script: Script
     changes: tuple[Change, ...]
@@ -95,6 +98,8 @@ def decision(
     made = script(counted, before, after, refused)
     there, back = match(before, after, refused), match(after, before, refused)
     return Decision(
+        from_=before,
+        to=after,
         renames=renames,
         script=made,
         changes=(*(_renamed(each) for each in renames.explicit), *made.changes),
@@ -127,7 +132,12 @@ def fills(decision_: Decision, request: Request, questioner: Questioner) -> Mapp
     for operation in decision_.script.forward:
         verb, key = operation.node
         column = decision_.way.after.objects.get(key)
-        if key[0] is not Kind.COLUMN or column is None or column.parent in new_tables or column.attributes["nullable"]:
+        if (
+            key[0] is not Kind.COLUMN
+            or column is None
+            or column.parent in new_tables
+            or column.attributes.get("nullable", True)
+        ):
             continue
         if table_of(column.parent or "", decision_.way.after) is None:
             continue
@@ -135,7 +145,9 @@ def fills(decision_: Decision, request: Request, questioner: Questioner) -> Mapp
         before = decision_.way.before.objects.get(key)
         added = verb is Verb.CREATE and not valued and before is None
         named = own_not_null(column, decision_.way.after)
-        tightened = verb is Verb.ALTER and before is not None and bool(before.attributes["nullable"]) and named is None
+        tightened = (
+            verb is Verb.ALTER and before is not None and bool(before.attributes.get("nullable")) and named is None
+        )
         if added or tightened:
             found[column.name] = _fill(column.name, request, questioner, new=added)
     return found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import cached_property
 
 from db_migrate.catalog.change import Change
@@ -18,16 +17,31 @@ from db_migrate.schemas.scope import comparable_with_models
 from db_migrate.schemas.scratch import Scratch
 
 
-@dataclass(frozen=True)
 class Ground:
-    """``hidden`` are Alembic's own tables."""
+    """Everything is made real when it is first asked for, and once. Raises as ``replay`` and ``materialise`` do."""
 
-    scratch: Scratch
-    graph: Graph
-    settings: Settings
-    history: History
-    models: Models
-    hidden: frozenset[str]
+    def __init__(self, scratch: Scratch, graph: Graph, settings: Settings, *, cached: bool = True) -> None:
+        self.scratch = scratch
+        self.graph = graph
+        self.settings = settings
+        self._cached = cached
+
+    @cached_property
+    def history(self) -> History:
+        """The schema at the heads."""
+        return replay(self.scratch, self.graph, self.graph.resolve("heads"), cached=self._cached)
+
+    @cached_property
+    def models(self) -> Models:
+        """The schema that the models declare."""
+        return materialise(self.scratch, self.history.catalog, (self.history.catalog,))
+
+    @cached_property
+    def hidden(self) -> frozenset[str]:
+        """Alembic's own tables."""
+        with self.scratch.database("what env.py configures") as empty:
+            facts = self.scratch.child.models(empty.as_libpq(), create=False, mappers=False).facts
+        return frozenset(facts.version_tables)
 
     @cached_property
     def template(self) -> str:
@@ -53,13 +67,6 @@ class Ground:
         """The changes less those that the settings acknowledge."""
         given = self.settings.drift.acknowledge
         return tuple(change for change in changes if reason_for(change, given) is None)
-
-
-def ground(scratch: Scratch, graph: Graph, settings: Settings, *, cached: bool = True) -> Ground:
-    """The history at its heads and the models, made real. Raises as ``replay`` and ``materialise`` do."""
-    history = replay(scratch, graph, graph.resolve("heads"), cached=cached)
-    models = materialise(scratch, history.catalog, (history.catalog,))
-    return Ground(scratch, graph, settings, history, models, frozenset(models.facts.version_tables))
 
 
 def _schema(name: str) -> SchemaObject:

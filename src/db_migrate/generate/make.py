@@ -8,17 +8,18 @@ from pathlib import Path
 
 from db_migrate.catalog.change import Change
 from db_migrate.generate.backfill import Pace
-from db_migrate.generate.body import Body, Direction, body, function
+from db_migrate.generate.body import Body, Direction, body
 from db_migrate.generate.dispose import Decision, dispose, fills
+from db_migrate.generate.drafting import Content, draft, random_id
 from db_migrate.generate.ground import Ground
 from db_migrate.generate.propose import Extra, left_out, missed, types_of
 from db_migrate.generate.prove import Proof, prove
 from db_migrate.generate.request import Questioner, Request
 from db_migrate.generate.safe import Choices
-from db_migrate.generate.text import indent
+from db_migrate.generate.split import Part, parts
 from db_migrate.generate.write import Draft, draft_folder, next_id, put_aside, put_in_place
 from db_migrate.project.child_process import ChildError
-from db_migrate.project.jobs import Proposal, Propose, WriteRevision
+from db_migrate.project.jobs import Proposal, Propose
 from db_migrate.results import BothProofs, Generate, NewRevision, Operation
 from db_migrate.schemas.replay import Witness
 
@@ -49,14 +50,14 @@ class Bodies:
     extra: Extra = field(default_factory=Extra)
 
 
-def generate(ground: Ground, request: Request, questioner: Questioner) -> Generate:
+def to_models(ground: Ground, request: Request, questioner: Questioner) -> Generate:
     """A new revision that leads from the history to the models, written if it is proved.
 
     Raises UsageError where something has to be answered first, ChildError where Alembic refuses the place.
     """
     warnings: list[str] = []
     proposal = _proposal(ground, request, warnings)
-    request = replace(request, revision=proposal.revision if proposal is not None else request.revision or _random_id())
+    request = replace(request, revision=proposal.revision if proposal is not None else request.revision or random_id())
     decision = dispose(ground, request, questioner)
     choices = Choices(
         request.safe,
@@ -64,8 +65,11 @@ def generate(ground: Ground, request: Request, questioner: Questioner) -> Genera
         Pace(ground.settings.backfill_rows, ground.settings.backfill_pause),
     )
     if not decision.changes and not _beside(proposal):
-        return Generate(warnings=tuple(warnings), left_out=left_out(proposal, (), decision.ignored, ()))
-    return _Making(ground, request, proposal, decision, choices, warnings).result()
+        return Generate(
+            warnings=tuple(warnings), left_out=left_out(proposal, (), decision.ignored, ground.history.catalog)
+        )
+    making = _Making(ground, request, proposal, decision, choices)
+    return making.result(making.made(), warnings)
 
 
 def _proposal(ground: Ground, request: Request, warnings: list[str]) -> Proposal | None:
@@ -104,53 +108,60 @@ def _beside(proposal: Proposal | None) -> bool:
     return proposal is not None and any(not each.own or each.by_hook for each in proposal.operations)
 
 
+@dataclass(frozen=True)
+class Made:
+    """The revisions of one attempt, each with its bodies, and their proof."""
+
+    drafts: tuple[Draft, ...]
+    bodies: tuple[Bodies, ...]
+    proof: Proof
+
+
 class _Making:
-    """One revision in the making."""
+    """The revisions in the making."""
 
     def __init__(
-        self,
-        ground: Ground,
-        request: Request,
-        proposal: Proposal | None,
-        decision: Decision,
-        choices: Choices,
-        warnings: list[str],
+        self, ground: Ground, request: Request, proposal: Proposal | None, decision: Decision, choices: Choices
     ) -> None:
         self._ground = ground
         self._request = request
         self._proposal = proposal
         self._decision = decision
         self._choices = choices
-        self._warnings = warnings
 
-    def result(self) -> Generate:
-        """Try one form after the other until one is proved; write it then."""
-        best: tuple[Draft, Bodies, Proof] | None = None
+    def made(self) -> Made:
+        """Try one form after the other until one is proved; the first where none is."""
+        found: list[Made] = []
         for attempt in ATTEMPTS:
-            bodies = self._bodies(attempt)
-            with draft_folder() as folder:
-                bodies = replace(bodies, extra=self._extra(bodies, folder))
-                draft = self._draft(bodies)
-                put_aside([draft], folder)
-                proof = prove(self._ground, folder, [draft.revision])
-            if best is None or proof.holds:
-                best = (draft, bodies, proof)
-            if proof.holds:
-                break
-        assert best is not None
-        return self._finish(*best)
+            found.append(self._attempt(attempt))
+            if found[-1].proof.holds:
+                return found[-1]
+        return found[0]
 
-    def _bodies(self, attempt: Attempt) -> Bodies:
-        decision = self._decision
+    def _attempt(self, attempt: Attempt) -> Made:
+        safe = self._choices.safe and attempt.safe
+        divided = parts(self._decision, safe=self._choices.safe)
+        written = [self._bodies(part, replace(attempt, safe=safe)) for part in divided]
+        with draft_folder() as folder, self._ground.scratch.child.seeing(folder):
+            written[0] = replace(written[0], extra=self._extra(divided[0], written[0], folder))
+            drafts: list[Draft] = []
+            for part, bodies in zip(divided, written, strict=True):
+                drafts.append(self._draft(part, bodies, drafts))
+                put_aside(drafts[-1:], folder)
+            proof = prove(self._ground, folder, [draft.revision for draft in drafts])
+        return Made(tuple(drafts), tuple(written), proof)
+
+    def _bodies(self, part: Part, attempt: Attempt) -> Bodies:
+        decision = part.decision
         proposal = self._proposal if attempt.project_types else None
         history, models = types_of(proposal, decision.way.before, decision.way.after)
-        choices = replace(self._choices, safe=self._choices.safe and attempt.safe)
+        choices = replace(self._choices, safe=attempt.safe)
         up = Direction(decision.way, (history, models), plain_sql=attempt.plain_sql)
         down = Direction(decision.back, (models, history), plain_sql=attempt.plain_sql)
         back = replace(choices, fills={})
         return Bodies(body(decision.forward(choices), up), body(decision.backward(back), down))
 
-    def _extra(self, bodies: Bodies, folder: Path) -> Extra:
+    def _extra(self, part: Part, bodies: Bodies, folder: Path) -> Extra:
         """What plugins and hooks want beside: hooks always, plugins what is left when our own part is done."""
         proposal = self._proposal
         if proposal is None or not _beside(proposal):
@@ -158,7 +169,7 @@ class _Making:
         hooks = [each for each in proposal.operations if each.by_hook]
         plugins = [each for each in proposal.operations if not each.own]
         if plugins and bodies.upgrade.blocks:
-            again = self._proposal_after(bodies, folder)
+            again = self._proposal_after(part, bodies, folder)
             plugins = [each for each in again.operations if not each.own] if again is not None else plugins
         chosen = [*plugins, *hooks]
         return Extra(
@@ -167,85 +178,75 @@ class _Making:
             proposal.imports if chosen else (),
         )
 
-    def _proposal_after(self, bodies: Bodies, folder: Path) -> Proposal | None:
+    def _proposal_after(self, part: Part, bodies: Bodies, folder: Path) -> Proposal | None:
         """What autogenerate still proposes when our own part has been done."""
-        ground = self._ground
-        draft = self._draft(bodies)
+        ground, child = self._ground, self._ground.scratch.child
+        draft = self._draft(part, bodies, [])
         put_aside([draft], folder)
         try:
             with ground.scratch.database("plugins", template=ground.template) as database:
-                address = database.as_libpq()
-                with ground.scratch.child.seeing(folder):
-                    done = ground.scratch.child.migrate("upgrade", draft.revision, address, Witness())
-                if done.failure is not None:
-                    return None
-                return ground.scratch.child.propose(_job(ground, self._request, address))
+                done = child.migrate("upgrade", draft.revision, database.as_libpq(), Witness())
+                return None if done.failure else child.propose(_job(ground, self._request, database.as_libpq()))
         except ChildError:
             return None
         finally:
             (folder / draft.written.name).unlink()
 
-    def _draft(self, bodies: Bodies) -> Draft:
-        proposal = self._proposal
+    def _draft(self, part: Part, bodies: Bodies, before: Sequence[Draft]) -> Draft:
+        """The file of one part; what comes second follows the first, in the same folder."""
         extra = bodies.extra
-        up = "\n".join([*([function(bodies.upgrade)] if bodies.upgrade.blocks else []), *map(_inner, extra.upgrade)])
-        down = "\n".join(
-            [*map(_inner, extra.downgrade), *([function(bodies.downgrade)] if bodies.downgrade.blocks else [])]
+        content = Content(
+            [bodies.upgrade.text, *extra.upgrade],
+            [*extra.downgrade, bodies.downgrade.text],
+            self._imports(bodies),
+            part.waits_for,
         )
         request = self._request
-        job = WriteRevision(
-            revision=request.revision or _random_id(),
-            message=proposal.message if proposal is not None else request.message,
-            head=proposal.head if proposal is not None else request.head,
-            splice=proposal.splice if proposal is not None else request.splice,
-            branch_label=proposal.branch_label if proposal is not None else request.branch_label,
-            version_path=proposal.version_path if proposal is not None else request.version_path,
-            depends_on=proposal.depends_on if proposal is not None else request.depends_on,
-            upgrade=up.strip(),
-            downgrade=down.strip(),
-            imports=tuple(
-                sorted(
-                    {
-                        *bodies.upgrade.imports,
-                        *bodies.downgrade.imports,
-                        *extra.imports,
-                        *(proposal.hook_imports if proposal is not None else ()),
-                    }
-                )
-            ),
+        if not before:
+            return draft(self._ground, self._proposal or request, content, request.revision)
+        taken = [each.revision for each in before]
+        following = Request(
+            message=f"{(self._proposal or request).message or 'empty message'}{part.suffix}",
+            revision=next_id(self._ground.graph, self._ground.settings, None, taken),
+            head=(before[-1].revision,),
+            version_path=before[-1].written.folder,
         )
-        return Draft(job.revision, self._ground.scratch.child.write_revision(job))
+        return draft(self._ground, following, content)
 
-    def _finish(self, draft: Draft, bodies: Bodies, proof: Proof) -> Generate:
-        request, proposal = self._request, self._proposal
-        written = (proof.holds or request.keep) and not request.dry_run
+    def _imports(self, bodies: Bodies) -> tuple[str, ...]:
+        hooks = self._proposal.hook_imports if self._proposal is not None else ()
+        return tuple(sorted({*bodies.upgrade.imports, *bodies.downgrade.imports, *bodies.extra.imports, *hooks}))
+
+    def result(self, made: Made, warnings: Sequence[str]) -> Generate:
+        """What was made, as a value; the files are written where that is asked for."""
+        request, proof = self._request, made.proof
+        wanted = proof.holds or request.keep
+        written = wanted and not request.dry_run
         if written:
-            put_in_place([draft])
-        operations = tuple(_operations(self._decision.changes, bodies.upgrade, draft.revision))
-        extra = bodies.extra.upgrade
+            put_in_place(made.drafts)
+        divided = parts(self._decision, safe=self._choices.safe)
+        operations = tuple(
+            each
+            for part, bodies, draft in zip(divided, made.bodies, made.drafts, strict=True)
+            for each in _operations(part.decision.changes, bodies.upgrade, draft.revision)
+        )
+        extra = made.bodies[0].extra.upgrade
+        decision, history = self._decision, self._ground.history.catalog
         return Generate(
-            warnings=tuple(self._warnings),
-            revisions=(NewRevision(draft.revision, str(draft.place), draft.waits_for, draft.written.text),)
-            if proof.holds or request.keep
-            else (),
+            warnings=tuple(warnings),
+            revisions=tuple(
+                NewRevision(draft.revision, str(draft.place), draft.waits_for, draft.written.text)
+                for draft in made.drafts
+                if wanted
+            ),
             operations=operations,
-            left_out=left_out(proposal, self._decision.changes, self._decision.ignored, extra),
-            added=tuple(each for each in operations if missed(proposal, each.change)),
+            left_out=left_out(self._proposal, decision.changes, decision.ignored, history, extra),
+            added=tuple(each for each in operations if missed(self._proposal, each.change)),
             proof=BothProofs(proof.upgrade, proof.downgrade),
             findings=proof.findings,
             remaining=proof.upgrade.differences,
             written=written,
         )
-
-
-def _inner(python: str) -> str:
-    return indent(python)
-
-
-def _random_id() -> str:
-    import uuid
-
-    return uuid.uuid4().hex[-12:]
 
 
 def _operations(changes: Sequence[Change], upgrade: Body, revision: str) -> Iterator[Operation]:
@@ -254,4 +255,11 @@ def _operations(changes: Sequence[Change], upgrade: Body, revision: str) -> Iter
         own = [each for each in upgrade.blocks if each.owner == place]
         python = "\n".join(each.python for each in own)
         sql = "\n".join(f"{statement};" for each in own for statement in each.statements)
-        yield Operation(python, sql, change, revision)
+        yield Operation(python, sql, in_words(change), revision)
+
+
+def in_words(change: Change) -> Change:
+    """The change with its explanation in the names of the sides, which the catalog calls *from* and *to*."""
+    return replace(
+        change, explanation=change.explanation.replace("*from*", "the history").replace("*to*", "the models")
+    )

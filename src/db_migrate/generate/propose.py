@@ -18,6 +18,11 @@ _REASONS = {
     ChangeClass.ORDER_ONLY: "only the order of the columns differs",
     ChangeClass.EQUIVALENT: "it is stored differently and behaves the same",
 }
+_NOT_THE_MODELS = {
+    Kind.PARTITION: "it is a partition, and belongs to the table that it is part of",
+    Kind.VIEW: "the history has a view of that name, which stands in for the table",
+    Kind.MATERIALIZED_VIEW: "the history has a view of that name, which stands in for the table",
+}
 _PLUGIN = "the operations below do the same"
 
 
@@ -52,9 +57,13 @@ def _typed(column: SchemaObject) -> tuple[object, object]:
 
 
 def left_out(
-    proposal: Proposal | None, changes: Sequence[Change], ignored: Sequence[Change], extra: Iterable[str]
+    proposal: Proposal | None,
+    changes: Sequence[Change],
+    ignored: Sequence[Change],
+    history: Catalog,
+    extra: Iterable[str] = (),
 ) -> tuple[LeftOut, ...]:
-    """What was proposed and is not done."""
+    """What was proposed and is not done; ``extra`` is what was taken over as it was proposed."""
     if proposal is None:
         return ()
     done = set(extra)
@@ -62,11 +71,14 @@ def left_out(
     for each in proposal.operations:
         if each.python in done or (each.own and any(_about(each, change) for change in changes)):
             continue
-        found.append(LeftOut(each.python, _reason(each, ignored) if each.own else _PLUGIN))
+        found.append(LeftOut(each.python, _reason(each, ignored, history) if each.own else _PLUGIN))
     return tuple(found)
 
 
-def _reason(proposed: Proposed, ignored: Sequence[Change]) -> str:
+def _reason(proposed: Proposed, ignored: Sequence[Change], history: Catalog) -> str:
+    for kind, reason in _NOT_THE_MODELS.items():
+        if any(plain_name(o.name) == proposed.table for o in history if o.kind is kind):
+            return reason
     related = next((change for change in ignored if _about(proposed, change)), None)
     if related is None:
         return _SAME

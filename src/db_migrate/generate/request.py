@@ -16,7 +16,8 @@ class Request:
     """The flags of ``generate``; those of ``alembic revision`` mean what they mean there.
 
     ``renames`` are pairs of names, ``fills`` are by column. Without ``safe`` the revision is what plain Alembic would
-    write. ``keep``: a revision that is not proved is written all the same.
+    write. ``keep``: a revision that is not proved is written all the same. At most one of ``empty``, ``sql`` (the text
+    of a file) and ``merge`` asks for another revision than the one that leads to the models.
     """
 
     message: str | None = None
@@ -32,6 +33,9 @@ class Request:
     safe: bool = True
     dry_run: bool = False
     keep: bool = False
+    empty: bool = False
+    merge: bool = False
+    sql: str | None = None
 
 
 class Questioner(Protocol):

@@ -25,10 +25,18 @@ def generate_text(result: Generate, style: Style) -> str:
         _added(result, style),
         _proof(result, style),
         [_revision(each, result, style) for each in result.revisions],
-        [f"{style.bad('error')}[{name(f.rule)}]: {name(f.message)}" for f in result.findings],
+        _intents(result, style),
         warnings_of(result, style),
         style=style,
     )
+
+
+def _intents(result: Generate, style: Style) -> str:
+    if not result.findings:
+        return ""
+    lines = ["before it is applied, say in the file why this is meant (db_migrate_allow):"]
+    lines += [f"  {style.warn(name(each.name))}: {name(each.message)}" for each in result.findings]
+    return "\n".join(dict.fromkeys(lines))
 
 
 def _left_out(result: Generate, style: Style) -> str:
