@@ -9,6 +9,7 @@ from itertools import groupby
 from db_migrate.catalog.objects import Key, Kind
 from db_migrate.catalog.sql.order import Verb
 from db_migrate.catalog.sql.steps import Sides
+from db_migrate.catalog.tokens import split_name, unquoted
 from db_migrate.generate import columns, constraints, tables
 from db_migrate.generate.naming import Names
 from db_migrate.generate.pieces import AUTOCOMMIT, Form, Phase, Piece
@@ -102,7 +103,7 @@ def _written(
     piece = pieces[place]
     if piece.form is Form.PYTHON:
         return [Written(piece.python, piece.imports)], frozenset()
-    if not way.plain_sql and piece.form is not Form.SQL:
+    if not way.plain_sql and piece.form is not Form.SQL and not _dotted(piece.key[1]):
         if piece.verb is Verb.CREATE and piece.key[0] is Kind.TABLE:
             gathered = tables.gather(pieces, place, way.sides.after, existing)
             made = tables.create(gathered, way.sides.after, way.types[1], way.names, piece)
@@ -113,6 +114,11 @@ def _written(
             if idiom is not None:
                 return idiom, frozenset()
     return [way.names.execute(statement) for statement in piece.statements], frozenset()
+
+
+def _dotted(name: str) -> bool:
+    """Whether a part of the name holds a dot, which SQLAlchemy takes for the end of a name."""
+    return any("." in unquoted(part) for part in split_name(name))
 
 
 def _idiom(piece: Piece, way: Direction) -> list[Written] | None:

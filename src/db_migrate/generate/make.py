@@ -19,7 +19,7 @@ from db_migrate.generate.safe import Choices
 from db_migrate.generate.split import Part, parts
 from db_migrate.generate.write import Draft, draft_folder, next_id, put_aside, put_in_place
 from db_migrate.project.child_process import ChildError
-from db_migrate.project.jobs import Proposal, Propose
+from db_migrate.project.jobs import Proposal, Propose, Proposed
 from db_migrate.results import BothProofs, Generate, NewRevision, Operation
 from db_migrate.schemas.replay import Witness
 
@@ -64,7 +64,7 @@ def to_models(ground: Ground, request: Request, questioner: Questioner) -> Gener
         fills(decision, request, questioner),
         Pace(ground.settings.backfill_rows, ground.settings.backfill_pause),
     )
-    if not decision.changes and not _beside(proposal):
+    if not decision.changes and not _plugins(proposal):
         return Generate(
             warnings=tuple(warnings), left_out=left_out(proposal, (), decision.ignored, ground.history.catalog)
         )
@@ -79,7 +79,7 @@ def _proposal(ground: Ground, request: Request, warnings: list[str]) -> Proposal
         try:
             return ground.scratch.child.propose(replace_database(job, database.as_libpq()))
         except ChildError as error:
-            warnings.append(f"autogenerate failed, so the comparison of the catalogs decides alone: {error.why}")
+            warnings.append(f"autogenerate failed, and was asked again when all else was done: {error.why}")
             return None
 
 
@@ -103,9 +103,13 @@ def replace_database(job: Propose, database: dict[str, str]) -> Propose:
     return msgspec.structs.replace(job, database=database)
 
 
-def _beside(proposal: Proposal | None) -> bool:
-    """Whether a plugin or a hook proposes something that Alembic itself does not know."""
-    return proposal is not None and any(not each.own or each.by_hook for each in proposal.operations)
+def _plugins(proposal: Proposal | None) -> list[Proposed]:
+    """What a plugin proposes that Alembic itself does not know."""
+    return [each for each in _operations_of(proposal) if not each.own]
+
+
+def _operations_of(proposal: Proposal | None) -> Sequence[Proposed]:
+    return proposal.operations if proposal is not None else ()
 
 
 @dataclass(frozen=True)
@@ -164,18 +168,14 @@ class _Making:
     def _extra(self, part: Part, bodies: Bodies, folder: Path) -> Extra:
         """What plugins and hooks want beside: hooks always, plugins what is left when our own part is done."""
         proposal = self._proposal
-        if proposal is None or not _beside(proposal):
-            return Extra()
-        hooks = [each for each in proposal.operations if each.by_hook]
-        plugins = [each for each in proposal.operations if not each.own]
-        if plugins and bodies.upgrade.blocks:
-            again = self._proposal_after(part, bodies, folder)
-            plugins = [each for each in again.operations if not each.own] if again is not None else plugins
-        chosen = [*plugins, *hooks]
+        if proposal is None or (_plugins(proposal) and bodies.upgrade.blocks):
+            proposal = self._proposal_after(part, bodies, folder) or proposal
+        hooks = [each for each in _operations_of(self._proposal or proposal) if each.by_hook]
+        chosen = [*_plugins(proposal), *hooks]
         return Extra(
             tuple(each.python for each in chosen),
             tuple(each.reverse for each in reversed(chosen) if each.reverse),
-            proposal.imports if chosen else (),
+            proposal.imports if chosen and proposal is not None else (),
         )
 
     def _proposal_after(self, part: Part, bodies: Bodies, folder: Path) -> Proposal | None:

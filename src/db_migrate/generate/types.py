@@ -87,7 +87,7 @@ class Types:
         own = self._project.get(plain_name(column.parent or ""), {}).get(unquoted(last_part(column.name)))
         if own is not None and (collation is None or "collation=" in own.python):
             return own
-        written = self.named(str(column.attributes["type"]), catalog)
+        written = self.named(str(column.attributes.get("type")), catalog)
         return written if written is None or collation is None else _collated(written, str(collation))
 
     def named(self, name: str, catalog: Catalog) -> Written | None:
