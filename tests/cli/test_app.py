@@ -189,6 +189,29 @@ def test_completion_knows_verbs_and_options() -> None:
     assert done.stdout.split() == ["plain,--allow"]
 
 
+def test_completion_knows_the_revisions_and_runs_nothing(tmp_path: Path) -> None:
+    """Ids come from the files' syntax trees, so that what cannot be imported is offered too; no project, none."""
+    versions = tmp_path / "alembic" / "versions"
+    versions.mkdir(parents=True)
+    (tmp_path / "alembic.ini").write_text("[alembic]\nscript_location = %(here)s/alembic\n")
+    (tmp_path / "alembic" / "env.py").write_text("raise SystemExit('not to be run')\n")
+    for name, parent in (("aa1", None), ("aa2", "aa1"), ("bb3", "aa2")):
+        text = f'"""{name}"""\nimport nowhere\nrevision = {name!r}\ndown_revision = {parent!r}\n'
+        (versions / f"{name}.py").write_text(text)
+    (tmp_path / "plan.json").touch()
+    for words, folder, offered in (
+        ("db-migrate plan aa", tmp_path, ["plain,aa2", "plain,aa1"]),
+        ("db-migrate apply p", tmp_path, ["plain,plan.json"]),
+        ("db-migrate stamp aa", Path("/"), []),
+        ("db-migrate explain add-column-ser", tmp_path, ["plain,add-column-serial"]),
+    ):
+        environ = {**os.environ, "_DB_MIGRATE_COMPLETE": "bash_complete", "COMP_CWORD": "2", "COMP_WORDS": words}
+        done = subprocess.run(
+            [sys.executable, "-m", "db_migrate"], env=environ, cwd=folder, capture_output=True, text=True, check=True
+        )
+        assert done.stdout.split() == offered, words
+
+
 def test_a_reader_that_leaves_changes_no_exit_code() -> None:
     """A closed pipe ends the output quietly."""
     script = f"{sys.executable} -m db_migrate config; echo code=$? >&2"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from db_migrate.cli.completion import revisions
 from db_migrate.cli.options import Verb
 from db_migrate.cli.run import carry_out, confirmed
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=Verb)
-@click.argument("what", default="heads", metavar="[REV|+N|PLAN.json]")
+@click.argument("what", default="heads", metavar="[REV|+N|PLAN.json]", shell_complete=revisions(files=".json"))
 @click.option("--allow", metavar="RULE:OBJECT", multiple=True, help="The intent for one finding; repeatable.")
 @click.option("--release", metavar="GITREF", help="The release that runs: does it still work after every commit?")
 @click.option("--sample", metavar="N", help="Copy N rows of each touched table to scratch, for revisions that read.")

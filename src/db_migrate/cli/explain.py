@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import click
 
+from db_migrate.cli.completion import rules
 from db_migrate.cli.options import Verb
 from db_migrate.cli.run import carry_out
 
 
 @click.command(cls=Verb, formats=("text", "json", "markdown"))
-@click.argument("topic", nargs=-1, metavar="[RULE|LOCKMODE|STATEMENT]")
+@click.argument("topic", nargs=-1, metavar="[RULE|LOCKMODE|STATEMENT]", shell_complete=rules)
 @click.pass_context
 def command(context: click.Context, topic: tuple[str, ...]) -> int:
     """A rule with its examples, a lock mode and what takes it, or a statement tried on scratch; else all rules.

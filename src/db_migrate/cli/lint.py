@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from db_migrate.cli.completion import revisions
 from db_migrate.cli.options import CI_FORMATS, Call, Verb
 from db_migrate.cli.output import write_file
 from db_migrate.cli.run import carry_out
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=Verb, formats=("text", "json", "markdown", *CI_FORMATS))
-@click.argument("what", nargs=-1, metavar="[REV[:REV]] [FILE.sql]...")
+@click.argument("what", nargs=-1, metavar="[REV[:REV]] [FILE.sql]...", shell_complete=revisions(files=".sql"))
 @click.option("--since", metavar="GITREF", help="The revisions whose files were added since HEAD left this ref.")
 @click.option("--downgrades/--no-downgrades", default=None, help="Run down again and compare; default: for a part.")
 @click.option("--allow", metavar="RULE:OBJECT", multiple=True, help="The intent for one finding; repeatable.")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from db_migrate.cli.completion import revisions
 from db_migrate.cli.options import CI_FORMATS, STEPS, Verb, steps_or_revision
 from db_migrate.cli.output import write_file
 from db_migrate.cli.run import carry_out
@@ -20,7 +21,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 @click.command(cls=Verb, formats=("text", "json", "markdown", "sql", *CI_FORMATS), context_settings=STEPS)
-@click.argument("revision", default="", metavar="[REV|+N|-N]", callback=steps_or_revision)
+@click.argument("revision", default="", metavar="[REV|+N|-N]", callback=steps_or_revision, shell_complete=revisions())
 @click.option("--out", type=_FILE, help="Write the plan here, for `db-migrate apply FILE`.")
 @click.option("--sql", type=_FILE, help="Write the SQL here, as a script for psql.")
 @click.option("--allow", metavar="RULE:OBJECT", multiple=True, help="The intent for one finding; repeatable.")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from db_migrate.cli.apply import run_exit_code
+from db_migrate.cli.completion import revisions
 from db_migrate.cli.options import STEPS, Verb, steps_or_revision
 from db_migrate.cli.run import carry_out, confirmed
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=Verb, context_settings=STEPS)
-@click.argument("to", default="-1", metavar="[-N|REV|base]", callback=steps_or_revision)
+@click.argument("to", default="-1", metavar="[-N|REV|base]", callback=steps_or_revision, shell_complete=revisions())
 @click.option("--allow", metavar="RULE:OBJECT", multiple=True, help="The intent for one finding; repeatable.")
 @click.option("--confirm", metavar="NAME", help="The database's name, where data is lost or it is in production.")
 @click.option("--yes", is_flag=True, help="Ask nothing; what destroys still needs --confirm.")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import click
 
+from db_migrate.cli.completion import revisions
 from db_migrate.cli.options import Verb
 from db_migrate.cli.run import carry_out
 
 
 @click.command(cls=Verb)
-@click.argument("revision", metavar="REV")
+@click.argument("revision", metavar="REV", shell_complete=revisions())
 @click.option("--force", is_flag=True, help="Even though the schema is not that revision's; needs --confirm.")
 @click.option("--confirm", metavar="NAME", help="The database's name.")
 @click.pass_context
