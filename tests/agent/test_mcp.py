@@ -15,8 +15,8 @@ from tests.end_to_end.conftest import Project
 
 from db_migrate.postgres.session import connect
 
-LOOKING = {"status", "history", "schema", "drift", "plan", "verify"}
-WRITING = {"apply", "rollback", "test"}
+LOOKING = {"status", "history", "schema", "drift", "plan", "lint", "explain", "doctor", "kept", "verify"}
+WRITING = {"apply", "rollback", "generate", "test"}
 
 
 @asynccontextmanager
@@ -60,6 +60,8 @@ def test_without_the_flag_nothing_can_be_written(project: Project) -> None:
             assert not well
             assert "nonsense" in text
             assert "next: db-migrate" in text
+            well, page = await call(client, "explain", topic="drop-column")
+            assert well, page
             well, text = await call(client, "schema", side="--url=postgresql://elsewhere")
             assert not well
             assert "usage: " in text

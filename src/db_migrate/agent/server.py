@@ -141,6 +141,26 @@ def _add_looking(server: MCPServer[Any], session: Session) -> None:
         return await session.plan(context, *words)
 
     @server.tool(annotations=_LOOKS)
+    async def lint(context: Context[Any, Any], revisions: str | None = None, since: str | None = None) -> Document:
+        """Judge revisions without a target: all, REV, REV:REV, or those that were added `since` a git ref."""
+        return await session.run(context, "lint", *_option("--since", since), *_argument(revisions))
+
+    @server.tool(annotations=_LOOKS)
+    async def explain(context: Context[Any, Any], topic: str) -> Document:
+        """What a rule, a lock mode or a statement means: what it catches, why it matters, what to write instead."""
+        return await session.run(context, "explain", *_argument(topic))
+
+    @server.tool(annotations=_LOOKS)
+    async def doctor(context: Context[Any, Any]) -> Document:
+        """Everything that is not as it should be, each with evidence and the command that cures it."""
+        return await session.run(context, "doctor")
+
+    @server.tool(annotations=_LOOKS)
+    async def kept(context: Context[Any, Any]) -> Document:
+        """What migrations dropped and is kept in the database until somebody purges it."""
+        return await session.run(context, "kept", "list")
+
+    @server.tool(annotations=_LOOKS)
     async def verify(context: Context[Any, Any]) -> Document:
         """Whether the target is what its revisions say, with nothing left invalid or unvalidated."""
         return await session.run(context, "verify")
@@ -159,6 +179,24 @@ def _add_writing(server: MCPServer[Any], session: Session) -> None:
     async def rollback(context: Context[Any, Any], plan_hash: str, database: str) -> Document:
         """Execute a plan of the way back, made by `plan` with `down`, exactly as reviewed, then verify."""
         return await session.execute(context, plan_hash, database, "downgrade")
+
+    @server.tool(annotations=_WRITES)
+    async def generate(
+        context: Context[Any, Any],
+        message: str,
+        renames: list[str] | None = None,
+        nothing_renamed: bool = False,
+        defaults: list[str] | None = None,
+        dry_run: bool = False,
+    ) -> Document:
+        """Write the revision that leads from the history to the models, safe and proved both ways.
+
+        An error names what only a person can know: `renames` are OLD=NEW of tables or columns that are the same under
+        a new name, `defaults` COLUMN=SQL for what existing rows get. With `dry_run` nothing is written.
+        """
+        words = [*(f"--rename={each}" for each in renames or ()), *(f"--default={each}" for each in defaults or ())]
+        words += [*_flag("--no-rename", nothing_renamed), *_flag("--dry-run", dry_run), f"--message={message}"]
+        return await session.run(context, "generate", *words)
 
     @server.tool(annotations=_WRITES)
     async def test(context: Context[Any, Any], all_tests: bool = False) -> Document:
