@@ -92,12 +92,16 @@ def interleaved(
 
 
 def run(case: Case) -> tuple[float, float]:
-    """Run the case once: seconds, and seconds of CPU time. Raises WrongEnd."""
+    """Run the case once: seconds, and seconds of CPU time. Raises WrongEnd.
+
+    Python may write its bytecode, as it does for everybody, whatever this process was told.
+    """
     if case.before is not None:
         case.before()
+    environ = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     before, began = _cpu(), time.perf_counter()
     done = subprocess.run(
-        case.command, cwd=case.folder, env={**os.environ, **case.environ}, capture_output=True, text=True, check=False
+        case.command, cwd=case.folder, env={**environ, **case.environ}, capture_output=True, text=True, check=False
     )
     took = time.perf_counter() - began
     if done.returncode not in case.expect:

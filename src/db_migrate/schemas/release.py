@@ -10,12 +10,15 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from msgspec import structs
+
 from db_migrate.catalog.objects import Catalog
 from db_migrate.errors import ConfigurationError
 from db_migrate.project import git
 from db_migrate.project.child_process import open_child
 from db_migrate.project.config import ProjectConfig, load_config
 from db_migrate.project.jobs import LoadedModule
+from db_migrate.schemas.asked import mapped
 from db_migrate.schemas.models import Models, materialise
 from db_migrate.schemas.scratch import Scratch, Started
 
@@ -40,7 +43,11 @@ def release_models(scratch: Scratch, ref: str, ground: Catalog) -> Models:
                 loaded = child.models(empty.as_libpq(), create=False, mappers=False, modules=True).facts.modules
             _check(loaded, exported, root, ref)
             started = Started(child, time.time(), noted=False)
-            return materialise(replace(scratch, start_child=lambda: started, project=there), ground, ())
+            loading = replace(scratch, start_child=lambda: started, project=there)
+            models = materialise(loading, ground, ())
+            said = mapped(loading)
+            facts = structs.replace(models.facts, mapped=said.mapped, attributes=said.attributes)
+            return replace(models, facts=facts)
 
 
 def _project_in(exported: Path, root: Path, project: ProjectConfig) -> ProjectConfig:
