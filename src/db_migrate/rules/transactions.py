@@ -216,6 +216,10 @@ def mixed_data_and_schema(context: Context) -> Iterator[Hit]:
             held = exclusive(context, place)
 
 
+_MAY_LOCK = {"lock_stmt", "do_stmt", "call_stmt", "select_stmt"}
+"""LOCK, and what runs code of its own; not so DDL that finds nothing to do."""
+
+
 @rule(
     "explicit-lock-table",
     Section.TRANSACTION,
@@ -233,7 +237,7 @@ def explicit_lock_table(context: Context) -> Iterator[Hit]:
     for place in context.places:
         effects = place.effects
         anything = effects.changes or effects.writes or effects.scans or effects.index_builds or effects.rewrites
-        if anything or effects.dropped or effects.created or "LOCK" not in place.statement.sql.upper():
+        if anything or effects.dropped or effects.created or not _MAY_LOCK & set(grammar.kinds(place.statement.sql)):
             continue
         for lock in effects.locks:
             if lock.blocks and is_table(place, lock.relation) and not context.exempt(place, lock.relation):

@@ -7,7 +7,7 @@ import msgspec
 from db_migrate.errors import Failed
 from db_migrate.project.child_process import Link
 from db_migrate.trace.grammar import StatementSort
-from db_migrate.trace.observation import ALONE, LOOK, TOTALS, Observation, asking
+from db_migrate.trace.observation import ALONE, LOOK, LOOK_AT_ALL, TOTALS, Observation, asking
 
 _Activity = tuple[tuple[int, int, int], ...]
 
@@ -29,6 +29,9 @@ class Borrowed:
         self._last: Observation | None = None
         self._wrapped = False
         self._broken = False
+        self._let_go = False
+        self._counted: dict[int, tuple[int, int, int]] = {}
+        self._counted_in = ""
 
     def recover(self, link: Link) -> None:
         """End the block that we had put around a statement in autocommit mode which then failed."""
@@ -63,13 +66,29 @@ class Borrowed:
             link.query(ALONE.format("on"))
             self._last = _look(link, totals=True)
         elif self._last is None:
-            self._last = _look(link)
+            self._last = self._counting(_look(link, all_of_it=self._let_go))
+            self._let_go = False
         return self._last
 
     def after(self, link: Link) -> Observation:
         """A look after a statement."""
         self._last = _look(link, totals=self.alone)
+        if not self.alone:
+            self._last = self._counting(self._last)
         return self._last
+
+    def _counting(self, look: Observation) -> Observation:
+        """The look with the activity of what the same transaction held before and has let go of."""
+        if look.transaction != self._counted_in:
+            self._counted, self._counted_in = {}, look.transaction
+        self._counted |= {each[0]: each for each in look.activity}
+        return msgspec.structs.replace(look, activity=tuple(self._counted.values()))
+
+    def rolled_back(self) -> None:
+        """To a savepoint: what was counted since stays, and the locks that said where to look are gone."""
+        self.doomed = False
+        self._last = None
+        self._let_go = True
 
     def end_alone(self, link: Link) -> None:
         """The statement has been looked at: where it was in autocommit mode, let it end."""
@@ -92,9 +111,9 @@ class Borrowed:
         self._last = None
 
 
-def _look(link: Link, *, totals: bool = False) -> Observation:
+def _look(link: Link, *, totals: bool = False, all_of_it: bool = False) -> Observation:
     """One look; with ``totals`` from outside of any transaction, at all that has been counted."""
-    found = msgspec.json.decode(_one(link, LOOK), type=Observation)
+    found = msgspec.json.decode(_one(link, LOOK_AT_ALL if all_of_it else LOOK), type=Observation)
     if not totals:
         return found
     (activity,) = msgspec.json.decode(_one(link, asking([TOTALS])), type=tuple[_Activity])

@@ -95,6 +95,9 @@ ALONE = f"SELECT pg_catalog.set_config('{SCRATCH_SCHEMA}.alone', '{{}}', false)"
 LOOK = f"SELECT {SCRATCH_SCHEMA}.look(NULL)"
 """The query of one ``Observation``."""
 
+LOOK_AT_ALL = f"SELECT {SCRATCH_SCHEMA}.look('{{}}')"
+"""The same with the activity of relations that the transaction no longer holds."""
+
 TOTALS = "totals"
 """The question for all activity that has ended, that of looks included, in the form of ``Observation.activity``."""
 

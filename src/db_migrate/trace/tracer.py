@@ -249,7 +249,8 @@ class Tracer:
             return
         borrowed = self._connections[event.connection]
         if borrowed.doomed:  # it was a rollback, else it would have failed
-            borrowed.doomed, self._dirty = False, True
+            self._dirty = True
+            borrowed.rolled_back()
             self._record(sent, borrowed.transaction, Effects(), event.seconds, None)
             self._log.skip()
             return
@@ -266,6 +267,8 @@ class Tracer:
         effects = replace(effects, changes=found.changes, notices=tuple(self._notices))
         self._record(sent, borrowed.transaction, effects, event.seconds, None)
         borrowed.end_alone(link)
+        if sent.sort.rolls_back:
+            borrowed.rolled_back()
         self._log.skip()
 
     def _failed(self, event: events.StatementFailed) -> None:

@@ -1,6 +1,7 @@
 -- What the current transaction of this backend holds and has done so far, as one JSON document.
 -- Counters are pg_stat_xact_*: those of the current transaction, since each look has them flushed when its transaction
--- ends. Whatever the transaction has read or written it holds a lock on, so that nothing else needs to be asked for.
+-- ends. Whatever the transaction has read or written it holds a lock on, so that nothing else needs to be asked for;
+-- but for what a rollback to a savepoint has let go of: then all relations are asked about (`given` is not NULL).
 WITH held AS MATERIALIZED (
 SELECT l.relation, l.mode, l.virtualtransaction, l.locktype
   FROM pg_locks l
@@ -12,7 +13,10 @@ SELECT json_build_object(
                 FROM held h
                WHERE h.locktype = 'relation' AND h.relation >= 16384),
     'activity', (SELECT coalesce(json_agg(json_build_array(a.relation::bigint, a.scans, a.writes)), '[]')
-                   FROM (SELECT DISTINCT h.relation FROM held h WHERE h.locktype = 'relation' AND h.relation >= 16384) AS each
+                   FROM (SELECT h.relation FROM held h WHERE h.locktype = 'relation' AND h.relation >= 16384
+                          UNION
+                         SELECT c.oid FROM pg_class c
+                          WHERE given IS NOT NULL AND c.oid >= 16384 AND c.relkind IN ('r', 'm', 'i')) AS each
                   CROSS JOIN LATERAL (
                         SELECT each.relation, pg_stat_get_xact_numscans(each.relation),
                                pg_stat_get_xact_tuples_inserted(each.relation) + pg_stat_get_xact_tuples_updated(each.relation)
