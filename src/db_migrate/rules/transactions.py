@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from db_migrate.rules import advice
+from db_migrate.rules import advice, grammar
 from db_migrate.rules.context import Context, Hit, Place, is_table, locked
 from db_migrate.rules.finding import Severity
 from db_migrate.rules.matching import refusal, subject
