@@ -8,7 +8,7 @@ from db_migrate.catalog.change import Action
 from db_migrate.catalog.objects import Catalog, Kind, SchemaObject
 from db_migrate.rules import advice
 from db_migrate.rules.constraints import added, referenced_table
-from db_migrate.rules.context import Context, Hit
+from db_migrate.rules.context import Context, Hit, Place
 from db_migrate.rules.finding import Severity
 from db_migrate.rules.names import last, py, py_list, schema_argument
 from db_migrate.rules.registry import About, Section, opt_in, rule
@@ -40,7 +40,7 @@ def unique_on_existing_data(context: Context) -> Iterator[Hit]:
         built = {last(build.index) for build in place.effects.index_builds}
         for kind in (Kind.UNIQUE, Kind.PRIMARY_KEY, Kind.INDEX):
             for item in added(context, place, kind) if kind is not Kind.INDEX else ():
-                if last(item.name) in built:
+                if last(item.name) in built and not _all_null(place, item):
                     yield Hit(place, item.name, f"fails if two rows of {item.parent} are equal", _find_duplicates(item))
         for change in place.changes(Kind.INDEX, Action.CREATED):
             index = place.find(Kind.INDEX, change.object)
@@ -48,6 +48,14 @@ def unique_on_existing_data(context: Context) -> Iterator[Hit]:
                 continue
             if not context.exempt(place, index.parent):
                 yield Hit(place, index.name, f"fails if two rows of {index.parent} are equal", _find_duplicates(index))
+
+
+def _all_null(place: Place, item: SchemaObject) -> bool:
+    """Whether a column of the constraint came with the same statement and has no value in any row: NULLs differ."""
+    columns = (place.find(Kind.COLUMN, c.object) for c in place.changes(Kind.COLUMN, Action.CREATED))
+    empty = {last(c.name) for c in columns if c is not None and not c.attributes.get("default")}
+    distinct = item.kind is Kind.UNIQUE and "NULLS NOT DISTINCT" not in item.definition
+    return distinct and bool(empty & {last(name) for name in advice.texts(item, "columns")})
 
 
 def _find_duplicates(item: SchemaObject) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from db_migrate.catalog.change import Action
+from db_migrate.catalog.change import Action, Change
 from db_migrate.catalog.objects import Kind
 from db_migrate.rules import advice
+from db_migrate.rules.constraints import added
 from db_migrate.rules.context import Context, Hit, Place, is_table, locked
 from db_migrate.rules.finding import Severity
 from db_migrate.rules.matching import altered, attribute, refusal, subject
@@ -195,15 +196,22 @@ def locks_beyond_the_named_table(context: Context) -> Iterator[Hit]:
     """Seen in the trace: locks on tables that no change, drop or write of the statement is about."""
     for place in context.places:
         effects = place.effects
-        about = {c.parent or c.object for c in effects.changes} | {c.object for c in effects.changes}
+        about = {name for c in effects.changes for name in (c.parent, c.object, c.from_object) if name}
+        about |= {parent for c in effects.changes for parent in _parents_of(place, c)}
         about |= {*effects.dropped, *effects.writes, *effects.truncated, *(r.relation for r in effects.rewrites)}
         about |= {build.relation for build in effects.index_builds}
-        if not effects.changes or any(
-            c.kind is Kind.FOREIGN_KEY and c.action is Action.CREATED for c in effects.changes
-        ):
-            continue  # a new foreign key's other table is foreign-key-locks-referenced
+        if not effects.changes or any(added(context, place, Kind.FOREIGN_KEY, anywhere=True)):
+            continue  # a new foreign key's other table is foreign-key-locks-referenced, or came with a new table
         for lock in effects.locks:
             if lock.mode.strength < LockMode.SHARE_ROW_EXCLUSIVE.strength or lock.relation in about:
                 continue
             if is_table(place, lock.relation) and not context.exempt(place, lock.relation):
                 yield Hit(place, lock.relation, f"takes {lock.mode} on {context.size(place, lock.relation)} as well")
+
+
+def _parents_of(place: Place, change: Change) -> Iterator[str]:
+    """The tables that a partition was and is one of."""
+    for catalog in (place.revision.after, place.revision.before):
+        partition = catalog.get(Kind.PARTITION, change.object)
+        if partition is not None and (parent := advice.text(partition, "partition_of")):
+            yield parent

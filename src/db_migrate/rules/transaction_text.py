@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from db_migrate.catalog.objects import Kind
+from db_migrate.catalog.objects import Kind, SchemaObject
 from db_migrate.rules import advice, grammar
 from db_migrate.rules.context import Context, Hit, Place
 from db_migrate.rules.finding import Severity
@@ -239,6 +239,17 @@ def toast_bloat_update(context: Context) -> Iterator[Hit]:
                 continue
             for name in columns:
                 column = place.find(Kind.COLUMN, f"{table}.{quote(name)}")
-                if column is not None and advice.text(column, "type").partition("(")[0] in _WIDE_TYPES:
+                if column is not None and _is_wide(column) and not context.fresh(place, column.name):
                     message = f"writes {name} of every row of {context.size(place, table)} again"
                     yield Hit(place, column.name, message)
+
+
+_WIDE = 500
+"""Characters: with up to four bytes for each they are more than what PostgreSQL keeps in the row (2 kB)."""
+
+
+def _is_wide(column: SchemaObject) -> bool:
+    """Whether the column's values may be stored outside of their rows."""
+    name, _, length = advice.text(column, "type").partition("(")
+    digits = length.partition(")")[0]
+    return name in _WIDE_TYPES and (not digits.isdigit() or int(digits) > _WIDE)
