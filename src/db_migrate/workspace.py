@@ -500,7 +500,22 @@ class Workspace:
         result = generate(self._ground(warnings), request, questioner)
         return replace(result, warnings=(*warnings, *result.warnings))
 
-    def _ground(self, warnings: list[str]) -> Ground:
+    def fix(self, revision: str, *, dry_run: bool = False, keep: bool = False) -> Generate:
+        """The revision's unsafe steps rewritten into the safe form, proved to do the same.
+
+        Raises ``Refused`` (``fix.applied``) where a target that can be reached has it already.
+        """
+        from db_migrate.generate.fix import fix
+        from db_migrate.generate.seen import refuse_applied
+
+        warnings: list[str] = []
+        (name,) = self.graph.resolve(revision) or ("",)
+        ground = self._ground(warnings, self.graph.parents(name))
+        refuse_applied(self.settings, self.graph, self._first_scratch, name, warnings)
+        result = fix(ground, name, dry_run=dry_run, keep=keep)
+        return replace(result, warnings=(*dict.fromkeys(warnings), *result.warnings))
+
+    def _ground(self, warnings: list[str], revisions: tuple[str, ...] | None = None) -> Ground:
         from db_migrate.generate.ground import Ground
 
         try:
@@ -508,7 +523,7 @@ class Workspace:
         except Failed as error:
             warnings.append(f"proved without the target: {error.message}")
             scratch = self._first_scratch
-        return Ground(scratch, self.graph, self.settings, cached=self._cached)
+        return Ground(scratch, self.graph, self.settings, cached=self._cached, revisions=revisions)
 
     @property
     def kept(self) -> KeptThere:

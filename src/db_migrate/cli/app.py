@@ -24,6 +24,7 @@ VERBS: Mapping[str, str] = MappingProxyType(
         "schema": "Tables and columns, and all else, of one side.",
         "drift": "What differs between models, history and live.",
         "generate": "A new revision, safe, and proved in both directions.",
+        "fix": "Rewrite an unapplied revision's unsafe steps.",
         "lint": "Findings about revisions or SQL files, without a target.",
         "plan": "What the pending revisions would do to this target.",
         "apply": "Execute a proved plan, then verify.",

@@ -20,7 +20,17 @@ from db_migrate.schemas.scratch import Scratch
 class Ground:
     """Everything is made real when it is first asked for, and once. Raises as ``replay`` and ``materialise`` do."""
 
-    def __init__(self, scratch: Scratch, graph: Graph, settings: Settings, *, cached: bool = True) -> None:
+    def __init__(
+        self,
+        scratch: Scratch,
+        graph: Graph,
+        settings: Settings,
+        *,
+        cached: bool = True,
+        revisions: tuple[str, ...] | None = None,
+    ) -> None:
+        """``revisions`` are where the history is, by default its heads."""
+        self._revisions = revisions
         self.scratch = scratch
         self.graph = graph
         self.settings = settings
@@ -28,8 +38,9 @@ class Ground:
 
     @cached_property
     def history(self) -> History:
-        """The schema at the heads."""
-        return replay(self.scratch, self.graph, self.graph.resolve("heads"), cached=self._cached)
+        """The schema at the heads, or at the revisions that were given."""
+        revisions = self.graph.resolve("heads") if self._revisions is None else self._revisions
+        return replay(self.scratch, self.graph, revisions, cached=self._cached)
 
     @cached_property
     def models(self) -> Models:

@@ -39,15 +39,21 @@ class Proof:
         return self.upgrade.proved and self.downgrade.proved
 
 
-def prove(ground: Ground, folder: Path, revisions: Sequence[str], expected: Catalog | None = None) -> Proof:
+def prove(
+    ground: Ground, folder: Path, revisions: Sequence[str], expected: Catalog | None = None, *, instead: bool = False
+) -> Proof:
     """Run the new revisions, which are in ``folder``, up, down and up again from the history.
 
-    ``expected`` is what the upgrade has to lead to where that is not what the models say.
+    ``expected`` is what the upgrade has to lead to where that is not what the models say. ``instead``: all of the
+    project's revisions are in that folder.
     """
     scratch = ground.scratch
-    with scratch.child.seeing(folder), scratch.database("a new revision", template=ground.template) as database:
+    with (
+        scratch.child.seeing(folder, instead=instead),
+        scratch.database("a new revision", template=ground.template) as database,
+    ):
         install(database)
-        done = _trace(ground, folder, database, revisions)
+        done = _trace(ground, folder, database, revisions, instead)
         failed = next((r for r in done.revisions if r.error is not None), None)
         if failed is not None and failed.error is not None:
             error = failed.error
@@ -59,9 +65,10 @@ def prove(ground: Ground, folder: Path, revisions: Sequence[str], expected: Cata
     return Proof(up, down, _findings(done))
 
 
-def _trace(ground: Ground, folder: Path, database: ConnInfo, revisions: Sequence[str]) -> Trace:
+def _trace(ground: Ground, folder: Path, database: ConnInfo, revisions: Sequence[str], instead: bool) -> Trace:
     project = ground.scratch.project
-    graph = load_graph(replace(project, version_locations=(*project.version_locations, folder)))
+    own = () if instead else project.version_locations
+    graph = load_graph(replace(project, version_locations=(*own, folder)))
     return trace(ground.scratch, graph, database, Direction.UPGRADE, revisions[-1])
 
 

@@ -61,6 +61,20 @@ def put_in_place(drafts: Iterable[Draft]) -> None:
         _write(draft.place, draft.written.text)
 
 
+def replace_file(place: Path, text: str) -> None:
+    """Give a file another text, whole or not at all, with the rights that it had."""
+    descriptor, temporary = tempfile.mkstemp(dir=place.parent, prefix=f".{place.stem}-", suffix=".tmp")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(place.stat().st_mode)
+        Path(temporary).replace(place)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+
+
 def _write(place: Path, text: str) -> None:
     """Under another name first, which no revision has; then linked, which never overwrites anything."""
     place.parent.mkdir(parents=True, exist_ok=True)

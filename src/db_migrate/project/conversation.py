@@ -202,9 +202,9 @@ class Child:
         return ModelsOutcome(facts, dict(zip(candidates, facts.included, strict=False)))
 
     @contextlib.contextmanager
-    def seeing(self, folder: Path) -> Iterator[None]:
-        """Within the context, revisions in ``folder`` are the project's too."""
-        before, self._seen = self._seen, str(folder)
+    def seeing(self, folder: Path, *, instead: bool = False) -> Iterator[None]:
+        """Within the context, revisions in ``folder`` are the project's too; ``instead``: and no others are."""
+        before, self._seen = self._seen, f"={folder}" if instead else str(folder)
         try:
             yield
         finally:

@@ -62,7 +62,7 @@ class Steps(Message, frozen=True):
 class Migrate(Message, frozen=True):
     """Run the steps to ``target`` on ``database`` (None: on what env.py connects to), at most ``steps`` of them.
 
-    ``seen``: a folder with more revisions than the project's own.
+    ``seen``: a folder with more revisions than the project's own; with ``=`` before it, with all of them.
     """
 
     direction: str

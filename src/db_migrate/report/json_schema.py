@@ -21,6 +21,7 @@ RESULTS: Mapping[str, type[results.Result]] = MappingProxyType(
         "schema": results.Schema,
         "drift": results.Drift,
         "generate": results.Generate,
+        "fix": results.Generate,
         "lint": results.Lint,
         "plan": results.Plan,
         "apply": results.RunResult,

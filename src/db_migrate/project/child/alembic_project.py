@@ -31,7 +31,7 @@ class AlembicProject:
     def __init__(self, start: jobs.Start) -> None:
         self._start = start
         self.seen: str | None = None
-        """A folder with more revisions than the project's own, for the current job."""
+        """A folder with more revisions than the project's own, for this job; with all of them after ``=``."""
         self.template_args: dict[str, Any] = {}
         """What env.py gave the template of revision files, the last time that it was asked."""
 
@@ -83,8 +83,9 @@ class AlembicProject:
         sys.path[:] = added + before
         if self.seen is not None:
             own = list(script._version_locations)
-            more: Any = Path(self.seen) if own and isinstance(own[0], Path) else self.seen
-            vars(script)["_version_locations"] = [*own, more]
+            name = self.seen.removeprefix("=")
+            more: Any = Path(name) if own and isinstance(own[0], Path) else name
+            vars(script)["_version_locations"] = [more] if name != self.seen else [*own, more]
         return script
 
     def around(self) -> AbstractContextManager[Any]:

@@ -10,18 +10,31 @@ from db_migrate.results import DirectionProof, Generate, NewRevision
 
 def generate_text(result: Generate, style: Style) -> str:
     """The changes, the file, the proof; the file's text where it was not written."""
+    return _text(result, style, "nothing to generate: the revisions make what the models say", _LEFT_OUT)
+
+
+def fix_text(result: Generate, style: Style) -> str:
+    """The same for a revision that was rewritten."""
+    return _text(result, style, "nothing to fix: no step has a safe form that it is not in", _LEFT_AS_IT_IS)
+
+
+_LEFT_OUT = "left out of what autogenerate proposed"
+_LEFT_AS_IT_IS = "left as it is"
+
+
+def _text(result: Generate, style: Style, nothing: str, left_out: str) -> str:
     if not result.operations and not result.revisions:
         return page(
             target_line(result.target, style),
-            f"{style.good('✓')} nothing to generate: the revisions make what the models say",
-            _left_out(result, style),
+            f"{style.good('✓')} {nothing}",
+            _left_out(result, style, left_out),
             warnings_of(result, style),
             style=style,
         )
     return page(
         target_line(result.target, style),
         changes_text([each.change for each in result.operations], style),
-        _left_out(result, style),
+        _left_out(result, style, left_out),
         _added(result, style),
         _proof(result, style),
         [_revision(each, result, style) for each in result.revisions],
@@ -39,10 +52,10 @@ def _intents(result: Generate, style: Style) -> str:
     return "\n".join(dict.fromkeys(lines))
 
 
-def _left_out(result: Generate, style: Style) -> str:
+def _left_out(result: Generate, style: Style, title: str) -> str:
     if not result.left_out:
         return ""
-    lines = [f"left out of what autogenerate proposed ({count(len(result.left_out), 'operation')}):"]
+    lines = [f"{title} ({count(len(result.left_out), 'operation')}):"]
     for each in result.left_out:
         lines.append(f"  {style.dim(style.cut(each.python, style.width - 4))}")
         lines.append(f"    {name(each.reason)}")
