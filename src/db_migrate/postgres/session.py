@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from db_migrate.errors import Failed
@@ -98,21 +99,24 @@ def server_version(connection: psycopg.Connection[tuple[object, ...]]) -> int:
 def _explain(error: psycopg.OperationalError, conninfo: ConnInfo) -> Failed:
     """The reason as one of ours. libpq gives no SQLSTATE for a refused connection, only the server's message."""
     text = redact(str(error)).strip()
+    code, message, first = _reason(text, conninfo)
+    state = "nothing was read or changed"
     where = conninfo.redacted()
+    return Failed(code, message, why=text, where=where, state=state, next=[*first, "db-migrate config --sources"])
+
+
+def _reason(text: str, conninfo: ConnInfo) -> tuple[str, str, list[str]]:
+    """Code, message and what to do first, by what the server or libpq says."""
     if "does not exist" in text and "database" in text:
-        return Failed("connect.database", f"the database {conninfo.dbname!r} does not exist", why=text, where=where)
-    if any(words in text for words in _NOT_LET_IN):
-        return Failed(
-            "connect.authentication",
-            f"the server does not let {conninfo.user!r} in",
-            why=text,
-            where=where,
-            next=["db-migrate config"],
+        return (
+            "connect.database",
+            f"the database {conninfo.dbname!r} does not exist",
+            [f"createdb {quote(conninfo.dbname)}"],
         )
+    if any(words in text for words in _NOT_LET_IN):
+        return "connect.authentication", f"the server does not let {conninfo.user!r} in", []
     if 'role "' in text and "does not exist" in text:
-        return Failed("connect.authentication", f"the role {conninfo.user!r} does not exist", why=text, where=where)
+        return "connect.authentication", f"the role {conninfo.user!r} does not exist", []
     if "too many clients" in text or "remaining connection slots" in text:
-        return Failed("connect.too-many", "the server has no free connection", why=text, where=where)
-    return Failed(
-        "connect.failed", "the server cannot be reached", why=text, where=where, next=["db-migrate config --sources"]
-    )
+        return "connect.too-many", "the server has no free connection", []
+    return "connect.failed", "the server cannot be reached", []
