@@ -12,7 +12,7 @@ import signal
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -87,6 +87,8 @@ class TargetServer:
     socket_dir: Path
     port: int
     password: str = field(repr=False)
+    restart: Callable[[], None] = field(repr=False)
+    """Stop the server as ``immediate`` does, that is without a word to anybody, and start it again."""
     names: Iterator[int] = field(default_factory=lambda: itertools.count(1), repr=False)
 
     @property
@@ -164,15 +166,22 @@ def target15_database(target15_server: TargetServer) -> ConnInfo:
 
 
 @contextlib.contextmanager
-def plain_server(found: Binaries) -> Iterator[TargetServer]:
-    """Run an ordinary server in a temporary folder, under whichever user the machine allows."""
+def plain_server(found: Binaries, *, prepare: Callable[[Path], None] | None = None) -> Iterator[TargetServer]:
+    """Run an ordinary server in a temporary folder, under whichever user the machine allows.
+
+    ``prepare`` is given that folder in the server's own process before it starts.
+    """
     who = identity.choose(confined=True)
     folder = Path(tempfile.mkdtemp(prefix="dbm-target-", dir=_ROOMY))
     try:
         data = _make_data_directory(found, folder, who)
         port = _free_port()
-        with _running(found, data, folder, port, who):
-            yield TargetServer(found, folder, port, TARGET_PASSWORD)
+        postmaster = _Postmaster(found, data, folder, port, functools.partial(_become_target, who, folder, prepare))
+        postmaster.start()
+        try:
+            yield TargetServer(found, folder, port, TARGET_PASSWORD, postmaster.restart)
+        finally:
+            postmaster.stop()
     finally:
         shutil.rmtree(folder)
 
@@ -195,40 +204,50 @@ def _make_data_directory(found: Binaries, folder: Path, who: identity.Identity) 
     return data
 
 
-@contextlib.contextmanager
-def _running(found: Binaries, data: Path, folder: Path, port: int, who: identity.Identity) -> Iterator[None]:
-    settings = {
-        "listen_addresses": "127.0.0.1",
-        "unix_socket_directories": str(folder),
-        "fsync": "off",
-        "max_connections": "100",
-        "autovacuum": "off",
-        "timezone": "UTC",
-        "wal_level": "logical",
-    }
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [
-                found.program("postgres"),
-                "-D",
-                data,
-                f"-p{port}",
-                *(f"-c{key}={value}" for key, value in settings.items()),
-            ],
-            stdout=log,
-            stderr=log,
-            preexec_fn=functools.partial(_become_target, who),
-        )
-    try:
-        _wait_until_ready(process, data, folder / "log")
-        yield
-    finally:
-        process.send_signal(signal.SIGQUIT)
-        process.wait(30)
+@dataclass
+class _Postmaster:
+    found: Binaries
+    data: Path
+    folder: Path
+    port: int
+    become: Callable[[], None]
+
+    def start(self) -> None:
+        settings = {
+            "listen_addresses": "127.0.0.1",
+            "unix_socket_directories": str(self.folder),
+            "fsync": "off",
+            "max_connections": "100",
+            "autovacuum": "off",
+            "timezone": "UTC",
+            "wal_level": "logical",
+        }
+        options = [f"-p{self.port}", *(f"-c{key}={value}" for key, value in settings.items())]
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [self.found.program("postgres"), "-D", self.data, *options],
+                stdout=log,
+                stderr=log,
+                preexec_fn=self.become,
+            )
+        _wait_until_ready(self.process, self.data, self.folder / "log")
+
+    def stop(self) -> None:
+        self.process.send_signal(signal.SIGQUIT)
+        self.process.wait(30)
+
+    def restart(self) -> None:
+        self.stop()
+        (self.data / "postmaster.pid").unlink(missing_ok=True)
+        self.start()
 
 
-def _become_target(who: identity.Identity) -> None:
+def _become_target(who: identity.Identity, folder: Path, prepare: Callable[[Path], None] | None) -> None:
+    if prepare is not None and who is identity.Identity.OTHER_USER:
+        prepare(folder)
     identity.become(who)
+    if prepare is not None and who is not identity.Identity.OTHER_USER:
+        prepare(folder)
     # The server ends with the test process, also when that is killed (PR_SET_PDEATHSIG).
     ctypes.CDLL(None).prctl(1, signal.SIGQUIT, 0, 0, 0)
 

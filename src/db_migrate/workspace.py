@@ -22,6 +22,7 @@ from db_migrate.catalog.sql import with_sql
 from db_migrate.config import Settings
 from db_migrate.config.writing import NEW_FILE, acknowledge
 from db_migrate.errors import ConfigurationError, DbMigrateError, Failed, Refused, UsageError
+from db_migrate.execute.progress import Unwatched, Watcher
 from db_migrate.plan.make import Proved, Request, make_plan
 from db_migrate.plan.running import facts_of_models, mapped_in, relationships_in
 from db_migrate.postgres.server import scratch_server
@@ -85,6 +86,8 @@ class Workspace:
     def __init__(self, settings: Settings, stack: ExitStack) -> None:
         self.settings = settings
         self._stack = stack
+        self.watcher: Watcher = Unwatched()
+        """Who is told of runs while they go on."""
         self._cached = True
         self._privileges = False
 
@@ -428,11 +431,13 @@ class Workspace:
         if isinstance(what, Plan):
             return self._execute(what, None, "apply", confirm)
         proved = self._proved(what, allow, Direction.UPGRADE)
+        self.watcher.planned(proved.plan)
         return self._execute(proved.plan, proved, "apply", confirm)
 
     def rollback(self, to: str = "-1", *, allow: Sequence[str] = (), confirm: str | None = None) -> RunResult:
         """Prove the way back and go it; then verify. Raises as ``apply`` does."""
         proved = self._proved(to, allow, Direction.DOWNGRADE)
+        self.watcher.planned(proved.plan)
         return self._execute(proved.plan, proved, "rollback", confirm)
 
     def _execute(self, plan: Plan, proved: Proved | None, verb: str, confirm: str | None) -> RunResult:
@@ -447,6 +452,7 @@ class Workspace:
             verb=verb,
             confirm=confirm,
             expected=proved.before if proved else None,
+            observer=self.watcher.happened,
         )
         result = execute_plan(order)
         self._forget_live()
@@ -557,7 +563,7 @@ class Workspace:
             )
         before = self.live_state.current
         purge = bool(set(before) - set(self.graph.revisions))
-        stamp_revisions(self.project, self.target, self.settings, wanted, purge=purge)
+        stamp_revisions(self.project, self.target, self.settings, wanted, purge=purge, observer=self.watcher.happened)
         self._forget_live()
         return Stamp(
             target=self.live_state.summary, from_=before, to=self.live_state.current, differences=comparison.changes

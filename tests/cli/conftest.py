@@ -12,6 +12,7 @@ import pytest
 import db_migrate
 from db_migrate.cli import main
 from db_migrate.config import Settings
+from db_migrate.execute.progress import ProgressEvent, Unwatched, Watcher
 
 
 @dataclass
@@ -33,10 +34,15 @@ class Recorder:
     answers: list[object] = field(default_factory=list)
     calls: list[tuple[str, tuple[object, ...], dict[str, object]]] = field(default_factory=list)
     settings: Settings | None = None
+    watcher: Watcher = field(default_factory=Unwatched)
+    events: list[ProgressEvent] = field(default_factory=list)
+    """What happens during each call."""
 
     def __getattr__(self, name: str) -> Callable[..., object]:
         def answer(*args: object, **named: object) -> object:
             self.calls.append((name, args, named))
+            for event in self.events:
+                self.watcher.happened(event)
             value = self.answers.pop(0)
             if isinstance(value, BaseException):
                 raise value

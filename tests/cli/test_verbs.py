@@ -13,6 +13,7 @@ from tests.report.values import a_revision, a_statement
 from db_migrate.catalog.change import Action, Change, ChangeClass
 from db_migrate.catalog.objects import Kind
 from db_migrate.errors import ErrorReport, Refused
+from db_migrate.execute.progress import Blocker, ProgressEvent, ProgressKind
 from db_migrate.results import (
     Comparison,
     Drift,
@@ -215,6 +216,36 @@ def test_the_error_of_a_run_goes_to_standard_error(run: Run, library: Recorder) 
     document = json.loads(run("apply", "--json").out)
     assert document["error"]["code"] == "lock.budget"
     assert document["to"] == ["2"]
+
+
+def test_a_stream_ends_with_the_result(run: Run, library: Recorder) -> None:
+    """``--format jsonl`` has one event a line, as they happen; the last one carries the document of ``--json``."""
+    blocker = Blocker(7, "app", "web", 5.0, "idle", "SELECT 1", "public.a", "ACCESS SHARE")
+    library.events = [
+        ProgressEvent(ProgressKind.STEP_STARTED, "1", "r1", 0, "SELECT 1"),
+        ProgressEvent(ProgressKind.LOCK_WAIT, "1", "r1", seconds=2.0, blockers=(blocker,)),
+        ProgressEvent(ProgressKind.FINISHED, "1", message="done"),
+    ]
+    library.answers = [RUN, RUN, Refused("plan.stale", "it is stale")]
+    lines = [json.loads(line) for line in run("apply", "--format", "jsonl").out.splitlines()]
+    assert [each["event"] for each in lines] == ["step_started", "lock_wait", "finished"]
+    assert lines[1]["blockers"][0]["application"] == "web"
+    assert lines[2]["result"] == json.loads(run("apply", "--json").out)
+
+    refused = run("apply", "--format", "jsonl")
+    last = json.loads(refused.out.splitlines()[-1])
+    assert (refused.code, last["event"], last["result"]["error"]["code"]) == (3, "finished", "plan.stale")
+
+
+def test_who_waits_is_told_on_standard_error(run: Run, library: Recorder) -> None:
+    """As text, standard output has the result alone; with --quiet standard error has nothing either."""
+    blocker = Blocker(7, "app", "web", 5.0, "idle", "SELECT 1", "public.a", "ACCESS SHARE")
+    library.events = [ProgressEvent(ProgressKind.LOCK_WAIT, "1", "r1", seconds=2.0, blockers=(blocker,))] * 3
+    library.answers = [RUN, RUN]
+    told = run("apply")
+    assert told.err.count("waiting 2.0 s for process 7 of app (web)") == 1
+    assert "waiting" not in told.out
+    assert run("apply", "--quiet").err == ""
 
 
 @pytest.mark.parametrize(

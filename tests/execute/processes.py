@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import json
+import multiprocessing
 import os
-import pickle
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,9 +13,10 @@ from typing import Any
 from db_migrate.results import Plan
 
 from .conftest import Site
-from .runner import Errand
+from .runner import Errand, main
 
-_RUNNER = Path(__file__).with_name("runner.py")
+_CONTEXT = multiprocessing.get_context("forkserver")
+_CONTEXT.set_forkserver_preload(["db_migrate.execute.run", "psycopg", "postgast", __name__])
 
 
 class Process:
@@ -28,56 +26,56 @@ class Process:
         verb = "rollback" if plan.direction == "downgrade" else "apply"
         defaults = {"lock_budget": site.settings.lock_budget}
         errand = Errand(site.folder, site.conninfo, plan, defaults | settings, verb)
-        file = site.folder / f"errand-{len(list(site.folder.glob('errand-*')))}"
-        file.write_bytes(pickle.dumps(errand))
-        source = Path(__file__).parents[2] / "src"
-        path = os.pathsep.join([str(source), str(Path(__file__).parents[2])])
-        self._process = subprocess.Popen(
-            [sys.executable, str(_RUNNER), str(file), *(["step"] if stepping else [])],
-            env={**os.environ, "PYTHONPATH": path},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        self._pipe, theirs = _CONTEXT.Pipe()
+        self._process = _CONTEXT.Process(target=main, args=(errand, theirs, stepping))
+        self._process.start()
+        theirs.close()
+        self._stepping = stepping
         self.outcome: dict[str, Any] | None = None
 
     @property
     def pid(self) -> int:
         """The process id of the run."""
+        assert self._process.pid is not None
         return self._process.pid
 
     def events(self) -> Iterator[dict[str, Any]]:
         """The progress events, each of which lets the run go on when the next one is asked for."""
-        assert self._process.stdin
-        assert self._process.stdout
-        for line in self._process.stdout:
-            message: dict[str, Any] = json.loads(line)
-            if "outcome" in message:
-                self.outcome = message["outcome"]
-                return
-            yield message
-            with contextlib.suppress(BrokenPipeError):
-                self._process.stdin.write("\n")
-                self._process.stdin.flush()
+        with contextlib.suppress(EOFError, ConnectionResetError):
+            while True:
+                message: dict[str, Any] = self._pipe.recv()
+                if "outcome" in message:
+                    self.outcome = message["outcome"]
+                    return
+                yield message
+                if self._stepping:
+                    with contextlib.suppress(BrokenPipeError):
+                        self._pipe.send("go on")
 
-    def child(self) -> int:
-        """The process id of the child that runs the project's code."""
+    def child(self) -> int | None:
+        """The process id of the child that runs the project's code; None where it has ended."""
         children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
-        return next(int(each) for each in children if "db_migrate.project.child" in _command_line(each))
+        return next((int(each) for each in children if "db_migrate.project.child" in _command_line(each)), None)
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal to the run."""
-        self._process.send_signal(number)
+        os.kill(self.pid, number)
 
     def end(self) -> int:
         """Wait for the end; the exit code."""
         for _ in self.events():
             continue
-        _, errors = self._process.communicate(timeout=60)
-        code = self._process.returncode
-        assert code in (0, 1, 3, 4, 5, 6, 130, -signal.SIGKILL), errors
-        return code
+        self._process.join(60)
+        code = self._process.exitcode
+        assert code in (0, 1, 3, 4, 5, 6, 130, -signal.SIGKILL), f"exit code {code}"
+        return int(code)
+
+    def close(self) -> None:
+        """Kill it if it still runs, and forget it."""
+        self._process.kill()
+        self._process.join()
+        self._process.close()
+        self._pipe.close()
 
 
 def _command_line(pid: str) -> str:
@@ -91,6 +89,4 @@ def running(site: Site, plan: Plan, *, stepping: bool = False, **settings: Any) 
     try:
         yield process
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.send(signal.SIGKILL)
-        process._process.communicate()
+        process.close()

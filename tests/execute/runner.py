@@ -1,15 +1,14 @@
-"""Executes a plan in a process of its own, so that tests can kill it: ``python runner.py FILE [step]``.
+"""Executes a plan in a process of its own, so that tests can kill it.
 
-``FILE`` is a pickled :class:`Errand`. Each progress event is a line of JSON on standard output; with ``step`` it is
-answered by a line on standard input before the run goes on. The last line is the outcome.
+Each progress event is sent through a pipe; with ``stepping`` it is answered before the run goes on. The last message
+is the outcome.
 """
 
 from __future__ import annotations
 
-import json
-import pickle
 import sys
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +36,8 @@ class Errand:
     verb: str
 
 
-def main(file: str, *, stepping: bool) -> int:
-    """Do it, and say how it went."""
-    errand: Errand = pickle.loads(Path(file).read_bytes())
+def main(errand: Errand, pipe: Connection, stepping: bool) -> None:
+    """Do it, say how it went, and end with its exit code."""
 
     def live() -> Catalog:
         with read_only(errand.conninfo) as connection:
@@ -47,9 +45,9 @@ def main(file: str, *, stepping: bool) -> int:
 
     def observe(event: ProgressEvent) -> None:
         facts = {"event": event.event.value, "revision": event.revision, "sql": event.sql, "statement": event.statement}
-        print(json.dumps(facts), flush=True)
+        pipe.send(facts)
         if stepping:
-            sys.stdin.readline()
+            pipe.recv()
 
     order = Order(
         plan=errand.plan,
@@ -64,17 +62,16 @@ def main(file: str, *, stepping: bool) -> int:
     try:
         result = execute_plan(order)
     except DbMigrateError as error:
-        outcome = {"state": "", "to": [], "code": error.code, "message": error.message, "next": list(error.next)}
-        print(json.dumps({"outcome": outcome | {"exit_code": error.exit_code, "said": error.state}}), flush=True)
-        return error.exit_code
-    outcome = {"state": result.state, "to": list(result.to), "code": "", "message": "", "next": [], "said": ""}
-    if result.error is not None:
-        error_report = result.error
-        outcome |= {"code": error_report.code, "message": error_report.message, "said": error_report.state}
-        outcome |= {"next": list(error_report.next)}
-    print(json.dumps({"outcome": outcome | {"exit_code": result.exit_code}}), flush=True)
-    return result.exit_code
+        _tell(pipe, "", (), error.exit_code, error)
+        sys.exit(error.exit_code)
+    _tell(pipe, result.state, result.to, result.exit_code, result.error)
+    sys.exit(result.exit_code)
 
 
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], stepping="step" in sys.argv[2:]))
+def _tell(pipe: Connection, state: str, to: tuple[str, ...], exit_code: int, error: Any) -> None:
+    outcome = {"state": state, "to": list(to), "exit_code": exit_code, "code": "", "message": "", "said": "", "why": ""}
+    outcome["next"] = []
+    if error is not None:
+        outcome |= {"code": error.code, "message": error.message, "said": error.state, "next": list(error.next)}
+        outcome["why"] = error.why
+    pipe.send({"outcome": outcome})

@@ -1,276 +1,325 @@
 """What comes of a run that is hit: the journal tells the truth, and the next run gets there.
 
-Every fault is real: signals, ended sessions, a lock that nobody gives back. It strikes when a statement is about to be
-sent, has ended, or is being executed by the server. ``DB_MIGRATE_TEST_LONG=1`` runs all combinations, else 30 of them.
+Every fault is real: signals, a server that restarts, a network that is cut, a disk that is full. It strikes when a
+statement is about to be sent, has ended, or is being executed. ``DB_MIGRATE_TEST_LONG=1`` runs all combinations.
 """
 
 from __future__ import annotations
 
 import contextlib
-import itertools
+import ctypes
+import functools
 import os
-import signal
-import threading
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass
-from enum import StrEnum
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from db_migrate.execute.journal import Journal
 from db_migrate.execute.verify import verify
-from db_migrate.postgres.session import connect
+from db_migrate.jail import namespaces
+from db_migrate.postgres import binaries
+from db_migrate.postgres.session import connect, read_only
+from db_migrate.results import Plan
 
+from ..conftest import TargetServer, plain_server
 from .conftest import Site
-from .processes import Process, running
-
-
-class Fault(StrEnum):
-    """What happens to the run."""
-
-    KILL_PARENT = "kill -9 of the run"
-    KILL_CHILD = "kill -9 of the child"
-    END_SESSION = "pg_terminate_backend of the session that migrates"
-    END_ALL_SESSIONS = "every session of the database ended"
-    INTERRUPT = "SIGINT"
-    INTERRUPT_TWICE = "SIGINT twice"
-    LOCK = "a lock that is not given back within the budget"
-    TIMEOUT = "a statement that the server cancels"
-
-
-class Moment(StrEnum):
-    """When it happens, seen from a statement."""
-
-    BEFORE = "before"
-    WITHIN = "within"
-    AFTER = "after"
-
-
-@dataclass(frozen=True)
-class Case:
-    """One combination. ``statement`` counts from 0."""
-
-    fault: Fault
-    moment: Moment
-    statement: int
-    autocommit: bool
-    down: bool
-
-    def __str__(self) -> str:
-        way = "down" if self.down else "up"
-        return f"{way}{' autocommit' if self.autocommit else ''}: {self.fault} {self.moment} {self.statement}"
-
-
-SLEEP = "DO $$ BEGIN IF EXISTS (SELECT FROM slow) THEN PERFORM pg_sleep(20); END IF; END $$"
-"""A statement that takes long while a test wants it to: in the target there may be a row, on the copy there is none."""
-
-UP = (
-    "ALTER TABLE kept ADD COLUMN IF NOT EXISTS extra int",
-    "CREATE TABLE IF NOT EXISTS made (id int)",
-    "CREATE INDEX {concurrently} IF NOT EXISTS kept_n ON kept (n)",
-    SLEEP,
-    "ALTER TABLE kept ADD COLUMN IF NOT EXISTS last int DEFAULT 5",
+from .faults import (
+    EMPTY,
+    EXIT_CODES,
+    PAUSE,
+    SHAPES,
+    UP,
+    Case,
+    Fault,
+    Moment,
+    Shape,
+    body,
+    chosen,
+    in_turn,
+    is_concurrent,
+    present,
+    statements,
+    strike,
+    struck_within,
+    wait_until,
 )
-DOWN = (
-    "ALTER TABLE kept DROP COLUMN IF EXISTS last",
-    "DROP INDEX {concurrently} IF EXISTS kept_n",
-    SLEEP,
-    "DROP TABLE IF EXISTS made",
-    "ALTER TABLE kept DROP COLUMN IF EXISTS extra",
-)
-SLOW = {False: 3, True: 2}
-"""The number of the statement that can be made to last, by direction."""
+from .processes import running
+from .proxy import Proxy, proxied
+
+ROWS = [(500, 125250)]
+"""How many rows the table has, and the sum of their values: before, and whatever happens."""
+
+_NEWNS, _MS_REC_PRIVATE = 0x00020000, 0x4000 | 0x40000
 
 
-BOUNDARY = {Moment.BEFORE: "step_started", Moment.AFTER: "step_finished"}
-"""The progress events at which a run can be hit between statements."""
+def mount_small_disk(folder: Path) -> None:
+    """A file system of 24 MB that only this process and its children see; gone with them."""
+    place = folder / "small"
+    place.mkdir(exist_ok=True)
+    namespaces.unshare(_NEWNS)
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.mount(b"none", b"/", None, _MS_REC_PRIVATE, None)
+    if libc.mount(b"tmpfs", os.fsencode(place), b"tmpfs", 0, b"size=24m,mode=700") != 0:
+        raise OSError(ctypes.get_errno(), "mount")
 
 
-def cases() -> list[Case]:
-    """Every combination that makes sense: only a statement that lasts can be hit within."""
-    found = []
-    for fault, autocommit, down in itertools.product(Fault, (False, True), (False, True)):
-        if fault is Fault.TIMEOUT:
-            found.append(Case(fault, Moment.WITHIN, SLOW[down], autocommit, down))
-            continue
-        for number in range(5):
-            if fault is Fault.LOCK:
-                if number in (0, 4):
-                    found.append(Case(fault, Moment.BEFORE, number, autocommit, down))
-                continue
-            found += [Case(fault, moment, number, autocommit, down) for moment in (Moment.BEFORE, Moment.AFTER)]
-        if fault is not Fault.LOCK:
-            found.append(Case(fault, Moment.WITHIN, SLOW[down], autocommit, down))
-    return found
+@dataclass
+class Ground:
+    """One shape's project, a database that each case starts from anew, and the plans by what they begin with."""
 
+    shape: Shape
+    site: Site
+    server: TargetServer
+    plans: dict[tuple[str, str], Plan] = field(default_factory=dict)
 
-def chosen() -> list[Case]:
-    """All of them, or 30 that have every fault, moment, shape and direction."""
-    everything = cases()
-    if os.environ.get("DB_MIGRATE_TEST_LONG"):
-        return everything
-    step = len(everything) / 30
-    return [everything[int(number * step)] for number in range(30)]
+    @property
+    def name(self) -> str:
+        """The database's name."""
+        return self.site.conninfo.dbname
 
+    def admin(self, *texts: str) -> None:
+        """Run statements in the server's own database."""
+        with contextlib.closing(connect(self.server.conninfo())) as connection:
+            for text in texts:
+                connection.execute(text.encode())
 
-def body(statements: tuple[str, ...], *, autocommit: bool) -> str:
-    """A revision of five statements, the middle ones in an autocommit block or not."""
-    texts = [each.format(concurrently="CONCURRENTLY" if autocommit else "") for each in statements]
-    lines = [f"op.execute({text!r})" for text in texts]
-    if autocommit:
-        lines[1:4] = ["with op.get_context().autocommit_block():", *(f"    {line}" for line in lines[1:4])]
-    return "\n".join(lines)
-
-
-def lay_out(site: Site, *, autocommit: bool, down: bool) -> None:
-    """A table with rows, and the revision, applied already where the way is down."""
-    site.sql(
-        "CREATE TABLE slow (id int)",
-        "CREATE TABLE kept (id int PRIMARY KEY, n int)",
-        "INSERT INTO kept SELECT g, g FROM generate_series(1, 500) g",
-    )
-    site.revision("r1", "pass")
-    site.revision("r2", body(UP, autocommit=autocommit), body(DOWN, autocommit=autocommit))
-    site.sql(
-        "CREATE TABLE alembic_version (version_num varchar(32) CONSTRAINT alembic_version_pkc PRIMARY KEY)",
-        f"INSERT INTO alembic_version VALUES ('{'r2' if down else 'r1'}')",
-        *(each.format(concurrently="") for each in UP if down),
-    )
-
-
-def wait_until_it_sleeps(site: Site) -> None:
-    """Until the server is executing the statement that lasts."""
-    for _ in range(400):
-        rows = site.sql(
-            "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()"
+    def lay_out(self) -> None:
+        """A table with rows, and the revision, applied already where the way is down; kept as a template."""
+        self.site.revision("r1", "pass")
+        up, down = Shape(self.shape.autocommit, down=False), Shape(self.shape.autocommit, down=True)
+        self.site.revision("r2", body(up), body(down))
+        made = [each.format(concurrently="") for each in UP] if self.shape.down else []
+        self.site.sql(
+            "CREATE TABLE kept (id int PRIMARY KEY, n int)",
+            "INSERT INTO kept SELECT g, g FROM generate_series(1, 500) g",
+            "CREATE TABLE notes (id int PRIMARY KEY)",
+            "CREATE TABLE alembic_version (version_num varchar(32) CONSTRAINT alembic_version_pkc PRIMARY KEY)",
+            f"INSERT INTO alembic_version VALUES ('{'r2' if self.shape.down else 'r1'}')",
+            *made,
+            PAUSE,
         )
-        if rows == [(1,)]:
-            return
-        time.sleep(0.05)
-    raise AssertionError("the statement does not run")
+        self.admin(f"ALTER DATABASE {self.name} RENAME TO {self.name}_ground")
+
+    @contextlib.contextmanager
+    def fresh(self, case: Case) -> Iterator[None]:
+        """The database as it was laid out; on the small disk for the fault that needs one."""
+        disk = case.fault is Fault.DISK
+        small = self.server.socket_dir / "small"
+        self.admin(
+            *([f"CREATE TABLESPACE small LOCATION '{small}'"] if disk else []),
+            f"CREATE DATABASE {self.name} TEMPLATE {self.name}_ground STRATEGY file_copy"
+            + (" TABLESPACE small" if disk else ""),
+        )
+        try:
+            yield
+        finally:
+            self.admin(f"DROP DATABASE {self.name} WITH (FORCE)", *(["DROP TABLESPACE small"] if disk else []))
+
+    def plan(self) -> Plan:
+        """The plan from where the database is now."""
+        key = (self.site.live().fingerprint, str(self.site.sql("SELECT version_num FROM alembic_version")))
+        if key not in self.plans:
+            self.plans[key] = self.site.plan("r1", down=True) if self.shape.down else self.site.plan()
+        return self.plans[key]
 
 
-def sessions(site: Site, condition: str) -> None:
-    """End sessions of the site's database but our own."""
-    site.sql(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-        f"WHERE datname = current_database() AND pid <> pg_backend_pid() AND {condition}"
-    )
+@pytest.fixture(scope="module")
+def server() -> Iterator[TargetServer]:
+    """A server that may be restarted, with a small disk where the machine allows one."""
+    small = namespaces.possible(functools.partial(namespaces.map_user, 65534)) or os.geteuid() == 0
+    with plain_server(binaries.embedded(), prepare=mount_small_disk if small else None) as made:
+        yield made
 
 
-def strike(case: Case, site: Site, process: Process) -> None:
-    """Let it happen."""
-    match case.fault:
-        case Fault.KILL_PARENT:
-            process.send(signal.SIGKILL)
-        case Fault.KILL_CHILD:
-            os.kill(process.child(), signal.SIGKILL)
-        case Fault.END_SESSION:
-            sessions(site, "application_name NOT LIKE 'db-migrate%'")
-        case Fault.END_ALL_SESSIONS:
-            sessions(site, "true")
-        case Fault.INTERRUPT:
-            process.send(signal.SIGINT)
-        case Fault.INTERRUPT_TWICE:
-            process.send(signal.SIGINT)
-            time.sleep(0.2)
-            process.send(signal.SIGINT)
-        case Fault.TIMEOUT:
-            site.sql(
-                "SELECT pg_cancel_backend(pid) FROM pg_stat_activity "
-                "WHERE datname = current_database() AND wait_event = 'PgSleep'"
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_a_run_that_is_hit_tells_the_truth_and_the_next_one_gets_there(
+    server: TargetServer, tmp_path: Path, shape: Shape
+) -> None:
+    """Exit code, journal and message agree with the database; no row is lost; running again reaches the end."""
+    failed = []
+    with ExitStack() as stack:
+        site = Site(tmp_path, server.new_database(), stack)
+        ground = Ground(shape, site, server)
+        ground.lay_out()
+        for case in in_turn(chosen(), shape):
+            with ground.fresh(case), proxied(server.port) as proxy:
+                try:
+                    Hit(case, ground, proxy).check()
+                except Exception:
+                    failed.append(f"{case}\n{traceback.format_exc()}")
+    assert not failed, "\n".join(failed)
+
+
+@dataclass
+class Hit:
+    """One case, carried out."""
+
+    case: Case
+    ground: Ground
+    proxy: Proxy
+
+    @property
+    def site(self) -> Site:
+        """The database, reached directly."""
+        return self.ground.site
+
+    def check(self) -> None:
+        """Run, strike, look; run again, look."""
+        before, work = self.site.users_fingerprint(), present(self.site)
+        code, outcome = self.run()
+        wait_until(self.is_alone, "a session of the run is still at work")
+        if self.case.fault is not Fault.KILL_PARENT:
+            self.check_outcome(code, outcome, before, work)
+        else:
+            assert code == EXIT_CODES[self.case.fault]
+        assert self.site.sql("SELECT count(*), sum(n) FROM kept") == ROWS
+        self.recover()
+        again = self.site.execute(self.ground.plan())
+        assert again.error is None, again.error
+        assert again.state in ("done", "unchanged")
+        self.check_end()
+
+    def run(self) -> tuple[int, dict[str, Any]]:
+        """Run and strike: exit code and outcome."""
+        case, site = self.case, self.site
+        plan = self.ground.plan()
+        stack = ExitStack()
+        settings: dict[str, Any] = {"lock_budget": 0.4 if case.fault is Fault.LOCK else 20.0}
+        if case.fault is Fault.TIMEOUT:
+            settings["statement_timeout"] = 0.3
+        if case.moment is Moment.WITHIN and not is_concurrent(case):
+            site.sql(f"INSERT INTO slow VALUES ('{statements(case.shape)[case.statement]}%')")
+        through = site
+        if case.fault is Fault.NETWORK:
+            through = self.through_proxy()
+        with stack, running(through, plan, stepping=True, **settings) as process:
+            if case.fault is Fault.LOCK and case.statement == 0:
+                stack.enter_context(bystander(site, "LOCK TABLE kept IN ACCESS SHARE MODE"))
+            hit = functools.partial(strike, case, site, process, self.proxy, self.ground.server.restart)
+            for event in process.events():
+                if case.strikes_at(event):
+                    self.strike(stack, hit)
+            return process.end(), dict(process.outcome or {})
+
+    def strike(self, stack: ExitStack, hit: Callable[[], None]) -> None:
+        """Do it now, or when the statement that is about to be sent is being executed."""
+        case = self.case
+        if case.fault is Fault.LOCK:
+            stack.enter_context(bystander(self.site, "LOCK TABLE kept IN ACCESS SHARE MODE"))
+        elif case.moment is not Moment.WITHIN:
+            hit()
+        elif is_concurrent(case):
+            standing = stack.enter_context(ExitStack())
+            standing.enter_context(bystander(self.site, "SELECT count(*) FROM notes"))
+
+            def hit_and_go() -> None:
+                hit()
+                standing.close()
+
+            struck_within(self.site, hit_and_go)
+        elif case.fault is not Fault.TIMEOUT:
+            struck_within(self.site, hit)
+
+    def through_proxy(self) -> Site:
+        """The same project and database, by way of the network that can be cut."""
+        site = self.site
+        conninfo = site.conninfo.replace(port=self.proxy.port)
+        site.env((site.folder / "migrations" / "env.py").read_text())
+        other = object.__new__(Site)
+        other.__dict__.update(site.__dict__)
+        other.conninfo = conninfo
+        other.use_driver(site.driver)
+        return other
+
+    def recover(self) -> None:
+        """What somebody does who sees the message: the disk gets room, the lock is given back, the network is there."""
+        self.site.use_driver(self.site.driver)
+        if self.case.fault is Fault.DISK:
+            self.site.sql(f"COPY (SELECT 1) TO PROGRAM '{EMPTY}'")
+        self.site.sql("DELETE FROM slow")
+
+    def is_alone(self) -> bool:
+        """Whether the server has noticed that whoever was killed is gone."""
+        rows = self.site.sql(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state <> 'idle'"
+        )
+        return rows == [(1,)]
+
+    def check_outcome(self, code: int, outcome: dict[str, Any], before: str, work: dict[str, bool]) -> None:
+        """What the run said is what the database says."""
+        current = [row[0] for row in self.site.sql("SELECT version_num FROM alembic_version")]
+        assert outcome["to"] == current, outcome
+        assert outcome["exit_code"] == code
+        changed = self.site.users_fingerprint() != before or present(self.site) != work
+        if code == 0:
+            assert outcome["state"] == "done", outcome
+            # What drops needs no room on the disk.
+            assert self.case.moment in (Moment.END, Moment.AFTER) or self.case.fault is Fault.DISK, outcome
+        elif code == 5:
+            assert outcome["state"] == "partial", outcome
+            assert changed
+            assert "db-migrate repair" in outcome["next"]
+        else:
+            assert code == EXIT_CODES.get(self.case.fault, 4), outcome
+            assert outcome["state"] == "stopped", outcome
+            assert not changed, outcome
+            assert "nothing is half-done" in outcome["said"]
+            assert outcome["next"]
+        self.check_steps(told=True)
+
+    def check_steps(self, *, told: bool) -> None:
+        """What the journal says of each statement is what is there. ``told``: the run could end its entries."""
+        there = present(self.site)
+        rows = self.site.sql("SELECT sql, state FROM db_migrate.steps ORDER BY started_at, step")
+        last = {str(sql): str(state) for sql, state in rows}
+        for name, done in there.items():
+            sql = next(
+                each for each in statements(self.case.shape) if name in each.split("(")[0].replace(" kept ", " ")
             )
-        case Fault.LOCK:
-            raise AssertionError("that is done beforehand")
+            if sql not in last:
+                assert done is self.case.shape.down, f"{sql} is not in the journal"
+            elif last[sql] == "committed":
+                assert done is not self.case.shape.down, f"the journal says that {sql} is committed"
+            elif last[sql] in ("rolled back", "failed"):
+                assert done is self.case.shape.down, f"the journal says {last[sql]} of {sql}"
+            else:
+                assert not told or last[sql] == "started", f"{sql} is {last[sql]}"
+
+    def check_end(self) -> None:
+        """After the second run everything is as if nothing had happened."""
+        down = self.case.shape.down
+        assert self.site.sql("SELECT version_num FROM alembic_version") == [("r1" if down else "r2",)]
+        assert self.site.sql("SELECT count(*), sum(n) FROM kept") == ROWS
+        assert set(present(self.site).values()) == {not down}
+        assert self.site.sql("SELECT count(*) FROM db_migrate.runs WHERE state = 'running'") == [(0,)]
+        assert verify(self.site.target, self.site.live(), expected=None).problems == ()
+        self.check_steps(told=False)
+        with read_only(self.site.conninfo) as connection:
+            assert Journal(connection).check_chain() == ()
 
 
 @contextlib.contextmanager
-def locked(site: Site, *, wanted: bool) -> Iterator[None]:
-    """Somebody who does not give back the table."""
-    if not wanted:
+def bystander(site: Site, text: str) -> Iterator[None]:
+    """Somebody in a transaction that does not end."""
+    with contextlib.closing(connect(site.conninfo, application_name="bystander")) as connection:
+        connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+        connection.execute(text.encode())
         yield
-        return
-    with contextlib.closing(connect(site.conninfo, application_name="webshop")) as connection:
-        connection.execute("BEGIN")
-        connection.execute("LOCK TABLE kept IN ACCESS SHARE MODE")
-        yield
+        connection.rollback()
 
 
-def hit(case: Case, site: Site) -> tuple[int, dict[str, object]]:
-    """Run, strike, and see how it ends: exit code and outcome."""
-    if case.moment is Moment.WITHIN:
-        site.sql("INSERT INTO slow VALUES (1)")
-    plan = site.plan("r1", down=True) if case.down else site.plan()
-    budget = 0.5 if case.fault is Fault.LOCK else 20.0
-    stack = contextlib.ExitStack()
-    with stack, running(site, plan, stepping=True, lock_budget=budget) as process:
-        for event in process.events():
-            mine = event["statement"] == case.statement
-            if case.fault is Fault.LOCK:
-                previous = event["event"] == "step_finished" and event["statement"] == case.statement - 1
-                if previous or (case.statement == 0 and event["event"] == "run_started"):
-                    stack.enter_context(locked(site, wanted=True))
-            elif case.moment is Moment.WITHIN and mine and event["event"] == "step_started":
-                threading.Thread(target=lambda: (wait_until_it_sleeps(site), strike(case, site, process))).start()
-            elif (
-                event["event"] == {Moment.BEFORE: "step_started", Moment.AFTER: "step_finished"}.get(case.moment)
-                and mine
-            ):
-                strike(case, site, process)
-        code = process.end()
-        return code, dict(process.outcome or {})
+def test_the_table_is_as_large_as_promised() -> None:
+    """At least 200 combinations in all, and a spread of 30 that has every fault, moment and shape."""
+    from .faults import cases
 
-
-@pytest.mark.parametrize("case", chosen(), ids=str)
-def test_a_run_that_is_hit_tells_the_truth_and_the_next_one_gets_there(site: Site, case: Case) -> None:
-    """Exit code, journal and message agree with the database; no row is lost; running again reaches the end."""
-    lay_out(site, autocommit=case.autocommit, down=case.down)
-    before = site.users_fingerprint()
-
-    code, outcome = hit(case, site)
-
-    if case.fault is not Fault.KILL_PARENT:
-        check_outcome(site, code, outcome, before)
-    assert site.sql("SELECT count(*), sum(n) FROM kept") == [(500, 125250)]
-    site.sql("DELETE FROM slow")
-    wait_until_alone(site)
-
-    again = site.rollback("r1") if case.down else site.apply()
-
-    assert again.error is None
-    assert again.state in ("done", "unchanged")
-    assert site.sql("SELECT version_num FROM alembic_version") == [("r1" if case.down else "r2",)]
-    assert site.sql("SELECT count(*), sum(n) FROM kept") == [(500, 125250)]
-    assert site.sql("SELECT count(*) FROM db_migrate.runs WHERE state = 'running'") == [(0,)]
-    expected = [(None, None)] if case.down else [("made", "kept_n")]
-    assert site.sql("SELECT to_regclass('made')::text, to_regclass('kept_n')::text") == expected
-    assert verify(site.target, site.live(), expected=None).problems == ()
-
-
-def check_outcome(site: Site, code: int, outcome: dict[str, object], before: str) -> None:
-    """What the run said is what the database says."""
-    current = [row[0] for row in site.sql("SELECT version_num FROM alembic_version")]
-    assert outcome["to"] == current
-    assert outcome["exit_code"] == code
-    changed = site.users_fingerprint() != before
-    if code == 0:
-        assert outcome["state"] == "done"
-    elif code == 5:
-        assert outcome["state"] == "partial"
-        assert changed
-        assert "db-migrate repair" in str(outcome["next"])
-    else:
-        assert code in (4, 6, 130)
-        assert outcome["state"] == "stopped"
-        assert not changed
-        assert "nothing is half-done" in str(outcome["said"])
-        assert outcome["next"]
-
-
-def wait_until_alone(site: Site) -> None:
-    """Until the server has noticed that whoever was killed is gone."""
-    for _ in range(400):
-        rows = site.sql("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state <> 'idle'")
-        if rows == [(1,)]:
-            return
-        time.sleep(0.05)
+    assert len(cases()) >= 200
+    spread = chosen()
+    assert len(spread) >= 30
+    for parts in ({c.fault for c in spread} == set(Fault), {c.moment for c in spread} == set(Moment)):
+        assert parts
+    assert {c.shape for c in spread} == set(SHAPES)

@@ -9,11 +9,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import psycopg
+import pytest
 
+from db_migrate.config import CancelBlockers
+from db_migrate.errors import Refused
 from db_migrate.execute.progress import Observer, ProgressEvent, ProgressKind
 from db_migrate.postgres.session import connect
 
 from .conftest import Site
+from .proxy import proxied
 
 GROUND = "CREATE TABLE a (id int PRIMARY KEY, n int); CREATE TABLE b (id int PRIMARY KEY); INSERT INTO a VALUES (1, 1)"
 
@@ -25,6 +29,12 @@ def in_transaction(site: Site, statement: str) -> Iterator[psycopg.Connection[tu
         connection.execute("BEGIN")
         connection.execute(statement.encode())
         yield connection
+
+
+def work(connection: psycopg.Connection[tuple[object, ...]]) -> None:
+    """Be active until somebody cancels it."""
+    with contextlib.suppress(psycopg.errors.QueryCanceled):
+        connection.execute("SELECT pg_sleep(100)")
 
 
 @contextlib.contextmanager
@@ -142,6 +152,104 @@ def test_a_lock_that_is_lost_after_data_was_written_is_tried_again_from_the_star
     assert site.seen(ProgressKind.RETRY)
     assert max(step.attempts for step in done.steps) > 1
     assert [step.sql for step in done.steps if step.sql.startswith("UPDATE a")] == ["UPDATE a SET n = n + 1"]
+
+
+@pytest.mark.parametrize("idle", [True, False], ids=["idle", "active"])
+def test_sessions_idle_in_old_transactions_may_be_ended(site: Site, idle: bool) -> None:
+    """Only where that is asked for, only when idle, and each is named in the result and in the journal."""
+    site.sql(*GROUND.split(";"))
+    site.revision("r1", "op.execute('ALTER TABLE a ADD COLUMN c int')")
+    site.settings = replace(site.settings, lock_budget=1.5, lock_threshold=0.3, cancel_blockers=CancelBlockers.IDLE)
+    plan = site.plan()
+    with in_transaction(site, "SELECT * FROM a") as blocker:
+        working = threading.Thread(target=lambda: None if idle else work(blocker))
+        working.start()
+        done = site.execute(plan)
+        site.sql("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'")
+        working.join()
+    notes = str(site.sql("SELECT content FROM db_migrate.entries WHERE kind = 'note'"))
+    if idle:
+        assert (done.state, done.error) == ("done", None)
+        assert [each for each in done.warnings if each.startswith("ended: ") and "webshop" in each]
+        assert "webshop" in notes
+    else:
+        assert (done.state, done.exit_code) == ("stopped", 6)
+        assert "webshop" not in notes
+
+
+def test_in_an_autocommit_block_only_the_statement_is_tried_again(site_on_each: Site) -> None:
+    """A lock that was taken after the look makes the statement fail: it alone is sent again, not what is committed."""
+    site = site_on_each
+    site.sql(*GROUND.split(";"))
+    site.revision(
+        "r1",
+        """
+        with op.get_context().autocommit_block():
+            op.execute('CREATE INDEX CONCURRENTLY a_n ON a (n)')
+            op.execute('ALTER TABLE b ADD COLUMN c int')
+        op.execute('ALTER TABLE b ADD COLUMN d int')
+        """,
+    )
+    plan = site.plan()
+    with contextlib.closing(connect(site.conninfo)) as other:
+
+        def take(event: ProgressEvent) -> None:
+            site.events.append(event)
+            if event.event is ProgressKind.STEP_STARTED and "ADD COLUMN c" in event.sql and event.attempt == 1:
+                other.execute("BEGIN")
+                other.execute("SELECT * FROM b")
+            if event.event is ProgressKind.RETRY:
+                other.rollback()
+
+        done = site.execute(plan, observer=take)
+    assert (done.state, done.error) == ("done", None)
+    assert site.seen(ProgressKind.RETRY)
+    assert [(each.sql[:20], each.attempts) for each in done.steps if not each.sql.startswith(("INSERT", "UPDATE"))] == [
+        ("CREATE INDEX CONCURR", 1),
+        ("ALTER TABLE b ADD CO", 2),
+        ("ALTER TABLE b ADD CO", 1),
+    ]
+
+
+def test_an_index_that_a_deadlock_left_invalid_is_built_again(site: Site) -> None:
+    """CREATE INDEX CONCURRENTLY that is the victim leaves an invalid index: dropped, and built within the budget."""
+    site.sql(*GROUND.split(";"))
+    site.revision(
+        "r1", "with op.get_context().autocommit_block():\n    op.execute('CREATE INDEX CONCURRENTLY a_n ON a (n)')"
+    )
+    plan = site.plan()
+    settings = {"deadlock_timeout": "60s"}
+    with contextlib.closing(connect(site.conninfo, settings=settings)) as other:
+        other.execute("BEGIN")
+        other.execute("INSERT INTO a VALUES (2, 2)")
+
+        def collide() -> None:
+            while not site.sql("SELECT 1 FROM pg_stat_progress_create_index WHERE phase LIKE 'waiting%'"):
+                time.sleep(0.02)
+            other.execute("LOCK TABLE a IN SHARE UPDATE EXCLUSIVE MODE")
+            other.commit()
+
+        thread = threading.Thread(target=collide)
+        thread.start()
+        done = site.execute(plan)
+        thread.join()
+    assert (done.state, done.error) == ("done", None)
+    assert site.sql("SELECT indisvalid FROM pg_index WHERE indexrelid = 'a_n'::regclass") == [(True,)]
+    notes = site.sql("SELECT content ->> 'dropped_invalid_index' FROM db_migrate.entries WHERE kind = 'note'")
+    assert notes == [("public.a_n",)]
+
+
+def test_a_pooler_is_refused(site: Site) -> None:
+    """Whatever announces a process number that is not the server's own shares its sessions; nothing is changed."""
+    site.revision("r1", "op.execute('CREATE TABLE t (id int)')")
+    plan = site.plan()
+    with proxied(site.conninfo.port, announce=12345) as pooler:
+        target = replace(site.target, conninfo=site.conninfo.replace(port=pooler.port))
+        with pytest.raises(Refused) as caught:
+            site.execute(plan, target=target)
+    assert caught.value.code == "target.pooler"
+    assert "PgBouncer" in caught.value.why
+    assert site.sql("SELECT to_regnamespace('db_migrate')") == [(None,)]
 
 
 def test_the_timeouts_of_each_kind_of_statement(site: Site) -> None:

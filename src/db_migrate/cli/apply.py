@@ -16,13 +16,14 @@ if TYPE_CHECKING:
     from db_migrate.results import Plan, RunResult
 
 
-@click.command(cls=Verb)
+@click.command(cls=Verb, formats=("text", "json", "jsonl"))
 @click.argument("what", default="heads", metavar="[REV|+N|PLAN.json]", shell_complete=revisions(files=".json"))
 @click.option("--allow", metavar="RULE:OBJECT", multiple=True, help="The intent for one finding; repeatable.")
 @click.option("--release", metavar="GITREF", help="The release that runs: does it still work after every commit?")
 @click.option("--sample", metavar="N", help="Copy N rows of each touched table to scratch, for revisions that read.")
 @click.option("--confirm", metavar="NAME", help="The database's name, where data is lost or it is in production.")
 @click.option("--lock-budget", metavar="DURATION", help="How long to try for locks in all, such as 10m.")
+@click.option("--cancel-blockers", type=click.Choice(("none", "idle")), help="End sessions idle in old transactions.")
 @click.option("--yes", is_flag=True, help="Ask nothing; what destroys still needs --confirm.")
 @click.pass_context
 def command(
@@ -33,6 +34,7 @@ def command(
     sample: str | None,
     confirm: str | None,
     lock_budget: str | None,
+    cancel_blockers: str | None,
     yes: bool,
 ) -> int:
     """Prove the pending revisions, or take a plan that was proved, execute it, then verify.
@@ -48,9 +50,9 @@ def command(
             lambda name: workspace.apply(plan or what, allow=allow, confirm=name), confirm, ask=not yes, context=context
         )
 
-    given = {"lock_budget": lock_budget, "release": release, "sample": sample}
+    given = {"lock_budget": lock_budget, "cancel_blockers": cancel_blockers, "release": release, "sample": sample}
     settings = {key: value for key, value in given.items() if value}
-    return carry_out(context, work, run_text, run_exit_code, settings=settings)
+    return carry_out(context, work, run_text, run_exit_code, settings=settings, watched=True)
 
 
 def run_exit_code(run: RunResult) -> int:

@@ -36,7 +36,9 @@ Formats
   --format github     plan, lint: annotations, as commands of a GitHub workflow
   --format gitlab     plan, lint: a code quality report
   --format junit      plan, lint: each finding a test; what the exit code counts has failed
-  --format jsonl      plan, lint: one JSON document on each line, a revision or a finding
+  --format jsonl      plan, lint: one JSON document on each line, a revision or a finding; apply, rollback: one event on
+                      each line as it happens (planned, run_started, step_started, lock_wait, retry, progress,
+                      step_finished, revision_finished), the last one, finished, with the document
   --format mermaid    schema: an entity-relationship diagram
 
 Every JSON document has schema_version, verb, ok (true exactly when the exit code is 0), target, warnings and the verb's

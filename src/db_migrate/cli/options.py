@@ -24,11 +24,18 @@ class Call:
 
     verb: str = ""
     given: dict[str, Any] = field(default_factory=dict)
+    streams: bool = False
+    """Whether what happens is told as it happens: then the last line of ``jsonl`` is the document."""
 
     @property
     def format(self) -> str:
         """The format of what is printed."""
         return "json" if self.given.get("json") else str(self.given.get("format", "text"))
+
+    @property
+    def prints_document(self) -> bool:
+        """Whether the verb's JSON document is printed, errors and all."""
+        return self.format == "json" or (self.streams and self.format == "jsonl")
 
     @property
     def color(self) -> str:

@@ -7,7 +7,7 @@ import sys
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from db_migrate.cli.options import Call
 from db_migrate.errors import ErrorReport
@@ -42,6 +42,16 @@ def write_document(text: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def write_result(document: dict[str, Any], call: Call) -> None:
+    """Write the document of a verb, with ``jsonl`` as the last line of the stream."""
+    from db_migrate.report import json
+
+    if call.format == "jsonl":
+        write_document(json.line({"event": "finished", "run": document.get("run", ""), "result": document}))
+    else:
+        write_document(json.encode(document))
+
+
 def write_file(file: Path, text: str) -> None:
     """Write a file that was asked for, whole or not at all. Raises UsageError ``output.unwritable``."""
     from db_migrate.errors import UsageError
@@ -69,10 +79,10 @@ def print_error(report: ErrorReport, call: Call, error: BaseException | None) ->
     report = _redacted(report)
     if error is not None and call.flag("debug"):
         write(_redact("".join(traceback.format_exception(error))), sys.stderr)
-    if call.format == "json":
+    if call.prints_document:
         from db_migrate.report import json
 
-        write_document(json.encode(json.error_document(call.verb, report)))
+        write_result(json.error_document(call.verb, report), call)
         return
     write(error_text(report, style_for(sys.stderr, call)), sys.stderr)
     if call.flag("verbose"):

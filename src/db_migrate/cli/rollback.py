@@ -16,13 +16,23 @@ if TYPE_CHECKING:
     from db_migrate.results import RunResult
 
 
-@click.command(cls=Verb, context_settings=STEPS)
+@click.command(cls=Verb, formats=("text", "json", "jsonl"), context_settings=STEPS)
 @click.argument("to", default="-1", metavar="[-N|REV|base]", callback=steps_or_revision, shell_complete=revisions())
 @click.option("--allow", metavar="RULE:OBJECT", multiple=True, help="The intent for one finding; repeatable.")
 @click.option("--confirm", metavar="NAME", help="The database's name, where data is lost or it is in production.")
+@click.option("--lock-budget", metavar="DURATION", help="How long to try for locks in all, such as 10m.")
+@click.option("--cancel-blockers", type=click.Choice(("none", "idle")), help="End sessions idle in old transactions.")
 @click.option("--yes", is_flag=True, help="Ask nothing; what destroys still needs --confirm.")
 @click.pass_context
-def command(context: click.Context, to: str, allow: tuple[str, ...], confirm: str | None, yes: bool) -> int:
+def command(
+    context: click.Context,
+    to: str,
+    allow: tuple[str, ...],
+    confirm: str | None,
+    lock_budget: str | None,
+    cancel_blockers: str | None,
+    yes: bool,
+) -> int:
     """Go back by N revisions (one by default), to a revision, or to base; proved first, data put back.
 
     Exit code 1: it is rolled back, and verify found something.
@@ -34,4 +44,6 @@ def command(context: click.Context, to: str, allow: tuple[str, ...], confirm: st
             lambda name: workspace.rollback(to, allow=allow, confirm=name), confirm, ask=not yes, context=context
         )
 
-    return carry_out(context, work, run_text, run_exit_code)
+    given = {"lock_budget": lock_budget, "cancel_blockers": cancel_blockers}
+    settings = {key: value for key, value in given.items() if value}
+    return carry_out(context, work, run_text, run_exit_code, settings=settings, watched=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from db_migrate.cli.options import Call
-from db_migrate.cli.output import style_for, write, write_document
+from db_migrate.cli.output import style_for, write, write_result
 
 if TYPE_CHECKING:
     from db_migrate import Workspace
@@ -32,27 +32,38 @@ def carry_out(
     formats: Renderers[R] | None = None,
     settings: Mapping[str, object] | None = None,
     unless: Callable[[R], bool] | None = None,
+    watched: bool = False,
 ) -> int:
     """Open the project, do the work, print the result and return the verb's exit code.
 
     ``render`` makes the text, ``formats`` what else the verb prints beside JSON; ``settings`` are those among the
-    verb's own flags. A result for which ``unless`` is true is not printed.
+    verb's own flags. A result for which ``unless`` is true is not printed. ``watched``: what happens meanwhile is
+    shown, or streamed as ``jsonl``.
     """
     from db_migrate import open_project
     from db_migrate.config import load
 
     call = context.ensure_object(Call)
+    call.streams = watched
     renderers = {"text": render, **(formats or {})}
-    check_format(call, ("json", *renderers), context)
+    check_format(call, ("json", "jsonl", *renderers) if watched else ("json", *renderers), context)
     loaded = load({**call.settings, **(settings or {})}, file=call.settings_file)
     with open_project(loaded) as workspace:
-        result = work(workspace)
+        result = _watched(work, workspace, call) if watched else work(workspace)
         if call.flag("verbose"):
             write("".join(f"note: {each}\n" for each in workspace.notices), sys.stderr)
     code = exit_code(result)
     if unless is None or not unless(result):
         print_result(result, code, call, renderers)
     return code
+
+
+def _watched(work: Callable[[Workspace], R], workspace: Workspace, call: Call) -> R:
+    """Do the work while showing what happens."""
+    from db_migrate.cli.watching import watcher_for
+
+    with watcher_for(call) as workspace.watcher:
+        return work(workspace)
 
 
 def check_format(call: Call, known: tuple[str, ...], context: click.Context) -> None:
@@ -63,10 +74,10 @@ def check_format(call: Call, known: tuple[str, ...], context: click.Context) -> 
 
 def print_result(result: R, code: int, call: Call, renderers: Renderers[R]) -> None:
     """Print a result on standard output; in a text, the error that a run carries goes to standard error."""
-    if call.format == "json":
+    if call.prints_document:
         from db_migrate.report import json
 
-        write_document(json.encode(json.document(call.verb, result, code)))
+        write_result(json.document(call.verb, result, code), call)
         return
     if code == 0 and call.flag("quiet") and call.format == "text":
         return
@@ -88,7 +99,7 @@ def confirmed(work: Callable[[str | None], R], confirm: str | None, *, ask: bool
     try:
         return work(confirm)
     except Refused as refusal:
-        silent = not ask or context.ensure_object(Call).format == "json"
+        silent = not ask or context.ensure_object(Call).prints_document
         if refusal.code != CONFIRM_NEEDED or confirm is not None or silent:
             raise
         if not (sys.stdin.isatty() and sys.stderr.isatty()):

@@ -3,6 +3,7 @@
 from db_migrate.config.loading import load
 from db_migrate.config.values import (
     Acknowledgement,
+    CancelBlockers,
     DriftSettings,
     FailOn,
     RevisionIds,
@@ -14,6 +15,7 @@ from db_migrate.config.values import (
 
 __all__ = [
     "Acknowledgement",
+    "CancelBlockers",
     "DriftSettings",
     "FailOn",
     "RevisionIds",

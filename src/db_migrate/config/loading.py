@@ -29,6 +29,7 @@ from db_migrate.config.parsing import (
 )
 from db_migrate.config.values import (
     Acknowledgement,
+    CancelBlockers,
     DriftSettings,
     FailOn,
     RevisionIds,
@@ -65,6 +66,7 @@ _PLAIN: Mapping[str, Parser[Any]] = {
     "sample": whole,
     "scratch_data": texts,
     "fail_on": choice(FailOn),
+    "cancel_blockers": choice(CancelBlockers),
     "exclude_schemas": texts,
     "strict": flag,
     "journal": flag,

@@ -22,6 +22,13 @@ class Runner(StrEnum):
     ALEMBIC = "alembic"
 
 
+class CancelBlockers(StrEnum):
+    """Whose sessions a run may end when they are in its way."""
+
+    NONE = "none"
+    IDLE = "idle"
+
+
 class RuleLevel(StrEnum):
     """What a rule's findings count as, when a project wants it otherwise; ``on`` is the rule's own severity."""
 
@@ -114,6 +121,7 @@ class Settings:
     lock_timeout: float = 0.05
     lock_budget: float = 600.0
     lock_threshold: float = 60.0
+    cancel_blockers: CancelBlockers = CancelBlockers.NONE
     statement_timeout: float | None = None
     block_budget: float = 1.0
     rules: Mapping[str, RuleLevel] = field(default_factory=lambda: MappingProxyType({}))

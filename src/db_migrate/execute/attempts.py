@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from db_migrate.execute.conductor import Conductor
-from db_migrate.execute.debris import drop_indexes, invalid_indexes
 from db_migrate.execute.discipline import BudgetSpent, Intention, Retrying, Sleep, back_off, drive
 from db_migrate.execute.interruption import InterruptedByUser
-from db_migrate.execute.journal import Entry
 from db_migrate.execute.opening import state_of
 from db_migrate.execute.outcome import Ending
 from db_migrate.execute.progress import ProgressKind
@@ -15,18 +13,14 @@ from db_migrate.project.child_process import Child, ChildDied
 from db_migrate.schemas.target import Target
 
 
-def carry_out(
-    child: Child, conductor: Conductor, verb: str, target: Target, known_invalid: frozenset[str]
-) -> Ending | None:
+def carry_out(child: Child, conductor: Conductor, verb: str, target: Target) -> Ending | None:
     """Run until the plan is done or cannot go on; None when it is done."""
     while True:
         ending = _attempt(child, conductor, verb, target)
         if ending is None or not _again(ending, conductor):
             return ending
         try:
-            new = [name for name in invalid_indexes(conductor.watch) if name not in known_invalid]
-            for name in drop_indexes(conductor.watch, new):
-                conductor.recorder.note(Entry.NOTE, {"dropped_invalid_index": name})
+            conductor.clear_debris()
             drive(back_off(conductor.position.attempt, conductor.budget), lambda each: _perform(each, conductor))
         except (BudgetSpent, InterruptedByUser) as error:
             return Ending(verb, ending.revision, error=error)

@@ -48,6 +48,22 @@ def reachable(connection: Connection[tuple[object, ...]], relations: Iterable[st
     return tuple(str(name) for (name,) in rows)
 
 
+def end_idle(
+    connection: Connection[tuple[object, ...]], blockers: Iterable[Blocker], age: float
+) -> Iterator[tuple[Blocker, str]]:
+    """End sessions that are still idle in a transaction older than ``age``: each with why not, empty where it was."""
+    from psycopg import errors
+
+    for each in blockers:
+        try:
+            row = connection.execute(statement("end_idle"), {"pid": each.pid, "age": age}).fetchone()
+        except errors.InsufficientPrivilege as error:
+            yield each, str(error).strip()
+            continue
+        if row is not None:
+            yield each, ""
+
+
 def _blockers(rows: Iterable[Row]) -> Iterator[Blocker]:
     """One for each session and relation, with the strongest lock in the way."""
     strongest: dict[tuple[int | None, str, str], Row] = {}

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from db_migrate.catalog.objects import Catalog
 from db_migrate.errors import Failed
-from db_migrate.execute.blockers import look, reachable
+from db_migrate.execute.blockers import end_idle, look, reachable
+from db_migrate.execute.debris import drop_indexes, invalid_indexes
 from db_migrate.execute.discipline import (
     Budget,
+    EndIdle,
     Got,
     Intention,
     Look,
@@ -25,6 +27,7 @@ from db_migrate.execute.discipline import (
     TryLocks,
     Waiting,
     acquire,
+    back_off,
     drive,
     wait_for_blockers,
 )
@@ -33,7 +36,8 @@ from db_migrate.execute.interruption import Interruption
 from db_migrate.execute.journal import Entry
 from db_migrate.execute.keeping import Keeper
 from db_migrate.execute.locks import strong, strongest
-from db_migrate.execute.progress import ProgressKind
+from db_migrate.execute.monitor import Monitor
+from db_migrate.execute.progress import Blocker, ProgressKind
 from db_migrate.execute.recording import Recorder, Step
 from db_migrate.execute.worker import Worker, introduce, observe, restore_timeouts, set_timeouts, try_locks
 from db_migrate.project import events
@@ -80,6 +84,9 @@ class Conductor:
     interruption: Interruption
     budget: Budget
     keeper: Keeper
+    monitor: Monitor
+    known_invalid: frozenset[str] = frozenset()
+    """The indexes that were invalid before the run, and are none of its business."""
     position: Position = field(default_factory=Position)
     workers: dict[int, Worker] = field(default_factory=dict)
     ending: Exception | None = None
@@ -89,6 +96,9 @@ class Conductor:
     """What the version table holds after each of the plan's revisions, by its number."""
     _expectation: Expectation | None = None
     _step: Step | None = None
+    _failed_step: Step | None = None
+    _spared: set[int | None] = field(default_factory=set)
+    """Sessions that were ended, or cannot be."""
 
     @property
     def revision(self) -> PlannedRevision | None:
@@ -152,6 +162,8 @@ class Conductor:
                 self._after(event, link)
             case events.StatementFailed():
                 self._failed(event)
+            case events.MayRetry():
+                self._may_retry(event, link)
             case events.Committing():
                 self._committing(event, link)
             case events.Commit() | events.Rollback():
@@ -239,6 +251,7 @@ class Conductor:
             attempt=max(self.position.attempt, got.attempts),
         )
         worker.busy = not event.autocommit
+        self.monitor.begin(self._step, worker.pid)
 
     def _keep_rows(
         self, planned: PlannedStatement | None, worker: Worker, expectation: Expectation, link: Link
@@ -307,10 +320,23 @@ class Conductor:
                 return try_locks(link, locks, timeout)
             case Sleep(seconds):
                 return self.interruption.sleep(seconds)
+            case EndIdle(blockers):
+                return self._end_idle(blockers)
             case Waiting(blockers, seconds):
                 return self._tell(ProgressKind.LOCK_WAIT, blockers=blockers, seconds=seconds)
             case Retrying(attempt, pause):
                 return self._tell(ProgressKind.RETRY, attempt=attempt, seconds=pause)
+
+    def _end_idle(self, blockers: tuple[Blocker, ...]) -> None:
+        """End sessions that the user lets us end; each is named in the journal and in the result."""
+        age = self.rules.manners.end_idle_after or 0.0
+        for each, refused in end_idle(self.watch, (b for b in blockers if b.pid not in self._spared), age):
+            self._spared.add(each.pid)
+            if refused:
+                self.warnings.append(f"{each.described()} could not be ended: {refused}")
+            else:
+                self.warnings.append(f"ended: {each.described()}")
+                self.recorder.note(Entry.NOTE, {"ended_session": each.described()})
 
     def _own_pids(self) -> list[int]:
         return [worker.pid for worker in self.workers.values()]
@@ -322,11 +348,12 @@ class Conductor:
     def _after(self, event: events.StatementDone, link: Link) -> None:
         worker = self.workers[event.connection]
         step, self._step = self._step, None
+        self.monitor.end()
         if worker.failed:
             worker.failed = False  # it was rolled back to a savepoint
         if step is None:
             return
-        self.recorder.finish(step, event.seconds, pending=worker.open)
+        self.recorder.finish(step, event.seconds, rows=event.rowcount, pending=worker.open)
         if not worker.open:
             restore_timeouts(link, worker)
             self.position.committed = True
@@ -353,9 +380,32 @@ class Conductor:
         self.position.last_failure = event
         worker.failed = worker.open
         step, self._step = self._step, None
+        self.monitor.end()
+        self._failed_step = step
         if step is not None:
             self.position.failed_sql = step.sql
             self.recorder.fail(step, event.seconds, event.message)
+
+    def _may_retry(self, event: events.MayRetry, link: Link) -> None:
+        """Outside of transactions only the statement itself is begun anew, if it was but a lock. Raises BudgetSpent."""
+        step, expectation = self._failed_step, self._expectation
+        if event.sqlstate not in _TRY_AGAIN or step is None or expectation is None:
+            return
+        self.clear_debris()
+        drive(back_off(step.attempt, self.budget), lambda each: self._perform(each, link))
+        planned = expectation.revision.statements[step.statement]
+        got = self._wait(strongest(strong(planned.effects.locks)), link)
+        self.position.last_failure = self._failed_step = None
+        again = Step(step.connection, step.revision, step.direction, step.statement, step.sql, step.ddl)
+        self._step = self.recorder.start(again, waited=got.waited, attempt=step.attempt + 1)
+        self.monitor.begin(self._step, self.workers[event.connection].pid)
+        link.again()
+
+    def clear_debris(self) -> None:
+        """Drop the invalid indexes that the run's own CREATE INDEX CONCURRENTLY has left."""
+        new = [name for name in invalid_indexes(self.watch) if name not in self.known_invalid]
+        for name in drop_indexes(self.watch, new):
+            self.recorder.note(Entry.NOTE, {"dropped_invalid_index": name})
 
     def _committing(self, event: events.Committing, link: Link) -> None:
         worker = self.workers[event.connection]

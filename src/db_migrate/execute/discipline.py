@@ -23,6 +23,7 @@ POLL_SECONDS = 0.1
 """Pause between two looks; a look costs the server about a millisecond."""
 FIRST_BACKOFF_SECONDS = 0.1
 LONGEST_BACKOFF_SECONDS = 5.0
+IDLE_IN_TRANSACTION = "idle in transaction"
 DEADLOCK_MARGIN_SECONDS = 0.5
 """Autovacuum gives way to who has waited for ``deadlock_timeout``; then it needs a moment to leave."""
 
@@ -65,7 +66,14 @@ class Retrying:
     pause: float
 
 
-Intention = Look | TryLocks | Sleep | Waiting | Retrying
+@dataclass(frozen=True, slots=True)
+class EndIdle:
+    """End these sessions, which have done nothing in their transactions for long. Answer: None."""
+
+    blockers: tuple[Blocker, ...]
+
+
+Intention = Look | TryLocks | Sleep | Waiting | Retrying | EndIdle
 
 
 class Tried(StrEnum):
@@ -78,11 +86,16 @@ class Tried(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Manners:
-    """The settings of the discipline, all in seconds."""
+    """The settings of the discipline, all in seconds.
+
+    ``end_idle_after``: sessions that are in the way, idle in a transaction that is older than this, are ended; None:
+    nobody's session ever is.
+    """
 
     lock_timeout: float = 0.05
     lock_budget: float = 600.0
     deadlock_timeout: float = 1.0
+    end_idle_after: float | None = None
 
 
 @dataclass(slots=True)
@@ -170,6 +183,8 @@ def wait_for_blockers(ahead: tuple[Lock, ...], manners: Manners, budget: Budget)
             return tuple(each for each in found if _gives_way(each))
         budget.last = lasting
         yield Waiting(lasting, waited)
+        if idle := tuple(each for each in lasting if _may_be_ended(each, manners)):
+            yield EndIdle(idle)
         if waited >= budget.left:
             budget.spent += waited
             raise BudgetSpent(budget)
@@ -192,6 +207,12 @@ def _lasts(blocker: Blocker, seen: set[int | None], manners: Manners) -> bool:
     if blocker.age is None:
         return blocker.pid in seen or blocker.pid is None
     return blocker.age >= manners.lock_timeout
+
+
+def _may_be_ended(blocker: Blocker, manners: Manners) -> bool:
+    if manners.end_idle_after is None or blocker.pid is None or blocker.age is None:
+        return False
+    return blocker.state.startswith(IDLE_IN_TRANSACTION) and blocker.age >= manners.end_idle_after
 
 
 def _gives_way(blocker: Blocker) -> bool:

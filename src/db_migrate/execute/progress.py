@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from db_migrate.results import Plan
 
 
 class ProgressKind(StrEnum):
@@ -48,15 +52,16 @@ class Blocker:
         age = "" if self.age is None else f", in a transaction for {self.age:.1f} s"
         state = f", {self.state}" if self.state else ""
         query = f": {self.query}" if self.query and self.pid is not None else ""
-        return f"{who}{' of ' + named if named else ''}{age}{state} holds {self.mode} on {self.relation}{query}"
+        holds = f" holds {self.mode} on {self.relation}" if self.relation else ""
+        return f"{who}{' of ' + named if named else ''}{age}{state}{holds}{query}"
 
 
 @dataclass(frozen=True, slots=True)
 class ProgressEvent:
     """One thing that happened in a run. ``seconds``: how long it took, or has been waited so far.
 
-    ``phase``, ``done`` and ``total`` are what PostgreSQL says of a long statement's progress; ``attempt`` counts
-    from 1.
+    ``phase``, ``done`` and ``total`` are what PostgreSQL says of a long statement's progress, counted in ``unit``
+    (rows, blocks, transactions, statements); ``attempt`` counts from 1. ``blockers`` are waited for.
     """
 
     event: ProgressKind
@@ -71,6 +76,39 @@ class ProgressEvent:
     phase: str = ""
     done: int | None = None
     total: int | None = None
+    unit: str = ""
+
+    @property
+    def rate(self) -> float | None:
+        """What is done in a second, since the statement began; None where that is not known."""
+        return self.done / self.seconds if self.done and self.seconds > 0 else None
+
+    @property
+    def left(self) -> float | None:
+        """Seconds until it is done, if it goes on like that; None where that is not known."""
+        if self.total is None or self.done is None or not self.rate:
+            return None
+        return max(0, self.total - self.done) / self.rate
+
+
+class Watcher(Protocol):
+    """Somebody who is told of a run: a plan before it is executed, then each event."""
+
+    def planned(self, plan: Plan) -> None:
+        """This plan is about to be executed, if the user agrees."""
+
+    def happened(self, event: ProgressEvent) -> None:
+        """Something happened; from whichever thread, one at a time."""
+
+
+class Unwatched:
+    """Nobody is told."""
+
+    def planned(self, plan: Plan) -> None:
+        """Nothing."""
+
+    def happened(self, event: ProgressEvent) -> None:
+        """Nothing."""
 
 
 Observer = Callable[[ProgressEvent], None]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +14,8 @@ from db_migrate.execute.journal import Entry, Log
 from db_migrate.execute.progress import Observer, ProgressEvent, ProgressKind
 from db_migrate.postgres.redact import redact
 from db_migrate.results import PlannedRevision, StepResult
+
+_COUNT_SECONDS = 1.0
 
 
 @dataclass(slots=True)
@@ -29,6 +33,7 @@ class Step:
     waited: float = 0.0
     attempt: int = 1
     times: int = 0
+    rows: int = 0
 
     def result(self) -> StepResult:
         """As the run's result shows it."""
@@ -54,6 +59,8 @@ class Recorder:
     """The transaction that was about to be committed, of which we have not heard that it was."""
     _last: Step | None = None
     _number: int = 0
+    _told: float = 0.0
+    _telling: threading.Lock = field(default_factory=threading.Lock)
     _pending: list[Step] = field(default_factory=list)
     _done: list[Step] = field(default_factory=list)
 
@@ -67,8 +74,9 @@ class Recorder:
         self.log.add(self.run, kind, content)
 
     def tell(self, kind: ProgressKind, **facts: Any) -> None:
-        """Tell who watches."""
-        self.observer(ProgressEvent(kind, self.run, **facts))
+        """Tell who watches, from whichever thread."""
+        with self._telling:
+            self.observer(ProgressEvent(kind, self.run, **facts))
 
     def start(self, step: Step, *, waited: float, attempt: int) -> Step:
         """A statement is about to be sent. Returns the step that it belongs to."""
@@ -91,14 +99,16 @@ class Recorder:
         self._tell_step(ProgressKind.STEP_STARTED, step)
         return step
 
-    def finish(self, step: Step, seconds: float, *, pending: bool) -> None:
+    def finish(self, step: Step, seconds: float, *, rows: int = 0, pending: bool) -> None:
         """The statement has ended well; ``pending``: within a transaction, of which nobody knows yet how it ends."""
         step.seconds += seconds
         step.times += 1
+        step.rows += max(0, rows)
         if step.times == 1:
             (self._pending if pending else self._done).append(step)
         if pending and not step.ddl:
             self._last = step
+            self._tell_count(step)
             return
         self._end(step, "done" if pending else "committed")
 
@@ -119,12 +129,12 @@ class Recorder:
         self._end_last()
         self.unanswered = None
         steps = self._steps_of(connection)
-        if steps:
-            state = "committed" if committed else "rolled back"
-            self.note(Entry.TRANSACTION_ENDED, {"steps": steps, "state": state})
         if committed:
             self._done += [step for step in self._pending if step.connection == connection]
         self._pending = [step for step in self._pending if step.connection != connection]
+        if steps:
+            state = "committed" if committed else "rolled back"
+            self.note(Entry.TRANSACTION_ENDED, {"steps": steps, "state": state})
 
     def discard(self) -> None:
         """What was pending will never be committed: the process that would have had to is gone."""
@@ -144,6 +154,23 @@ class Recorder:
         }
         self.note(Entry.REVISION_DONE, content)
         self.tell(ProgressKind.REVISION_FINISHED, revision=revision.revision)
+
+    def _tell_count(self, step: Step) -> None:
+        """How many rows a loop has written so far, once a second."""
+        now = time.monotonic()
+        if step.times == 1:
+            self._told = now
+        elif now - self._told >= _COUNT_SECONDS:
+            self._told = now
+            self.tell(
+                ProgressKind.PROGRESS,
+                revision=step.revision,
+                statement=step.statement,
+                sql=redact(step.sql),
+                seconds=step.seconds,
+                done=step.rows,
+                unit="rows",
+            )
 
     def _steps_of(self, connection: int) -> list[int]:
         return [step.number for step in self._pending if step.connection == connection]

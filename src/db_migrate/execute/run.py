@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from db_migrate import __version__
 from db_migrate.catalog.objects import Catalog
-from db_migrate.config import Settings
+from db_migrate.config import CancelBlockers, Settings
 from db_migrate.errors import DbMigrateError
 from db_migrate.execute import preflight
 from db_migrate.execute.aftermath import find_out
@@ -26,11 +26,12 @@ from db_migrate.execute.journal import Entry, Journal, Log, NoJournal
 from db_migrate.execute.keep.choose import PARK
 from db_migrate.execute.keep.store import prepare
 from db_migrate.execute.keeping import Keeper
+from db_migrate.execute.monitor import Monitor, monitoring
 from db_migrate.execute.opening import interrupted, locked, state_of, watching, who
 from db_migrate.execute.outcome import Ending, RunState, explain
 from db_migrate.execute.progress import Observer, ProgressKind, nobody
 from db_migrate.execute.recording import Recorder
-from db_migrate.execute.unfinished import settle
+from db_migrate.execute.unfinished import close_transaction, settle
 from db_migrate.postgres.advisory import RunnerLock
 from db_migrate.project.child_process import open_child
 from db_migrate.project.config import ProjectConfig
@@ -40,6 +41,9 @@ from db_migrate.schemas.target import Target
 
 if TYPE_CHECKING:
     from psycopg import Connection
+
+_RENEWAL_SECONDS = 5.0
+"""How long to try for the lock again when its connection was lost, to close the run in the journal."""
 
 
 @dataclass(frozen=True)
@@ -165,29 +169,39 @@ class _Run:
         self._recorder.tell(ProgressKind.RUN_STARTED)
 
     def _execute(self) -> RunResult:
+        with monitoring(self._order.target.conninfo, self._recorder) as monitor:
+            return self._carry_out(self._conductor(monitor))
+
+    def _carry_out(self, conductor: Conductor) -> RunResult:
         order = self._order
-        conductor = self._conductor()
         if any(each.strategy != PARK for each in order.plan.kept):
             prepare(self._lock.connection)
         before = invalid_indexes(self._watch)
+        conductor.known_invalid = frozenset(before)
         for name in drop_indexes(self._watch, built_by(order.plan.revisions) & set(before)):
             self._warnings.append(f"an earlier run had left the index {name} invalid; it was dropped")
             self._recorder.note(Entry.NOTE, {"dropped_invalid_index": name})
         allowed = [order.target.conninfo.as_libpq()]
         try:
             with open_child(order.project, allowed=allowed) as child:
-                ending = carry_out(child, conductor, order.verb, order.target, frozenset(before))
+                ending = carry_out(child, conductor, order.verb, order.target)
         except StoppedAtOnce as error:
             revision = conductor.revision
             ending = Ending(order.verb, revision.revision if revision else "", error=error)
         return self._close(conductor, ending, frozenset(before))
 
-    def _conductor(self) -> Conductor:
+    def _conductor(self, monitor: Monitor) -> Conductor:
         budgets = self._order.budgets
         row = self._watch.execute(
             "SELECT extract(epoch FROM current_setting('deadlock_timeout')::interval)::float8"
         ).fetchone()
-        manners = Manners(budgets["lock_timeout"], budgets["lock_budget"], float(str(row[0])) if row else 1.0)
+        settings = self._order.settings
+        manners = Manners(
+            budgets["lock_timeout"],
+            budgets["lock_budget"],
+            float(str(row[0])) if row else 1.0,
+            settings.lock_threshold if settings.cancel_blockers is CancelBlockers.IDLE else None,
+        )
         return Conductor(
             plan=self._order.plan,
             rules=Rules(manners, budgets.get("statement_timeout")),
@@ -197,6 +211,7 @@ class _Run:
             interruption=self._interruption,
             budget=Budget(manners.lock_budget, time.monotonic, random.random),
             keeper=Keeper(self._order.plan.kept, self._run, self._recorder.note),
+            monitor=monitor,
         )
 
     def _unchanged(self, heads: tuple[str, ...]) -> RunResult:
@@ -227,14 +242,27 @@ class _Run:
         )
 
     def _note_end(self, content: dict[str, Any]) -> None:
-        """Close the run in the journal; where the connection is gone, the next run will."""
+        """Close the run in the journal; where its connection is gone, on a new one."""
         from psycopg import OperationalError
 
         try:
             self._recorder.discard()
             self._recorder.note(Entry.RUN_CLOSED, content)
         except OperationalError:
-            self._warnings.append("the journal could not be closed, since its connection is gone; the next run will")
+            try:
+                self._note_end_anew(content)
+            except DbMigrateError as error:
+                self._warnings.append(f"the run could not be closed in the journal, the next one will: {error.message}")
+
+    def _note_end_anew(self, content: dict[str, Any]) -> None:
+        """Get the lock again, note what became of the last transaction, and close the run."""
+        self._lock.renew(budget_s=_RENEWAL_SECONDS)
+        journal = Journal(self._lock.connection)
+        journal.ensure()
+        for each in journal.unfinished():
+            if each.run == self._run:
+                close_transaction(self._lock.connection, journal, each)
+                journal.add(self._run, Entry.RUN_CLOSED, content)
 
 
 def _result(

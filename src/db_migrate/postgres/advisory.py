@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from db_migrate.errors import Failed, LockBudgetExceeded
+from db_migrate.errors import Failed, LockBudgetExceeded, Refused
 from db_migrate.postgres.conninfo import ConnInfo
 from db_migrate.postgres.redact import redact
 from db_migrate.postgres.session import connect
@@ -23,6 +23,14 @@ if TYPE_CHECKING:
 LOCK_KEY = 0x64622D6D69677261
 """The letters ``db-migra``: the lock's number among the advisory locks of the target database."""
 
+_POLL_SECONDS = 0.2
+_KEEPALIVE = {"tcp_keepalives_idle": "20", "tcp_keepalives_interval": "10", "tcp_keepalives_count": "3"}
+"""Within a minute the server notices that the machine which held the lock is gone; by itself it takes two hours."""
+
+_END_SESSION = """
+SELECT pg_catalog.pg_terminate_backend(pid)
+FROM pg_catalog.pg_stat_activity WHERE pid = %s AND backend_start::text = %s AND usename = current_user
+"""
 _HOLDER = """
 SELECT a.pid, a.usename, a.application_name, extract(epoch FROM pg_catalog.clock_timestamp() - a.backend_start), a.query
 FROM pg_catalog.pg_locks AS l JOIN pg_catalog.pg_stat_activity AS a ON a.pid = l.pid
@@ -49,6 +57,7 @@ class RunnerLock:
     def __init__(self, connection: psycopg.Connection[tuple[object, ...]], conninfo: ConnInfo) -> None:
         self.connection = connection
         self._conninfo = conninfo
+        self._session = _session_of(connection)
 
     @classmethod
     def acquire(
@@ -56,7 +65,7 @@ class RunnerLock:
         conninfo: ConnInfo,
         *,
         budget_s: float,
-        poll_s: float = 0.2,
+        poll_s: float = _POLL_SECONDS,
         on_wait: Callable[[Holder], None] = lambda _holder: None,
     ) -> Self:
         """Get the lock within ``budget_s`` seconds, trying every ``poll_s``.
@@ -64,17 +73,29 @@ class RunnerLock:
         ``on_wait`` is told who has it, once for each holder. Raises ``LockBudgetExceeded`` (``lock.runner``), and what
         ``session.connect`` raises.
         """
-        # Idle most of the time, and not to be ended for it.
-        settings = {"idle_session_timeout": "0"}
-        connection = connect(conninfo, application_name="db-migrate lock")
+        connection = _open(conninfo)
         try:
-            if connection.info.server_version >= 140000:
-                connection.execute("SELECT pg_catalog.set_config(%s, %s, false)", list(*settings.items()))
             _poll(connection, conninfo, budget_s, poll_s, on_wait)
+            return cls(connection, conninfo)
         except BaseException:
             connection.close()
             raise
-        return cls(connection, conninfo)
+
+    def renew(self, *, budget_s: float) -> None:
+        """Get the lock again, on a new connection, when the old one was lost.
+
+        The server may not have noticed that it was: the session that is left of it is ended first. Raises as
+        ``acquire`` does, when somebody else has got the lock in between.
+        """
+        self.connection.close()
+        connection = _open(self._conninfo)
+        try:
+            connection.execute(_END_SESSION, self._session)
+            _poll(connection, self._conninfo, budget_s, _POLL_SECONDS, lambda _holder: None)
+        except BaseException:
+            connection.close()
+            raise
+        self.connection, self._session = connection, _session_of(connection)
 
     def check(self) -> None:
         """Raise ``Failed`` (``lock.lost``) when the lock's connection has ended, and with it the lock."""
@@ -102,6 +123,43 @@ class RunnerLock:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.release()
+
+
+def _open(conninfo: ConnInfo) -> psycopg.Connection[tuple[object, ...]]:
+    """A connection that is idle most of the time, and not to be ended for it."""
+    connection = connect(conninfo, application_name="db-migrate lock", settings=_KEEPALIVE)
+    _check_direct(connection, conninfo)
+    if connection.info.server_version >= 140000:
+        connection.execute("SELECT pg_catalog.set_config('idle_session_timeout', '0', false)")
+    return connection
+
+
+def _check_direct(connection: psycopg.Connection[tuple[object, ...]], conninfo: ConnInfo) -> None:
+    """Raise ``Refused`` (``target.pooler``) when there is something between us and the server that pools sessions.
+
+    A pooler announces a process number of its own when a session begins; the server knows its own better.
+    """
+    row = connection.execute("SELECT pg_catalog.pg_backend_pid()").fetchone()
+    if row == (connection.info.backend_pid,):
+        return
+    connection.close()
+    raise Refused(
+        "target.pooler",
+        "there is a connection pooler between us and the server",
+        why="the lock between runners, SET and CREATE INDEX CONCURRENTLY need a session of their own; a pooler in "
+        "transaction mode (PgBouncer) gives another one to every transaction",
+        where=conninfo.redacted(),
+        state="nothing was changed",
+        next=["db-migrate --url postgresql://SERVER:5432/DATABASE status", "db-migrate config --sources"],
+    )
+
+
+def _session_of(connection: psycopg.Connection[tuple[object, ...]]) -> tuple[int, str]:
+    """Which session this is: numbers of processes are used again, so it takes its beginning too."""
+    pid = connection.info.backend_pid
+    query = "SELECT backend_start::text FROM pg_catalog.pg_stat_activity WHERE pid = %s"
+    row = connection.execute(query, [pid]).fetchone()
+    return pid, str(row[0]) if row else ""
 
 
 def _poll(

@@ -55,6 +55,10 @@ class _Link:
         self._check()
         self.reply = jobs.Abort(reason=reason)
 
+    def again(self) -> None:
+        self._check()
+        self.reply = jobs.Again()
+
     def stop(self) -> None:
         self._check()
         if not isinstance(self.reply, jobs.Abort):

@@ -163,6 +163,17 @@ class StatementFailed(Event, frozen=True):
     seconds: float
 
 
+class MayRetry(Event, frozen=True):
+    """A statement outside of any transaction block has just failed: nothing of it is left, so it can be sent again.
+
+    Where the parent says so, user code hears nothing of it.
+    """
+
+    waits: ClassVar[bool] = True
+    connection: int
+    sqlstate: str | None
+
+
 class Notice(Event, frozen=True):
     """The server said something beside the result. ``severity`` is not translated (NOTICE, WARNING, DEBUG, ...)."""
 
@@ -236,6 +247,7 @@ AnyEvent = (
     | Statement
     | StatementDone
     | StatementFailed
+    | MayRetry
     | Notice
     | ExternalTransaction
     | Refused

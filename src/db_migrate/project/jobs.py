@@ -172,13 +172,17 @@ class Abort(Reply, frozen=True):
     reason: str
 
 
+class Again(Reply, frozen=True):
+    """Send the statement that has failed again; the answer to ``MayRetry``."""
+
+
 class Query(Reply, frozen=True):
     """Run ``sql`` on the same connection and tell the rows; the event goes on waiting."""
 
     sql: str
 
 
-AnyReply = Go | Stop | Abort | Query
+AnyReply = Go | Stop | Abort | Again | Query
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

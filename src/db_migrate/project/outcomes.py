@@ -57,6 +57,9 @@ class Link(Protocol):
     def abort(self, reason: str) -> None:
         """Refuse: user code gets an exception that it cannot swallow, and nothing more is sent or committed."""
 
+    def again(self) -> None:
+        """Of a statement that has failed (``MayRetry``): send it once more, and let user code hear nothing."""
+
     def stop(self) -> None:
         """Let the current step end (at its beginning: do not begin it) and begin no further one."""
 

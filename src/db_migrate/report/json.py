@@ -35,6 +35,11 @@ def encode(data: object) -> str:
     return msgspec.json.format(msgspec.json.encode(data), indent=2).decode() + "\n"
 
 
+def line(data: object) -> str:
+    """JSON text on one line."""
+    return msgspec.json.encode(data).decode() + "\n"
+
+
 def read_plan(text: str, where: str) -> Plan:
     """The plan in a file that ``plan --out`` or ``plan --json`` wrote.
 

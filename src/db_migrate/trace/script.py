@@ -160,6 +160,9 @@ class _Link:
     def abort(self, reason: str) -> None:
         raise RuntimeError(reason)
 
+    def again(self) -> None:
+        """Nothing: on scratch nobody else has a lock."""
+
     def stop(self) -> None:
         """Nothing: a file has no steps."""
 

@@ -174,12 +174,22 @@ class Capture:
         if not autocommit and _first_word(sent.sql) in _ENDS and not session.failed():
             event = events.Committing(connection=known.number, revision=self.running.revision, sql=sent.sql)
             self._link.ask(event, query)
-        seconds = self._send(send, known, sent, autocommit=autocommit)
+        seconds = self._send_until_done(send, known, sent, autocommit=autocommit)
         rowcount = getattr(sent.cursor, "rowcount", None)
         done = events.StatementDone(
             connection=known.number, rowcount=-1 if rowcount is None else rowcount, seconds=seconds
         )
         self._link.ask(done, partial(sessions.query, session))
+
+    def _send_until_done(self, send: Callable[[], Any], known: Known, sent: Sent, *, autocommit: bool) -> float:
+        """Send a statement, outside of transaction blocks as often as the parent wants it. Returns the last seconds."""
+        while True:
+            try:
+                return self._send(send, known, sent, autocommit=autocommit)
+            except Exception as error:
+                event = events.MayRetry(connection=known.number, sqlstate=failures.sqlstate(error))
+                if not autocommit or not self._link.ask(event, partial(sessions.query, known.session)):
+                    raise
 
     def _send(self, send: Callable[[], Any], known: Known, sent: Sent, *, autocommit: bool) -> float:
         """Send a statement and tell what became of the transaction. Returns the seconds it took."""

@@ -27,6 +27,8 @@ class Link:
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._lock = threading.RLock()
+        self._answering = False
+        self._held_back: list[events.Event] = []
         self.abort_reason: str | None = None
         self.stopped = False
 
@@ -36,25 +38,38 @@ class Link:
         self.stopped = False
 
     def tell(self, event: events.Event) -> None:
-        """Send an event that does not wait."""
-        with self._lock:
-            self._send(event)
+        """Send an event that does not wait; one that comes up while the parent asks something, right after that.
 
-    def ask(self, event: events.Event, query: Querier | None = None) -> None:
+        The server may say something at any time, and the parent takes the next message for its query's answer.
+        """
+        with self._lock:
+            if self._answering:
+                self._held_back.append(event)
+            else:
+                self._send(event)
+
+    def ask(self, event: events.Event, query: Querier | None = None) -> bool:
         """Send a waiting event, answer the parent's queries with ``query``, return when it says go.
 
-        Raises ``Aborted`` when it says abort, and from then on always.
+        Returns whether it wants the failed statement sent again. Raises ``Aborted`` when it says abort, and from then
+        on always.
         """
         with self._lock:
             self.check()
             self._send(event)
-            while isinstance(reply := self._receive(), jobs.Query):
-                self._send_answer(reply, query)
+            self._answering = True
+            try:
+                while isinstance(reply := self._receive(), jobs.Query):
+                    self._send_answer(reply, query)
+            finally:
+                self._answering = False
+            self._tell_held_back()
             if isinstance(reply, jobs.Stop):
                 self.stopped = True
             if isinstance(reply, jobs.Abort):
                 self.abort_reason = reply.reason
             self.check()
+            return isinstance(reply, jobs.Again)
 
     def check(self) -> None:
         """Raise ``Aborted`` if the parent has refused anything in this job."""
@@ -70,6 +85,12 @@ class Link:
             self._channel.send(event)
         except BrokenPipeError:
             leave()
+
+    def _tell_held_back(self) -> None:
+        """Send what came up in between, now that the parent listens to events again."""
+        held_back, self._held_back = self._held_back, []
+        for event in held_back:
+            self._send(event)
 
     def _send_answer(self, query: jobs.Query, querier: Querier | None) -> None:
         answer = querier(query.sql) if querier else jobs.Answer(error="this event is not about a connection")

@@ -6,6 +6,7 @@ pool holds them (for asyncpg and psycopg's async form: the adapters that SQLAlch
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import json
 from collections.abc import Callable
@@ -224,7 +225,8 @@ def query(session: Session, sql: str, *, inside: bool = False) -> jobs.Answer:
         rows = _rows(session.dbapi, sql)
     except Exception as error:
         if alone and session.in_transaction():
-            session.dbapi.rollback()
+            with contextlib.suppress(Exception):  # of a connection that is lost; the error that is told says so
+                session.dbapi.rollback()
         else:
             session.note(failed=True)
         return jobs.Answer(error=server_message(error), sqlstate=sqlstate(error))
