@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import replace
 
 import pytest
 
-from db_migrate.errors import Refused
+from db_migrate.errors import ConfigurationError, Refused
 from db_migrate.plan.document import plan_hash
 
 from .conftest import Site
@@ -178,14 +179,33 @@ def test_another_server_or_database_is_refused(site: Site) -> None:
     site.revision("r1", "op.execute('CREATE TABLE t (id int)')")
     plan = site.plan()
     assert plan.target is not None
+    assert site.sql("SELECT system_identifier::text FROM pg_control_system()") == [(plan.target.server_id,)]
     for target, code in (
         (replace(plan.target, database="elsewhere"), "plan.other-target"),
         (replace(plan.target, server_version="14.2"), "plan.stale"),
+        (replace(plan.target, server_id="7000000000000000000"), "plan.other-target"),
     ):
         other = replace(plan, target=target, hash="")
         with pytest.raises(Refused) as caught:
             site.execute(replace(other, hash=plan_hash(other)))
         assert caught.value.code == code
+
+
+def test_a_loop_over_schemas_is_refused_before_anything_is_done(site: Site) -> None:
+    """One run of env.py that migrates several schemas is several targets: it is not executed for the first alone."""
+    site.revision("r1", "op.execute('CREATE TABLE t (id int)')")
+    usual = (site.folder / "migrations" / "env.py").read_text()
+    head, body = usual.split("    context.configure")
+    looped = (
+        "    for tenant in ('north', 'south'):\n"
+        "        connection.exec_driver_sql(f'CREATE SCHEMA IF NOT EXISTS {tenant}; SET search_path TO {tenant}')\n"
+        "        connection.commit()\n"
+    )
+    site.env(head + looped + textwrap.indent("    context.configure" + body, "    "))
+    with pytest.raises(ConfigurationError) as caught:
+        site.plan()
+    assert caught.value.code == "target.several"
+    assert site.sql("SELECT to_regnamespace('north')") == [(None,)]
 
 
 def journal_exists(site: Site) -> bool:

@@ -10,7 +10,7 @@ from db_migrate.catalog.diff import diff
 from db_migrate.catalog.objects import Catalog
 from db_migrate.errors import Refused
 from db_migrate.plan.document import checksum, plan_hash
-from db_migrate.results import Plan
+from db_migrate.results import Plan, TargetSummary
 
 _SHOWN = 10
 
@@ -37,8 +37,11 @@ def check_files(plan: Plan, files: Mapping[str, Path]) -> None:
             raise _stale(f"revision {each.revision} was edited after it was planned", str(path))
 
 
-def check_server(plan: Plan, database: str, server_version: str) -> None:
-    """Raise ``Refused`` when the plan is about another database (``plan.other-target``) or server (``plan.stale``)."""
+def check_server(plan: Plan, live: TargetSummary) -> None:
+    """Raise ``Refused`` when the plan is about another database or server (``plan.other-target``).
+
+    ``plan.stale`` when the server has become one of another version since.
+    """
     if plan.target is None:
         raise Refused(
             "plan.no-target",
@@ -47,16 +50,25 @@ def check_server(plan: Plan, database: str, server_version: str) -> None:
             state="nothing was changed",
             next=["db-migrate plan --out plan.json"],
         )
-    if plan.target.database != database:
+    if plan.target.database != live.database:
         raise Refused(
             "plan.other-target",
-            f"the plan is about the database {plan.target.database!r}, the target is {database!r}",
+            f"the plan is about the database {plan.target.database!r}, the target is {live.database!r}",
             state="nothing was changed",
             next=["db-migrate plan"],
         )
-    if plan.target.server_version != server_version:
+    if plan.target.server_id and live.server_id and plan.target.server_id != live.server_id:
+        raise Refused(
+            "plan.other-target",
+            f"the plan is about the database {live.database!r} of another server",
+            why=f"its server has the system identifier {plan.target.server_id}, this one {live.server_id}",
+            state="nothing was changed",
+            next=["db-migrate plan"],
+        )
+    if plan.target.server_version != live.server_version:
         raise _stale(
-            f"the server is PostgreSQL {server_version} now, the plan was made for {plan.target.server_version}", ""
+            f"the server is PostgreSQL {live.server_version} now, the plan was made for {plan.target.server_version}",
+            "",
         )
 
 

@@ -133,7 +133,7 @@ class _Run:
             self._prepare_journal(live.current)
         if set(live.current) == set(plan.destination):
             return self._unchanged(live.current)
-        preflight.check_server(plan, live.summary.database, live.summary.server_version)
+        preflight.check_server(plan, live.summary)
         preflight.check_start(plan, live.current, order.read_live(), order.expected)
         self._open(live.role)
         return self._execute()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 from db_migrate.catalog.diff import diff, drifted
 from db_migrate.catalog.objects import Catalog
 from db_migrate.config import Settings
+from db_migrate.errors import ConfigurationError
 from db_migrate.execute.keep.reach import concerned
 from db_migrate.plan.document import Subject, assemble
 from db_migrate.plan.facts import read_facts
@@ -56,6 +57,7 @@ def make_plan(scratch: Scratch, graph: Graph, target: Target, settings: Settings
 
     Raises ``ChildError`` with Alembic's words when there is no such way, and what reading the target raises.
     """
+    _check_one(target, ())
     with read_only(target.conninfo) as connection:
         live = look_at(connection, target)
         before = read_through(connection)
@@ -70,6 +72,7 @@ def make_plan(scratch: Scratch, graph: Graph, target: Target, settings: Settings
             sampled = sample_for(settings, target.conninfo, copy.superuser, before, touched)
             install(copy.superuser)
             done = run(database=copy.runner, commits=release is not None, sampled=sampled.relations)
+            _check_one(target, [each.revision for each in done.revisions])
             more = touched_tables(done) - versions - touched if settings.sample else frozenset()
             if not more:  # else what it has touched needs rows as well, and with them it may come further
                 upgrading = request.direction is Direction.UPGRADE
@@ -92,6 +95,29 @@ def make_plan(scratch: Scratch, graph: Graph, target: Target, settings: Settings
     )
     plan = with_kept(plan, done, facts, settings, Ground(scratch, target, live), request.revision)
     return Proved(plan, before, done)
+
+
+def _check_one(target: Target, revisions: Sequence[str]) -> None:
+    """Raise ``ConfigurationError`` (``target.several``) when one run of env.py migrates several schemas.
+
+    ``revisions`` are those that ran: in a loop over schemas each comes by again. A plan is about one of them, with its
+    version table: executed for the first alone it would leave the others behind, where nobody looks.
+    """
+    tables = [table.qualified for table in target.version_tables]
+    if len(tables) < 2 and len(set(revisions)) == len(revisions):
+        return
+    raise ConfigurationError(
+        "target.several",
+        "env.py migrates several schemas in one run",
+        why=f"its version tables are {', '.join(tables)}"
+        if len(tables) > 1
+        else "it runs the same revisions more than once",
+        state="nothing was changed",
+        next=[
+            "let env.py migrate the one schema that context.get_x_argument(as_dictionary=True) names",
+            "db-migrate -x schema=NAME apply",
+        ],
+    )
 
 
 def rule_settings(settings: Settings) -> RuleSettings:

@@ -9,11 +9,16 @@ from db_migrate.catalog.change import Change
 
 @dataclass(frozen=True, slots=True)
 class TargetSummary:
-    """The target that a command was about; never with a password."""
+    """The target that a command was about; never with a password.
+
+    ``server_id`` is the number that its server, with all its physical standbys, got at initdb: two servers that look
+    alike differ in it. Empty where the role may not see it.
+    """
 
     name: str
     database: str
     server_version: str
+    server_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,8 +124,19 @@ def look_at(connection: Connection[tuple[object, ...]], target: Target) -> LiveS
     row = connection.execute("SELECT current_database(), current_user").fetchone()
     name, role = (str(row[0]), str(row[1])) if row else (target.conninfo.dbname, target.conninfo.user)
     text = f"{version // 10000}.{version % 10000}"
-    summary = TargetSummary(target.name, name, text)
+    summary = TargetSummary(target.name, name, text, _server_id(connection))
     return LiveState(version, summary, heads, role, tuple(t.qualified for t in tables if t in unreadable))
+
+
+def _server_id(connection: Connection[tuple[object, ...]]) -> str:
+    """The server's system identifier; empty where the role may not ask."""
+    allowed = connection.execute(
+        "SELECT has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE')"
+    ).fetchone()
+    if allowed != (True,):
+        return ""
+    row = connection.execute("SELECT system_identifier::text FROM pg_catalog.pg_control_system()").fetchone()
+    return str(row[0]) if row else ""
 
 
 def _located(connection: Connection[tuple[object, ...]], table: VersionTable) -> VersionTable:
