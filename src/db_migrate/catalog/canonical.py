@@ -11,37 +11,48 @@ second form.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
-_OPEN = "(ARRAY["
+_OPEN = "ARRAY["
+_SIMPLE = re.compile(r"(?:'(?:[^']|'')*'|[\w$.\"]+(?:\(.*\))?)(?:::[\w .\"]+(?:\(\d+\))?)*")
+"""A literal, a name or a call, with its casts: what the deparser casts without brackets where it saves them."""
 _BRACKETS = {"(": ")", "[": "]"}
 
 
-def canonical_expression(text: str) -> str:
-    """The expression with each cast of an array constructor pushed down to the elements, as a reload would do."""
+def canonical_expression(text: str, *, bare: bool = False) -> str:
+    """The expression with each cast of an array constructor pushed down to the elements, as a reload would do.
+
+    ``bare``: it is printed with as few brackets as can be, as ``pg_get_statisticsobjdef`` does.
+    """
     start = text.find(_OPEN)
     while start != -1:
-        rewritten = _push_down(text, start)
+        rewritten = _push_down(text, start, bare)
         if rewritten is not None:
             text = rewritten
         start = text.find(_OPEN, start + 1)
     return text
 
 
-def _push_down(text: str, start: int) -> str | None:
+def _push_down(text: str, start: int, bare: bool) -> str | None:
     """The text with the cast after the array at ``start`` pushed down, or None where there is no such cast."""
     end = _closing(text, start + len(_OPEN) - 1)
-    if end is None or not text.startswith(")::", end + 1):
+    if end is None or end == start + len(_OPEN):
         return None
-    type_start = end + len("])::")
+    if not text.startswith("::" if bare else ")::", end + 1) or not (bare or text.startswith("(", start - 1)):
+        return None
+    type_start = end + len("]::" if bare else "])::")
     type_end = text.find("[]", type_start)
     if type_end == -1:
         return None
     element_type = text[type_start:type_end]
     if not _is_type_name(element_type):
         return None
-    elements = [f"({element})::{element_type}" for element in _elements(text, start + len(_OPEN), end)]
-    return f"{text[:start]}ARRAY[{', '.join(elements)}]{text[type_end + 2 :]}"
+    elements = [
+        f"{element}::{element_type}" if bare and _SIMPLE.fullmatch(element) else f"({element})::{element_type}"
+        for element in _elements(text, start + len(_OPEN), end)
+    ]
+    return f"{text[: start - (not bare)]}ARRAY[{', '.join(elements)}]{text[type_end + 2 :]}"
 
 
 def _is_type_name(text: str) -> bool:

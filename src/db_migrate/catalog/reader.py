@@ -79,7 +79,7 @@ def _object(row: dict[str, Any]) -> SchemaObject:
         key: tuple(map(str, value)) if type(value) is list else value for key, value in row.items() if value is not None
     }
     if definition and not attributes:
-        attributes = {"definition": canonical_expression(definition)}
+        attributes = {"definition": canonical_expression(definition, bare=kind is Kind.STATISTICS)}
     else:
         for key in _EXPRESSIONS:
             if key in attributes:

@@ -14,15 +14,16 @@ SELECT own.refobjid AS relid, own.refobjsubid AS attnum,
          CASE WHEN s.seqstart <> CASE WHEN s.seqincrement > 0 THEN s.seqmin ELSE s.seqmax END THEN 'START WITH ' || s.seqstart END,
          CASE WHEN s.seqincrement <> 1 THEN 'INCREMENT BY ' || s.seqincrement END,
          CASE WHEN s.seqmin <> CASE WHEN s.seqincrement > 0 THEN 1
-                                    ELSE CASE s.seqtypid WHEN 'int2'::regtype THEN -32768 WHEN 'int4'::regtype THEN -2147483648
+                                    ELSE CASE a.atttypid WHEN 'int2'::regtype THEN -32768 WHEN 'int4'::regtype THEN -2147483648
                                                          ELSE -9223372036854775808 END END THEN 'MINVALUE ' || s.seqmin END,
          CASE WHEN s.seqmax <> CASE WHEN s.seqincrement < 0 THEN -1
-                                    ELSE CASE s.seqtypid WHEN 'int2'::regtype THEN 32767 WHEN 'int4'::regtype THEN 2147483647
+                                    ELSE CASE a.atttypid WHEN 'int2'::regtype THEN 32767 WHEN 'int4'::regtype THEN 2147483647
                                                          ELSE 9223372036854775807 END END THEN 'MAXVALUE ' || s.seqmax END,
          CASE WHEN s.seqcache <> 1 THEN 'CACHE ' || s.seqcache END,
          CASE WHEN s.seqcycle THEN 'CYCLE' END), '') || ')' AS options
   FROM pg_depend own
   JOIN pg_sequence s ON s.seqrelid = own.objid
+  JOIN pg_attribute a ON a.attrelid = own.refobjid AND a.attnum = own.refobjsubid -- LIKE gives the sequence another type
  WHERE own.classid = 'pg_class'::regclass AND own.refclassid = 'pg_class'::regclass AND own.refobjsubid > 0 AND own.deptype = 'i'
 ), required AS MATERIALIZED (
 SELECT k.conrelid AS relid, k.conkey[1] AS attnum, k.conname AS name FROM pg_constraint k WHERE k.contype = 'n' -- since 18

@@ -1,0 +1,93 @@
+-- Objects of every kind, with expressions that PostgreSQL prints in more ways than one. Read by test_loads.py on 15 and 18.
+CREATE EXTENSION IF NOT EXISTS btree_gist;
+CREATE SCHEMA "Odd Schema";
+CREATE TYPE "Odd Schema"."Mood" AS ENUM ('ok', 'it''s', 'B c');
+CREATE DOMAIN short AS varchar(10) CHECK (VALUE IN ('a', 'b', 'c'));
+CREATE DOMAIN shorter AS short CHECK (VALUE NOT IN ('c')) DEFAULT 'a';
+CREATE TYPE pair AS (a int, b varchar(3)[]);
+CREATE TABLE o1 (id int GENERATED ALWAYS AS IDENTITY, "Name" varchar(20), s short, ss shorter[], p pair DEFAULT ROW(1, '{x}')::pair, m "Odd Schema"."Mood" DEFAULT 'B c', mm "Odd Schema"."Mood"[] DEFAULT '{ok,"B c"}',
+  CHECK ("Name" IN ('x', 'y')), CHECK ("Name" NOT IN ('z', 'q')), CHECK ("Name" = ANY (ARRAY['a','b'])), CHECK ("Name" <> ALL (ARRAY['c'::varchar, 'd'])), CHECK (s IN ('a','b')),
+  CHECK (("Name", id) IN (('a', 1), ('b', 2))), CHECK (id IN (1,2,3)), CHECK (id BETWEEN SYMMETRIC 5 AND 1), CHECK ("Name" SIMILAR TO 'a|b'), CHECK ("Name" ILIKE 'a%' ESCAPE '!'),
+  CHECK (m IN ('ok', 'B c')), CHECK (mm && ARRAY['ok']::"Odd Schema"."Mood"[]), CHECK (coalesce("Name", 'x') IN ('x','y')), CHECK (lower("Name") IN ('x','y')),
+  CHECK (CASE "Name" WHEN 'a' THEN true ELSE "Name" IN ('b') END), CHECK (NOT ("Name" IN ('k','l') OR "Name" IS NULL)));
+CREATE INDEX o1_i ON o1 ("Name") WHERE "Name" IN ('x','y') AND s NOT IN ('a', 'b');
+CREATE INDEX o1_j ON o1 (("Name" IN ('x','y')), (lower("Name") || 'x'), ("Name"::text) COLLATE "C" text_pattern_ops DESC);
+CREATE INDEX o1_k ON o1 ((CASE WHEN "Name" IN ('a','b') THEN 1 ELSE 2 END)) INCLUDE (id) WHERE m = 'ok';
+CREATE UNIQUE INDEX o1_l ON o1 (lower("Name"), coalesce(s, 'a')) NULLS NOT DISTINCT;
+CREATE VIEW ov AS SELECT "Name", id, s FROM o1 WHERE "Name" IN ('x','y') AND s NOT IN ('q','r') OR id = ANY('{1,2}') ORDER BY "Name" COLLATE "C" DESC NULLS LAST LIMIT 5;
+CREATE VIEW ov2 WITH (security_barrier, check_option=local) AS SELECT * FROM o1 AS "T" WHERE "T"."Name" = 'a';
+CREATE RECURSIVE VIEW ov3 (n) AS VALUES (1) UNION ALL SELECT n+1 FROM ov3 WHERE n < 5;
+CREATE VIEW ov4 AS SELECT o.id, count(*) FILTER (WHERE o."Name" IN ('a','b')) OVER (PARTITION BY s ROWS BETWEEN 1 PRECEDING AND CURRENT ROW EXCLUDE TIES) AS c, x.* FROM o1 o LEFT JOIN LATERAL (SELECT 1 AS one WHERE o.id IN (1,2)) x ON true NATURAL JOIN (SELECT id FROM o1) q;
+CREATE VIEW ov5 AS SELECT DISTINCT ON (id) id, (p).a, (p).b[1], mm[1:2], ROW(id, 'x')::text AS r, interval '1 day 2 hours' AS i, date '2020-01-01' + 1 AS d, '{"a": 1}'::jsonb -> 'a' AS j, EXTRACT(epoch FROM now()) e, 1 IS DISTINCT FROM id AS dd, array(SELECT 1) arr, EXISTS(SELECT 1) ex, GROUPING(id) FROM o1 GROUP BY GROUPING SETS ((id, p, mm), ()) ;
+CREATE MATERIALIZED VIEW omv AS SELECT id, "Name" FROM o1 WHERE "Name" IN ('a','b') WITH NO DATA;
+CREATE UNIQUE INDEX omv_i ON omv (id) WHERE "Name" IN ('a', 'b');
+CREATE FUNCTION of1(a int DEFAULT 5, b text DEFAULT 'x''y', VARIADIC c int[] DEFAULT '{}') RETURNS TABLE (x int, y text) LANGUAGE sql STABLE PARALLEL SAFE COST 5 ROWS 7 SET search_path TO 'public', pg_temp SECURITY DEFINER AS $$ SELECT a, b $$;
+CREATE FUNCTION of1(a text, OUT b int, INOUT c varchar) LANGUAGE plpgsql IMMUTABLE STRICT AS $f$ BEGIN b := 1; IF c IN ('a') THEN c := $$q$$; END IF; END $f$;
+CREATE FUNCTION of2(a int, b varchar) RETURNS int LANGUAGE sql IMMUTABLE BEGIN ATOMIC SELECT CASE WHEN b IN ('x', 'y') THEN a + 1 END; END;
+CREATE FUNCTION of3(x anyelement, y anyarray) RETURNS anyelement LANGUAGE sql AS 'SELECT x';
+CREATE PROCEDURE op1(INOUT a int, b text = 'q') LANGUAGE plpgsql AS 'BEGIN COMMIT; END';
+CREATE PROCEDURE op1(a text) LANGUAGE sql AS 'SELECT 1';
+CREATE FUNCTION of_s(numeric, text) RETURNS numeric LANGUAGE sql AS 'SELECT 1.0';
+CREATE AGGREGATE oagg(text) (SFUNC = of_s, STYPE = numeric, INITCOND = '0');
+CREATE TABLE o2 (id int, at timestamptz(3) DEFAULT (CURRENT_TIMESTAMP(3) AT TIME ZONE 'UTC'), d date DEFAULT ('now'::text)::date, t time(0) with time zone DEFAULT '10:00+01', i interval(3) DEFAULT '1 day', iv interval year to month DEFAULT '1-2',
+  b bit(3) DEFAULT B'101', vb bit varying DEFAULT X'1F', bo boolean DEFAULT 'yes', n numeric(5,-2) DEFAULT 100, n2 numeric(3,5), js json DEFAULT '{"a" :1}', jb jsonb DEFAULT '{"b":2,"a" :1}', xm xml, ts tsvector DEFAULT to_tsvector('english', 'x'), 
+  arr int[][] DEFAULT ARRAY[[1,2],[3,4]], ta varchar(3)[] DEFAULT '{a,b}', mr nummultirange DEFAULT '{[1,2)}', rng daterange DEFAULT daterange(CURRENT_DATE, NULL, '[)'), u uuid DEFAULT gen_random_uuid(), c "char" DEFAULT 'x', ch char DEFAULT 'y', nm name DEFAULT 'z', by bytea DEFAULT '\xDEADBEEF', 
+  col text COLLATE "C" DEFAULT ('a' COLLATE "POSIX"), nul text DEFAULT NULL, nul2 varchar(3) DEFAULT NULL, cn text DEFAULT current_user, cs text DEFAULT current_schema, cat text DEFAULT session_user || 'x', rc regclass DEFAULT 'o1'::regclass, ex double precision DEFAULT 1e-5, re real DEFAULT '-1.5', big bigint DEFAULT -9223372036854775808, mon money DEFAULT 5, pt point DEFAULT '(1,2)', ci cidr DEFAULT '10/8', e2 text DEFAULT E'a\nb\\c\t''', uni text DEFAULT U&'\0061', dd text DEFAULT $q$it's$q$);
+CREATE TABLE o3 (a int, b varchar(10), g text GENERATED ALWAYS AS (CASE WHEN b IN ('x','y') THEN upper(b) ELSE b || '!' END) STORED, g2 int GENERATED ALWAYS AS (of2(a, b)) STORED, g3 boolean GENERATED ALWAYS AS (b IN ('q','r')) STORED);
+CREATE TABLE o4 (id int PRIMARY KEY, id2 int UNIQUE DEFERRABLE INITIALLY DEFERRED, during tstzrange, room int, kind varchar(5), EXCLUDE USING gist (room WITH =, during WITH &&) WHERE (kind IN ('a','b')) DEFERRABLE, UNIQUE NULLS NOT DISTINCT (room, kind), UNIQUE (kind) INCLUDE (room) WITH (fillfactor=50), EXCLUDE USING btree (lower(kind) COLLATE "C" text_pattern_ops WITH =) );
+CREATE TABLE o5 (a int, b int, c varchar(3), FOREIGN KEY (a) REFERENCES o4 DEFERRABLE INITIALLY IMMEDIATE, CONSTRAINT "F K" FOREIGN KEY (a) REFERENCES o4 (id) MATCH FULL ON UPDATE CASCADE ON DELETE SET NULL (a), CONSTRAINT nv CHECK (b > 0) NOT VALID, CONSTRAINT ni CHECK (a > 0) NO INHERIT);
+ALTER TABLE o5 ADD CONSTRAINT fnv FOREIGN KEY (b) REFERENCES o4 NOT VALID;
+CREATE TABLE o6 (id int, kind varchar(5), at timestamptz) PARTITION BY LIST ((CASE WHEN kind IN ('a','b') THEN kind ELSE 'c' END));
+CREATE TABLE o6a PARTITION OF o6 FOR VALUES IN ('a', 'b', NULL) PARTITION BY RANGE (at, (id + 1));
+CREATE TABLE o6a1 PARTITION OF o6a (CHECK (kind IN ('a','b'))) FOR VALUES FROM ('2020-01-01 00:00+00', MINVALUE) TO ('2021-01-01 00:00+02', 5);
+CREATE TABLE o6ad PARTITION OF o6a DEFAULT;
+CREATE TABLE o6d PARTITION OF o6 DEFAULT;
+CREATE INDEX o6i ON o6 (kind) WHERE kind IN ('x','y');
+CREATE TABLE o7 (h int, t text) PARTITION BY HASH (h int4_ops, t COLLATE "C");
+CREATE TABLE o70 PARTITION OF o7 FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+CREATE TABLE o71 (t text, h int); ALTER TABLE o7 ATTACH PARTITION o71 FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+CREATE TABLE op (a int DEFAULT 1 NOT NULL, b text CHECK (b IN ('x','y')));
+CREATE TABLE oc (c int) INHERITS (op);
+CREATE TABLE oc2 (b text DEFAULT 'x', a int DEFAULT 2) INHERITS (op);
+CREATE FUNCTION otrg() RETURNS trigger LANGUAGE plpgsql AS $$ begin return null; end $$;
+CREATE TRIGGER ot1 AFTER DELETE ON o1 REFERENCING OLD TABLE AS olds FOR EACH STATEMENT EXECUTE FUNCTION otrg('a', 'b c', '1');
+CREATE TRIGGER ot2 BEFORE INSERT OR UPDATE OF "Name", s ON o1 FOR EACH ROW WHEN (NEW."Name" IN ('a','b') AND NEW.s NOT IN ('c','d')) EXECUTE FUNCTION otrg();
+CREATE CONSTRAINT TRIGGER ot3 AFTER INSERT ON o3 DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (NEW.b IN ('x','z')) EXECUTE FUNCTION otrg();
+CREATE TRIGGER ot4 INSTEAD OF INSERT ON ov2 FOR EACH ROW EXECUTE FUNCTION otrg();
+ALTER TABLE o1 DISABLE TRIGGER ot1; ALTER TABLE o1 ENABLE REPLICA TRIGGER ot2;
+CREATE RULE orl AS ON INSERT TO ov DO INSTEAD INSERT INTO o1 ("Name") SELECT NEW."Name" WHERE NEW."Name" IN ('a','b') RETURNING "Name", id, s;
+CREATE RULE orl2 AS ON UPDATE TO o3 WHERE NEW.b IN ('x','y') DO ALSO DELETE FROM o4 WHERE o4.kind IN (OLD.b, 'x');
+ALTER TABLE o1 ENABLE ROW LEVEL SECURITY; ALTER TABLE o1 FORCE ROW LEVEL SECURITY;
+CREATE POLICY "P 1" ON o1 AS RESTRICTIVE FOR UPDATE TO PUBLIC USING ("Name" IN ('a', current_user) AND EXISTS (SELECT 1 FROM o3 WHERE o3.b = o1."Name" AND o3.b IN ('x','y'))) WITH CHECK (s NOT IN ('x','y'));
+CREATE STATISTICS ost (ndistinct, mcv) ON "Name", s, (lower("Name")), ("Name" IN ('a','b')) FROM o1;
+CREATE STATISTICS "Odd Schema"."st 2" ON (b IN ('x','y')) FROM o3;
+CREATE SEQUENCE osq AS smallint INCREMENT -3 MINVALUE -100 MAXVALUE -1 START -5 CACHE 3 CYCLE;
+CREATE PUBLICATION opub FOR TABLE o1 (id, "Name") WHERE (id IN (1,2) AND NOT id = 5), o3 WITH (publish = 'insert', publish_via_partition_root);
+CREATE PUBLICATION opub2 FOR TABLES IN SCHEMA "Odd Schema";
+CREATE FUNCTION oetf() RETURNS event_trigger LANGUAGE plpgsql AS $$ begin end $$;
+CREATE EVENT TRIGGER oet ON ddl_command_end WHEN TAG IN ('CREATE TABLE', 'DROP TABLE') EXECUTE FUNCTION oetf();
+CREATE FOREIGN DATA WRAPPER ofdw OPTIONS (x 'it''s');
+CREATE SERVER osrv TYPE 't' VERSION '1' FOREIGN DATA WRAPPER ofdw OPTIONS (host 'h', "Odd" 'q');
+CREATE FOREIGN TABLE oft (id int OPTIONS (cn 'x') NOT NULL, b varchar(3) CHECK (b IN ('a','b')) DEFAULT 'a') SERVER osrv OPTIONS (t 'y');
+CREATE COLLATION ocol (provider = libc, locale = 'POSIX');
+CREATE CAST (pair AS text) WITH INOUT AS ASSIGNMENT;
+CREATE FUNCTION oeq(pair, pair) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT true';
+CREATE OPERATOR === (LEFTARG = pair, RIGHTARG = pair, FUNCTION = oeq, COMMUTATOR = ===, HASHES, RESTRICT = eqsel);
+CREATE TEXT SEARCH DICTIONARY odict (TEMPLATE = simple, stopwords = 'english');
+CREATE TEXT SEARCH CONFIGURATION ocfg (COPY = simple); ALTER TEXT SEARCH CONFIGURATION ocfg ALTER MAPPING FOR word WITH odict;
+CREATE TYPE orange AS RANGE (SUBTYPE = varchar, COLLATION = "C", MULTIRANGE_TYPE_NAME = "o multi");
+CREATE INDEX ogin ON o2 USING gin (jb jsonb_path_ops, ts) WITH (fastupdate = off);
+CREATE INDEX obrin ON o2 USING brin (at timestamptz_minmax_multi_ops (values_per_range = 16)) WITH (pages_per_range = 8, autosummarize);
+CREATE INDEX ogist ON o2 USING gist (pt, rng) INCLUDE (id);
+CREATE INDEX ospg ON o2 USING spgist (cat);
+CREATE INDEX ohash ON o2 USING hash (u);
+CREATE INDEX ocast ON o2 ((js ->> 'a'), ((jb ->> 'b')::int), (at AT TIME ZONE 'UTC'), (id::text::varchar(3)), ((id + 1) * 2), (- id));
+CREATE TABLE oh (LIKE o1 INCLUDING ALL);
+CREATE TABLE otyped OF pair (PRIMARY KEY (a), b WITH OPTIONS DEFAULT '{}');
+CREATE UNLOGGED TABLE oun (a serial, b bigserial, c smallserial) WITH (fillfactor = 30, autovacuum_enabled = off, toast.autovacuum_enabled = off);
+COMMENT ON TABLE o1 IS E'multi\nline ''q''';
+COMMENT ON FUNCTION of1(text, varchar) IS 'c'; COMMENT ON TRIGGER ot2 ON o1 IS 'c'; COMMENT ON POLICY "P 1" ON o1 IS 'c'; COMMENT ON CONSTRAINT "F K" ON o5 IS 'c'; COMMENT ON INDEX o1_i IS 'c'; COMMENT ON COLUMN ov.id IS 'c'; COMMENT ON TYPE pair IS 'c'; COMMENT ON DOMAIN short IS 'c'; COMMENT ON SEQUENCE osq IS 'c'; COMMENT ON STATISTICS ost IS 'c'; COMMENT ON RULE orl2 ON o3 IS 'c'; COMMENT ON PUBLICATION opub IS 'c'; COMMENT ON EVENT TRIGGER oet IS 'c'; COMMENT ON SCHEMA "Odd Schema" IS 'c'; COMMENT ON CAST (pair AS text) IS 'c'; COMMENT ON OPERATOR === (pair, pair) IS 'c'; COMMENT ON SERVER osrv IS 'c'; COMMENT ON COLLATION ocol IS 'c'; COMMENT ON CONSTRAINT short_check ON DOMAIN short IS 'c'; COMMENT ON MATERIALIZED VIEW omv IS 'c';
+ALTER TABLE o2 ALTER cat SET STORAGE EXTERNAL, ALTER cat SET STATISTICS 55, ALTER id SET (n_distinct = -0.5), ALTER col SET COMPRESSION pglz;
+ALTER TABLE o4 REPLICA IDENTITY FULL; CREATE INDEX o3i ON o3 (a); ALTER TABLE o3 CLUSTER ON o3i;
+ALTER VIEW ov ALTER "Name" SET DEFAULT 'dflt';
+ALTER INDEX ocast ALTER COLUMN 2 SET STATISTICS 99;
