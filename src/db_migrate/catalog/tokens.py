@@ -56,6 +56,11 @@ def unquoted(name: str) -> str:
     return name[1:-1].replace('""', '"') if name.startswith('"') else name
 
 
+def plain(name: str) -> str:
+    """A qualified name as programs write it: each part as PostgreSQL stores it, between dots."""
+    return ".".join(map(unquoted, split_name(name))) if '"' in name else name
+
+
 def quoted(name: str) -> str:
     """A stored identifier in double quotes, which is valid whatever it contains."""
     return '"' + name.replace('"', '""') + '"'

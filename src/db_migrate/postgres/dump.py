@@ -16,13 +16,13 @@ from pathlib import Path
 from db_migrate.errors import ConfigurationError, DbMigrateError, Failed, LockBudgetExceeded
 from db_migrate.postgres.binaries import Binaries
 from db_migrate.postgres.conninfo import ConnInfo
+from db_migrate.postgres.lacking import lacking
 from db_migrate.postgres.redact import redact, redact_sql
 from db_migrate.postgres.session import connect, server_version
 from db_migrate.postgres.tls import tunnel
 
 _NOT_A_STATEMENT = re.compile(r"^\\(?:un)?restrict .*\n?", re.MULTILINE)
 _NO_TLS = "SSL support is not compiled in"
-_MISSING_EXTENSION = re.compile(r'extension "(?P<name>[^"]+)" is not available')
 
 
 def dump_schema(
@@ -152,15 +152,8 @@ def _explain(stderr: str, conninfo: ConnInfo) -> DbMigrateError:
 
 def _explain_load(message: str, statement: str, conninfo: ConnInfo) -> Failed:
     why = redact(message).strip()
-    missing = _MISSING_EXTENSION.search(why)
-    if missing:
-        return Failed(
-            "dump.extension",
-            f"the scratch server has no extension {missing['name']!r}",
-            why=why,
-            where=redact(statement),
-            next=['set scratch = "postgresql://..." to a server that has it'],
-        )
+    if (missing := lacking("dump.extension", why, redact(statement))) is not None:
+        return missing
     return Failed(
         "dump.load",
         "the schema could not be copied to scratch",

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 
 from db_migrate.catalog.comparing import SUBJECT_KINDS, subject_of
 from db_migrate.catalog.diff import diff
-from db_migrate.catalog.objects import Catalog
+from db_migrate.catalog.objects import RELATION_KINDS, Catalog
 from db_migrate.catalog.reader import schema_of
 from db_migrate.catalog.sql import with_sql
+from db_migrate.catalog.tokens import plain
 from db_migrate.config import Acknowledgement
 from db_migrate.errors import UsageError
 from db_migrate.schemas.acknowledge import sort_out
@@ -78,8 +79,12 @@ def not_compared(catalogs: Iterable[Catalog]) -> tuple[str, ...]:
 
 
 def _without(catalog: Catalog, hidden: Iterable[str]) -> Catalog:
-    """The catalog without some relations, all that belongs to them, and what is said of that."""
-    names = frozenset(hidden)
+    """The catalog without some relations, all that belongs to them, and what is said of that.
+
+    ``hidden`` are names as SQL or as programs write them.
+    """
+    wanted = frozenset(hidden)
+    names = {o.name for o in catalog if o.kind in RELATION_KINDS and (o.name in wanted or plain(o.name) in wanted)}
     gone = {o.name for o in catalog if o.name in names or o.parent in names}
     if not gone:
         return catalog

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import time
@@ -18,7 +19,9 @@ from db_migrate.catalog.objects import Catalog, Kind
 from db_migrate.catalog.store import FORMAT, dumps, loads
 from db_migrate.errors import Failed
 from db_migrate.postgres.conninfo import ConnInfo
+from db_migrate.postgres.lacking import lacking
 from db_migrate.postgres.scratch import keep_as_template, template
+from db_migrate.postgres.session import connect
 from db_migrate.project.graph import Graph
 from db_migrate.project.inputs import is_self_contained
 from db_migrate.project.jobs import Inputs
@@ -50,7 +53,7 @@ def replay(scratch: Scratch, graph: Graph, revisions: Iterable[str], *, cached: 
     if cached and (catalog := known.catalog(wanted)) is not None:
         return History(wanted, catalog, known.key(wanted) or "")
     with scratch.database("replay of the history") as database:
-        _run(scratch, database.as_libpq(), wanted)
+        _run(scratch, database, wanted)
         catalog = read(database)
         return remember(scratch, graph, wanted, database, catalog)
 
@@ -184,17 +187,41 @@ def _file(file: Path, _changed: int) -> _File:
     return _File(hashlib.sha256(str(file).encode() + b"\0" + content).hexdigest(), is_self_contained(content))
 
 
-def _run(scratch: Scratch, database: dict[str, str], revisions: tuple[str, ...]) -> None:
+def _run(scratch: Scratch, database: ConnInfo, revisions: tuple[str, ...]) -> None:
     for revision in revisions:
         witness = Witness()
-        outcome = scratch.child.migrate("upgrade", revision, database, witness)
+        outcome = scratch.child.migrate("upgrade", revision, database.as_libpq(), witness)
+        if outcome.failure is not None and _with_schemas(database, witness):
+            outcome = scratch.child.migrate("upgrade", revision, database.as_libpq(), witness)
         if outcome.failure is not None:
             failed = witness.revision or revision
+            where = f"{outcome.failure.file}:{outcome.failure.line}" if outcome.failure.file else ""
+            if (missing := lacking("history.extension", outcome.failure.message, where)) is not None:
+                raise missing
             raise Failed(
                 "history.replay",
                 f"the history cannot be replayed: revision {failed} fails on an empty database",
                 why=outcome.failure.message,
-                where=f"{outcome.failure.file}:{outcome.failure.line}" if outcome.failure.file else "",
+                where=where,
                 state="nothing was changed",
                 next=[f"db-migrate lint {failed}"],
             )
+
+
+def _with_schemas(database: ConnInfo, witness: Witness) -> bool:
+    """Make the schemas that only version tables need: Alembic wants them there before any revision can make them.
+
+    False where none was missing, or where a revision had begun.
+    """
+    from psycopg import sql
+
+    wanted = {each.version_table_schema for each in witness.configured if each.version_table_schema}
+    if witness.revision is not None or not wanted:
+        return False
+    made = False
+    with contextlib.closing(connect(database)) as connection:
+        for name in sorted(wanted):
+            if connection.execute("SELECT FROM pg_namespace WHERE nspname = %s", [name]).fetchone() is None:
+                connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(name)))
+                made = True
+    return made

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from db_migrate import __version__
 from db_migrate.catalog.objects import Catalog, Kind, SchemaObject
 from db_migrate.catalog.store import FORMAT, dumps, loads
+from db_migrate.catalog.tokens import plain
 from db_migrate.errors import ConfigurationError, DbMigrateError
 from db_migrate.postgres.conninfo import ConnInfo
+from db_migrate.postgres.lacking import lacking
 from db_migrate.postgres.session import connect
 from db_migrate.project.jobs import Candidate, ModelFacts
 from db_migrate.schemas.asked import declared, recall, remember
@@ -60,7 +62,7 @@ def _create(
     if not facts.has_metadata:
         raise _missing(scratch)
     own = frozenset((*facts.enums, *facts.sequences))
-    lent = tuple(o for o in ground if o.kind in kinds and o.name not in own)
+    lent = tuple(o for o in ground if o.kind in kinds and plain(o.name) not in own)
     catalog = _known(scratch, facts, lent)
     if catalog is None:
         catalog = _made(scratch, facts, lent)
@@ -78,7 +80,7 @@ def _made(scratch: Scratch, facts: ModelFacts, lent: Sequence[SchemaObject]) -> 
             scratch.child.models(database.as_libpq(), create=True, mappers=False)
         after = read(database)
     own = (o for o in after if before.get(*o.key) is None and o.kind is not Kind.SCHEMA)
-    return after.where(o for o in own if o.name not in facts.version_tables)
+    return after.where(o for o in own if plain(o.name) not in facts.version_tables)
 
 
 def _missing(scratch: Scratch) -> ConfigurationError:
@@ -140,7 +142,10 @@ def _prepare(database: ConnInfo, objects: Iterable[SchemaObject]) -> None:
     with contextlib.closing(connect(database, settings={"check_function_bodies": "off"})) as connection:
         for item in objects:
             with contextlib.suppress(psycopg.errors.UndefinedTable, psycopg.errors.UndefinedObject):
-                connection.execute(ground_sql(item).encode())
+                try:
+                    connection.execute(ground_sql(item).encode())
+                except psycopg.errors.FeatureNotSupported as error:
+                    raise lacking("models.extension", str(error), item.name) or error from error
 
 
 def ground_sql(item: SchemaObject) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from db_migrate.catalog.objects import CONSTRAINT_KINDS, Catalog, Kind, SchemaObject
+from db_migrate.catalog.tokens import plain, without_last
 from db_migrate.schemas.models import Models, split_name
 
 _PARTS = CONSTRAINT_KINDS | {Kind.COLUMN, Kind.INDEX}
@@ -43,9 +44,9 @@ def comparable_with_models(other: Catalog, models: Models) -> tuple[Catalog, Cat
             return item.parent in kept_tables
         if item.kind is Kind.SEQUENCE:
             owner = item.attributes.get("owned_by")
-            return isinstance(owner, str) and owner.rpartition(".")[0] in kept_tables
+            return isinstance(owner, str) and without_last(owner) in kept_tables
         if item.kind is Kind.ENUM:
-            return _in_schemas(item, models) and (item.name not in types_in_use or _uses(declared, item.name))
+            return _in_schemas(item, models) and item.name not in types_in_use
         return False
 
     stand_ins = {o.name for o in other if o.kind in (Kind.VIEW, Kind.MATERIALIZED_VIEW)}
@@ -61,7 +62,7 @@ def comparable_with_models(other: Catalog, models: Models) -> tuple[Catalog, Cat
 def _counts(table: SchemaObject, models: Models) -> bool:
     if table.key in models.catalog.objects:
         return True
-    if table.name in models.facts.version_tables:
+    if plain(table.name) in models.facts.version_tables:
         return False
     return _in_schemas(table, models) and table.name not in models.hidden
 
@@ -69,12 +70,6 @@ def _counts(table: SchemaObject, models: Models) -> bool:
 def _in_schemas(item: SchemaObject, models: Models) -> bool:
     schema, _ = split_name(item.name)
     return models.facts.include_schemas or schema in ("public", *models.facts.schemas)
-
-
-def _uses(catalog: Catalog, type_name: str) -> bool:
-    return any(
-        str(o.attributes.get("type", "")).removesuffix("[]") == type_name for o in catalog if o.kind is Kind.COLUMN
-    )
 
 
 def _expressible(item: SchemaObject, declared: Catalog) -> SchemaObject:

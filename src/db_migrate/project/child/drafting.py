@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from db_migrate.project import jobs
+from db_migrate.project.child.entities import Entity, drafted
 
 if TYPE_CHECKING:
     from sqlalchemy import MetaData, Table
@@ -45,7 +46,7 @@ class Draft:
         )
 
 
-def draft(metadata: Iterable[MetaData], dialect: Any, schemas: Iterable[str]) -> Draft:
+def draft(metadata: Iterable[MetaData], dialect: Any, schemas: Iterable[str], entities: Sequence[Entity] = ()) -> Draft:
     """The statements that make the metadata in an empty database; none where user code needs a real connection.
 
     A DDL event may be any function: one that asks the connection something fails on the stand-in that SQLAlchemy
@@ -58,6 +59,7 @@ def draft(metadata: Iterable[MetaData], dialect: Any, schemas: Iterable[str]) ->
     for name in sorted(schemas):
         found.statements.append(f"CREATE SCHEMA IF NOT EXISTS {plain.identifier_preparer.quote(name)}")
         found.about.append(None)
+    _write_entities(found, drafted(entities, before_tables=True))
 
     def write(statement: Any, *_args: Any, **_kwargs: Any) -> None:
         found.statements.append(str(statement.compile(dialect=plain)).strip())
@@ -71,7 +73,15 @@ def draft(metadata: Iterable[MetaData], dialect: Any, schemas: Iterable[str]) ->
             each.create_all(connection, checkfirst=False)
     except Exception:  # user code's, of any kind: the caller then creates the models for real, which shows it
         return Draft()
+    _write_entities(found, drafted(entities, before_tables=False))
     return found
+
+
+def _write_entities(found: Draft, statements: Iterable[str]) -> None:
+    for statement in statements:
+        found.statements.append(statement)
+        found.about.append(None)
+        found.plain = False
 
 
 def _table_of(statement: Any) -> tuple[Table | None, bool]:

@@ -13,6 +13,7 @@ from db_migrate.project import jobs
 from db_migrate.project.child.alembic_project import AlembicProject
 from db_migrate.project.child.capture import Capture, Sent
 from db_migrate.project.child.drafting import draft
+from db_migrate.project.child.entities import create_after_tables, create_before_tables, entities
 from db_migrate.project.child.filtering import Filter
 
 if TYPE_CHECKING:
@@ -48,10 +49,11 @@ class _Looked:
         self.ddl: list[str] = []
         self.drafted: tuple[jobs.DraftedTable, ...] = ()
         self.warnings: list[str] = []
+        self._entities = entities()
         if job.create:
             self._create(connection, capture)
         elif job.draft:
-            drafted = draft(self.metadata, connection.dialect, self.schemas() - _existing_schemas(connection))
+            drafted = draft(self.metadata, connection.dialect, self._missing_schemas(connection), self._entities)
             self.ddl.extend(drafted.statements)
             self.drafted = drafted.tables(self.default_schema)
         filter_ = Filter(context.opts, self.metadata, self.default_schema)
@@ -61,12 +63,17 @@ class _Looked:
     def _create(self, connection: Any, capture: Capture) -> None:
         """Make the models real, DDL events included, and commit whatever env.py had begun."""
         with _recording(capture, self.ddl):
-            for schema in self.schemas() - _existing_schemas(connection):
+            for schema in sorted(self._missing_schemas(connection)):
                 connection.exec_driver_sql(f"CREATE SCHEMA {connection.dialect.identifier_preparer.quote(schema)}")
                 self.created_schemas.append(schema)
+            left = create_before_tables(connection, self._entities)
             for metadata in self.metadata:
                 metadata.create_all(connection)
+            create_after_tables(connection, left)
         capture.commit_at_driver(connection)
+
+    def _missing_schemas(self, connection: Any) -> set[str]:
+        return (self.schemas() | {each.schema for each in self._entities}) - _existing_schemas(connection)
 
     def name(self, schema: str | None, name: str) -> str:
         """``schema.name``, with the connection's default schema where there is none."""
