@@ -185,13 +185,13 @@ def _without_password(target: LearnedTarget, inputs: Inputs) -> KnownTarget | No
     return KnownTarget(target.drivername, plain, target.at_import, target.configured, place)
 
 
-def declared(scratch: Scratch, candidates: Sequence[Candidate]) -> ModelFacts:
+def declared(scratch: Scratch, candidates: Sequence[Candidate], *, question: str = "models") -> ModelFacts:
     """What the models declare, with their DDL where it can be drafted, and what env.py's filters say of candidates.
 
-    Without what the ORM's mappers believe, which takes as long to find out as all else. Raises ``ChildError``.
+    Answers to several questions are kept beside each other. Without what the ORM's mappers believe, which takes as long to find out as all else. Raises ``ChildError``.
     """
     asked = hashlib.sha256(msgspec.msgpack.encode(list(candidates))).hexdigest()
-    known = recall(scratch, "models", Declared)
+    known = recall(scratch, question, Declared)
     if known is not None and not known.facts.filtered:
         return msgspec.structs.replace(known.facts, included=(True,) * len(candidates))
     if known is not None and known.candidates == asked:
@@ -201,7 +201,7 @@ def declared(scratch: Scratch, candidates: Sequence[Candidate]) -> ModelFacts:
             database.as_libpq(), create=False, candidates=candidates, draft=True, mappers=False
         ).facts
     if scratch.cache is not None:
-        remember(scratch, "models", Declared(facts, asked), scratch.child.inputs())
+        remember(scratch, question, Declared(facts, asked), scratch.child.inputs())
     return facts
 
 

@@ -76,7 +76,7 @@ def template_of(scratch: Scratch, history: History) -> str:
     if found is not None:
         return found
     with scratch.database("replay of the history") as database:
-        _run(scratch, database.as_libpq(), history.revisions)
+        _run(scratch, database, history.revisions)
         return keep_as_template(scratch.server, database, history.key)
 
 

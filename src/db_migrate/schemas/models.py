@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from db_migrate import __version__
@@ -17,6 +17,7 @@ from db_migrate.postgres.lacking import lacking
 from db_migrate.postgres.session import connect
 from db_migrate.project.jobs import Candidate, ModelFacts
 from db_migrate.schemas.asked import declared, recall, remember
+from db_migrate.schemas.candidates import Named, differing, tables
 from db_migrate.schemas.scratch import Scratch, read
 
 _GROUND = (Kind.SCHEMA, Kind.EXTENSION, Kind.COLLATION, Kind.ENUM, Kind.DOMAIN, Kind.COMPOSITE_TYPE, Kind.RANGE_TYPE)
@@ -27,7 +28,8 @@ _MORE_GROUND = (*_GROUND, Kind.SEQUENCE, Kind.FUNCTION, Kind.AGGREGATE, Kind.OPE
 class Models:
     """What the models declare: ``catalog`` holds only that, ``facts`` what env.py and the mappers say of it.
 
-    ``hidden`` are the tables of the other sides that env.py's ``include_name`` or ``include_object`` leave out.
+    ``hidden`` are the tables, columns, indexes and constraints of either side that env.py's ``include_name`` or
+    ``include_object`` leave out.
     """
 
     catalog: Catalog
@@ -40,25 +42,24 @@ def materialise(scratch: Scratch, ground: Catalog, others: Iterable[Catalog]) ->
 
     ``ground`` (the history's catalog) lends schemas, extensions and types that the models use and do not declare;
     functions and sequences only when it fails without. ``others`` are the catalogs to be compared with: env.py's
-    ``include_name`` and ``include_object`` are asked about their tables. Raises ``ConfigurationError``
-    (``models.missing``, ``models.create``).
+    ``include_name`` and ``include_object`` are asked about their tables, and about what differs. Raises
+    ``ConfigurationError`` (``models.missing``, ``models.create``).
     """
-    candidates = tuple(_candidates((ground, *others)))
+    compared = (ground, *others)
     try:
-        return _create(scratch, ground, _GROUND, candidates)
+        return _create(scratch, ground, _GROUND, compared)
     except DbMigrateError as first:
         if first.code == "models.missing" or not any(o.kind in _MORE_GROUND[len(_GROUND) :] for o in ground):
             raise
         try:
-            return _create(scratch, ground, _MORE_GROUND, candidates)
+            return _create(scratch, ground, _MORE_GROUND, compared)
         except DbMigrateError:
             raise first from None
 
 
-def _create(
-    scratch: Scratch, ground: Catalog, kinds: tuple[Kind, ...], candidates: tuple[tuple[str, Candidate], ...]
-) -> Models:
-    facts = declared(scratch, [candidate for _, candidate in candidates])
+def _create(scratch: Scratch, ground: Catalog, kinds: tuple[Kind, ...], compared: Sequence[Catalog]) -> Models:
+    asked = tuple(tables(compared))
+    facts = declared(scratch, _plainly(asked))
     if not facts.has_metadata:
         raise _missing(scratch)
     own = frozenset((*facts.enums, *facts.sequences))
@@ -67,8 +68,19 @@ def _create(
     if catalog is None:
         catalog = _made(scratch, facts, lent)
         _remember(scratch, facts, lent, catalog)
-    hidden = frozenset(name for (name, _), yes in zip(candidates, facts.included, strict=True) if not yes)
+    hidden = _hidden(asked, facts)
+    if facts.filtered and (parts := tuple(differing(catalog, compared))):
+        hidden |= _hidden(parts, declared(scratch, _plainly(parts), question="filters of parts"))
     return Models(catalog, facts, hidden)
+
+
+def _plainly(asked: Iterable[Named]) -> tuple[Candidate, ...]:
+    return tuple(candidate for _, candidate in asked)
+
+
+def _hidden(asked: Iterable[Named], facts: ModelFacts) -> frozenset[str]:
+    """Those of the objects that env.py's filters leave out."""
+    return frozenset(name for (name, _), yes in zip(asked, facts.included, strict=True) if not yes)
 
 
 def _made(scratch: Scratch, facts: ModelFacts, lent: Sequence[SchemaObject]) -> Catalog:
@@ -163,17 +175,6 @@ def ground_sql(item: SchemaObject) -> str:
         )
         return f"CREATE TYPE {item.name} AS ENUM ({quoted})"
     return item.definition
-
-
-def _candidates(catalogs: Iterable[Catalog]) -> Iterator[tuple[str, Candidate]]:
-    seen = set()
-    for catalog in catalogs:
-        for item in catalog:
-            if item.kind is Kind.TABLE and item.name not in seen:
-                seen.add(item.name)
-                schema, name = split_name(item.name)
-                columns = tuple(split_name(c.name.removeprefix(f"{item.name}."))[1] for c in catalog.columns(item.name))
-                yield item.name, Candidate(type="table", schema=schema, name=name, columns=columns)
 
 
 def split_name(qualified: str) -> tuple[str, str]:

@@ -11,6 +11,9 @@ from db_migrate.schemas.models import Models, split_name
 
 _PARTS = CONSTRAINT_KINDS | {Kind.COLUMN, Kind.INDEX}
 
+_STAND_INS = (Kind.VIEW, Kind.MATERIALIZED_VIEW, Kind.FOREIGN_TABLE, Kind.PARTITION)
+"""What may stand in for a mapped table: it is then not missing."""
+
 _INEXPRESSIBLE: Mapping[Kind, frozenset[str]] = {
     Kind.TABLE: frozenset({"row_security", "replica_identity", "cluster_on"}),
     Kind.COLUMN: frozenset({"storage", "compression", "statistics", "storage_parameters"}),
@@ -49,14 +52,27 @@ def comparable_with_models(other: Catalog, models: Models) -> tuple[Catalog, Cat
             return _in_schemas(item, models) and item.name not in types_in_use
         return False
 
-    stand_ins = {o.name for o in other if o.kind in (Kind.VIEW, Kind.MATERIALIZED_VIEW)}
-    theirs = other.where(_expressible(o, declared) for o in other if keep(o))
-    ours = declared.where(
-        o
-        for o in declared
-        if (o.name not in stand_ins and o.parent not in stand_ins) or o.kind in (Kind.VIEW, Kind.MATERIALIZED_VIEW)
+    left_out = models.hidden | _stand_ins(other, declared)
+    theirs = other.where(_expressible(o, declared) for o in other if keep(o) and not _is_of(o, left_out))
+    return theirs, declared.where(o for o in declared if not _is_of(o, left_out))
+
+
+def _stand_ins(other: Catalog, declared: Catalog) -> frozenset[str]:
+    """The mapped tables in whose place the other side has a view, a foreign table or a partition."""
+    return frozenset(
+        o.name
+        for o in other
+        if o.kind in _STAND_INS and o.key not in declared.objects and (Kind.TABLE, o.name) in declared.objects
     )
-    return theirs, ours
+
+
+def _is_of(item: SchemaObject, names: frozenset[str]) -> bool:
+    """Whether the object has one of the names, or belongs to what has."""
+    if not names:
+        return False
+    owner = item.attributes.get("owned_by")
+    of_column = isinstance(owner, str) and (owner in names or without_last(owner) in names)
+    return item.name in names or item.parent in names or of_column
 
 
 def _counts(table: SchemaObject, models: Models) -> bool:
@@ -64,7 +80,7 @@ def _counts(table: SchemaObject, models: Models) -> bool:
         return True
     if plain(table.name) in models.facts.version_tables:
         return False
-    return _in_schemas(table, models) and table.name not in models.hidden
+    return _in_schemas(table, models)
 
 
 def _in_schemas(item: SchemaObject, models: Models) -> bool:

@@ -21,6 +21,7 @@ class Filter:
     def __init__(self, options: Mapping[str, Any], metadata: Sequence[MetaData], default_schema: str) -> None:
         self._include_name = options.get("include_name")
         self._include_object = options.get("include_object")
+        self._include_schemas = bool(options.get("include_schemas"))
         self._default_schema = default_schema
         self._models = {(table.schema, table.name): table for each in metadata for table in each.tables.values()}
 
@@ -38,6 +39,8 @@ class Filter:
         schema = self._schema(candidate)
         if candidate.type == "schema":
             return bool(self._include_name(schema, "schema", {}))
+        if self._include_schemas and not self._include_name(schema, "schema", {}):
+            return False
         parents: dict[str, str | None] = {"schema_name": schema}
         table = candidate.name if candidate.type == "table" else candidate.parent
         if candidate.type != "table":
