@@ -188,7 +188,8 @@ def _without_password(target: LearnedTarget, inputs: Inputs) -> KnownTarget | No
 def declared(scratch: Scratch, candidates: Sequence[Candidate], *, question: str = "models") -> ModelFacts:
     """What the models declare, with their DDL where it can be drafted, and what env.py's filters say of candidates.
 
-    Answers to several questions are kept beside each other. Without what the ORM's mappers believe, which takes as long to find out as all else. Raises ``ChildError``.
+    Answers to several questions are kept beside each other. Nothing is said of what the ORM's mappers believe, which
+    takes as long to find out as all else. Raises ``ChildError``.
     """
     asked = hashlib.sha256(msgspec.msgpack.encode(list(candidates))).hexdigest()
     known = recall(scratch, question, Declared)
