@@ -58,4 +58,6 @@ $(BIN)/python:
 $(STAMP): $(BIN)/python requirements/runtime.txt requirements/dev.txt pyproject.toml
 	$(PIP) install --require-hashes --only-binary :all: --no-compile -r requirements/dev.txt
 	$(PIP) install --no-deps --no-build-isolation --editable .
+	@# Child processes leave no bytecode behind, so what they import is compiled here, once, on all cores.
+	$(BIN)/python -m compileall -q -j 0 $(VENV)/lib src
 	@touch $@
