@@ -7,7 +7,10 @@ from dataclasses import replace
 
 from db_migrate.catalog.change import Action, AttributeChange, Change, ChangeClass
 from db_migrate.catalog.objects import Catalog, Kind, SchemaObject, Value
-from db_migrate.catalog.tokens import last_part
+from db_migrate.catalog.tokens import last_part, unquoted
+
+_ROOM = 63
+"""Bytes of a name: NAMEDATALEN - 1."""
 
 Sentence = str | Callable[[Change, AttributeChange, SchemaObject], str]
 
@@ -17,7 +20,17 @@ def explain(change: Change, before: Catalog, after: Catalog) -> Change:
     if change.explanation:
         return change
     item = after.get(change.kind, change.object) or before.get(change.kind, change.object)
-    return replace(change, explanation=_explanation(change, item))
+    return replace(change, explanation=f"{_explanation(change, item)}{_cut_short(change)}")
+
+
+def _cut_short(change: Change) -> str:
+    """The likely cause of names that differ: one of them has all the bytes that PostgreSQL has room for."""
+    if change.action is Action.ALTERED:
+        return ""
+    names = (unquoted(last_part(each)) for each in (change.object, change.from_object or ""))
+    if not any(len(each.encode()) == _ROOM for each in names):
+        return ""
+    return f"; likely cause: PostgreSQL cuts names to {_ROOM} bytes, and this one may be the rest of a longer one"
 
 
 def _explanation(change: Change, item: SchemaObject | None) -> str:
@@ -135,7 +148,10 @@ def _identity(change: Change, attribute: AttributeChange, item: SchemaObject) ->
 
 def _validated(change: Change, attribute: AttributeChange, item: SchemaObject) -> str:
     del change, item
-    return "all rows are proved now" if attribute.to else "rows from before the constraint may break it"
+    left = "left NOT VALID, without VALIDATE CONSTRAINT after it"
+    if attribute.to:
+        return f"all rows are proved now; before, the constraint was {left}"
+    return f"the constraint was {left}: rows from before it may break it"
 
 
 def _enforced(change: Change, attribute: AttributeChange, item: SchemaObject) -> str:
