@@ -161,6 +161,7 @@ NOT_NOTICED: dict[str, Callable[[Project, pytest.MonkeyPatch], object]] = {
     "nothing": lambda _p, _: None,
     "a variable that nobody reads": lambda _, patch: patch.setenv("UNRELATED", "1"),
     "a file that nobody reads": lambda p, _: p.write("unrelated.txt", "1"),
+    "bytecode": lambda p, _: p.write("plugins/__pycache__/x.pyc", ""),
     "a file's time": lambda p, _: os.utime(p.folder / "columns.json"),
 }
 

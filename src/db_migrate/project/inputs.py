@@ -162,8 +162,9 @@ def _link(path: str) -> str:
 
 
 def _names(path: str) -> list[str]:
+    """What is in a folder, without what Python puts there by itself."""
     with os.scandir(path) as entries:
-        return sorted(entry.name for entry in entries)
+        return sorted(entry.name for entry in entries if entry.name != "__pycache__")
 
 
 def _listed(path: str) -> str:
