@@ -215,7 +215,9 @@ class KeptObject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan(Result):
-    """The reviewed thing. ``hash`` covers every field but itself, the warnings and the time."""
+    """The reviewed thing. ``hash`` covers every field but itself, the warnings and the time.
+
+    ``prepared`` is what Alembic itself sends before the first revision: its version table, where there is none."""
 
     fingerprint: Fingerprints
     hash: str
@@ -228,6 +230,7 @@ class Plan(Result):
     kept: tuple[KeptObject, ...]
     restored: tuple[Restored, ...] = ()
     """What was kept when the revisions last ran the other way, and is going to be put back."""
+    prepared: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -373,9 +373,11 @@ class Workspace:
         versions = without_version_tables(table for table, _ in self.live_state.heads)
         return versions | {each.name for each in self._live_catalog.not_covered if each.kind == "table"}
 
-    def plan(self, revision: str = "heads", *, allow: Sequence[str] = (), down: bool = False) -> Plan:
-        """What would happen on the target on the way to a revision, proved on a copy of it."""
-        return self._proved(revision, allow, Direction.DOWNGRADE if down else Direction.UPGRADE).plan
+    def plan(
+        self, revision: str = "heads", *, allow: Sequence[str] = (), down: bool = False, values: bool = True
+    ) -> Plan:
+        """What would happen on the target on the way to a revision; without ``values`` no row's keys are in it."""
+        return self._proved(revision, allow, Direction.DOWNGRADE if down else Direction.UPGRADE, values=values).plan
 
     def lint(
         self,
@@ -616,9 +618,10 @@ class Workspace:
         parents = tuple(sorted({p for head in heads for p in self.graph.parents(head)}))
         return self._history(parents), self._history(heads)
 
-    def _proved(self, revision: str, allow: Sequence[str], direction: Direction) -> Proved:
+    def _proved(self, revision: str, allow: Sequence[str], direction: Direction, *, values: bool = True) -> Proved:
         facts = self._model_facts
-        request = Request(revision, direction, self._intents(allow), relationships_in(facts), mapped_in(facts))
+        relationships, mapped = relationships_in(facts), mapped_in(facts)
+        request = Request(revision, direction, self._intents(allow), relationships, mapped, values)
         return make_plan(self.scratch, self.graph, self.target, self.settings, request)
 
     def _intents(self, allow: Sequence[str]) -> tuple[Intent, ...]:

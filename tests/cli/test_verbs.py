@@ -88,15 +88,15 @@ CHANGE = Change(Kind.INDEX, "public.ix", Action.DROPPED)
             DRIFT,
             ("drift", (), {"from_": "models", "to": "live", "privileges": True, "cache": False}),
         ),
-        (["plan"], PLAN, ("plan", ("heads",), {"allow": (), "down": False})),
+        (["plan"], PLAN, ("plan", ("heads",), {"allow": (), "down": False, "values": True})),
         (
             ["plan", "+2", "--allow", "a:b", "--allow", "c:d"],
             PLAN,
-            ("plan", ("+2",), {"allow": ("a:b", "c:d"), "down": False}),
+            ("plan", ("+2",), {"allow": ("a:b", "c:d"), "down": False, "values": True}),
         ),
-        (["plan", "--down"], PLAN, ("plan", ("-1",), {"allow": (), "down": True})),
-        (["plan", "-12"], PLAN, ("plan", ("-12",), {"allow": (), "down": True})),
-        (["plan", "base", "--down"], PLAN, ("plan", ("base",), {"allow": (), "down": True})),
+        (["plan", "--down"], PLAN, ("plan", ("-1",), {"allow": (), "down": True, "values": True})),
+        (["plan", "-12"], PLAN, ("plan", ("-12",), {"allow": (), "down": True, "values": True})),
+        (["plan", "base", "--down"], PLAN, ("plan", ("base",), {"allow": (), "down": True, "values": True})),
         (
             ["lint"],
             LINT,
@@ -111,6 +111,7 @@ CHANGE = Change(Kind.INDEX, "public.ix", Action.DROPPED)
                 {"since": "main", "downgrades": False, "allow": ("a:b",), "cache": False, "baseline": None},
             ),
         ),
+        (["plan", "--no-data"], PLAN, ("plan", ("heads",), {"allow": (), "down": False, "values": False})),
         (["apply"], RUN, ("apply", ("heads",), {"allow": (), "confirm": None})),
         (
             ["apply", "+1", "--allow", "a:b", "--confirm", "mesh"],

@@ -130,3 +130,28 @@ def run_psql(project: Project, script: str) -> str:
         check=False,
     )
     return done.stderr
+
+
+def test_a_plan_holds_no_password_and_without_data_no_keys(project: Project) -> None:
+    """Passwords of roles are masked in every form, and the script stops before them; `--no-data` hides offenders."""
+    project.revision("r1", USERS, "op.drop_table('users')")
+    assert project.alembic("upgrade", "head").code == 0
+    project.sql("INSERT INTO users VALUES (1, 'offender@example.org'), (2, 'offender@example.org')")
+    up = """
+        op.execute("CREATE ROLE plan_secret_role PASSWORD 'hunter2'")
+        op.execute("COMMENT ON TABLE users IS 'postgresql://u:hunter2@h/d'")
+        op.create_unique_constraint('uq', 'users', ['email'])
+    """
+    project.revision("r2", up, "op.drop_constraint('uq', 'users')")
+    shown = project.run("plan", "--json", "--sql", "plan.sql", "--out", "plan.json", DATABASE_URL=project.url)
+    hidden = project.run("plan", "--json", "--no-data")
+
+    texts = [shown.out, shown.err, *((project.folder / name).read_text() for name in ("plan.sql", "plan.json"))]
+    assert all("hunter2" not in text and project.database.password not in text for text in texts)
+    assert "PASSWORD '***'" in shown.out
+    assert "offender@example.org" in shown.out
+    assert "offender@example.org" not in hidden.out
+    assert any(each["rule"] == "would-fail-on-data" for each in hidden.json["findings"])
+    run_psql(project, (project.folder / "plan.sql").read_text())
+    assert project.sql("SELECT version_num FROM alembic_version") == [("r1",)]
+    assert project.sql("SELECT count(*) FROM pg_roles WHERE rolname = 'plan_secret_role'") == [(0,)]

@@ -15,7 +15,7 @@ import pytest
 
 from db_migrate import load, open_project
 from db_migrate.config import RuleLevel, Runner
-from db_migrate.errors import UsageError
+from db_migrate.errors import ConfigurationError, UsageError
 from db_migrate.results import Lint
 from db_migrate.rules import all_rules
 from db_migrate.rules.examples import APPLICATION, BESIDE, ground_source, revision_source
@@ -293,6 +293,23 @@ def test_files_that_nobody_meant_to_write(
     assert (revision.error or "").partition(": ")[2] == (error or "")
     if error:
         assert any(each.line == line for each in revision.statements)
+
+
+def test_settings_of_rules(history: History) -> None:
+    """Severities by rule, those that are judged by proof too; a name that no rule has is refused with its neighbour."""
+    history.add("a1", USERS, "pass", allow={"missing-downgrade:a1": "never gone back"})
+    found = {}
+    for level in RuleLevel:
+        levels = {"downgrade-not-inverse": level, "missing-downgrade": level}
+        history.workspace.settings = replace(history.workspace.settings, rules=levels)
+        found[level] = {(each.rule, each.severity.value) for each in history.lint("a1").findings if each.rule in levels}
+    assert found[RuleLevel.OFF] == set()
+    assert found[RuleLevel.ERROR] == {("downgrade-not-inverse", "error"), ("missing-downgrade", "error")}
+    assert found[RuleLevel.ON] == {("downgrade-not-inverse", "warning"), ("missing-downgrade", "warning")}
+    history.workspace.settings = replace(history.workspace.settings, rules={"drop-colum": RuleLevel.OFF})
+    with pytest.raises(ConfigurationError, match="drop-colum") as refused:
+        history.lint("a1")
+    assert refused.value.why == "did you mean rules.drop-column?"
 
 
 def test_what_is_no_file_and_no_revision(history: History) -> None:

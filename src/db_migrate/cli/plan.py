@@ -27,6 +27,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--allow", metavar="RULE:OBJECT", multiple=True, help="The intent for one finding; repeatable.")
 @click.option("--release", metavar="GITREF", help="The release that runs: does it still work after every commit?")
 @click.option("--sample", metavar="N", help="Copy N rows of each touched table to scratch, for revisions that read.")
+@click.option("--no-data", is_flag=True, help="Leave out the keys of rows that are in the way.")
 @click.option("--down", is_flag=True, help="Plan the way back to the revision, one step back by default.")
 @click.pass_context
 def command(
@@ -37,6 +38,7 @@ def command(
     allow: tuple[str, ...],
     release: str | None,
     sample: str | None,
+    no_data: bool,
     down: bool,
 ) -> int:
     """What would happen on this target: SQL, locks, rewrites, losses, findings, and whether it can be undone.
@@ -55,7 +57,10 @@ def command(
     def work(workspace: Workspace) -> Plan:
         nonlocal script
         plan = workspace.plan(
-            revision or ("-1" if down else "heads"), allow=allow, down=down or revision.startswith("-")
+            revision or ("-1" if down else "heads"),
+            allow=allow,
+            down=down or revision.startswith("-"),
+            values=not no_data,
         )
         if out:
             write_file(out, json.encode(json.document("plan", plan, exit_code(plan))))

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from db_migrate.execute.locks import is_strong, strong, strongest
+from db_migrate.postgres.redact import redact_statement
 from db_migrate.project.events import Statement
 from db_migrate.results import PlannedRevision, PlannedStatement
 from db_migrate.trace.effects import Lock, LockMode
@@ -50,7 +51,7 @@ def sort_of_event(event: Statement) -> StatementSort:
 
 def text_of(event: Statement) -> str:
     """The statement as the plan writes it."""
-    return event.rendered or event.sql
+    return redact_statement(event.rendered or event.sql)
 
 
 def _sort(sql: str) -> StatementSort:

@@ -63,6 +63,7 @@ def assemble(
         revisions=revisions,
         findings=tuple(findings),
         kept=tuple(kept),
+        prepared=trace.prepared,
     )
     return replace(plan, hash=plan_hash(plan))
 

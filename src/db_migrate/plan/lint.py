@@ -99,7 +99,7 @@ def _judged(
     warnings: Sequence[str],
 ) -> Plan:
     findings = judge(trace, facts, rule_settings(request.settings), allow=request.allow)
-    found = (*findings, *proof_findings(trace, proofs, request.allow))
+    found = (*findings, *proof_findings(trace, proofs, request.allow, request.settings.rules))
     kept = tuple(each for each in found if each.revision in chosen or not each.revision)
     subject = Subject(None, (), (), "upgrade", trace.before.fingerprint)
     plan = assemble(subject, trace, proofs, facts, kept, warnings=warnings)

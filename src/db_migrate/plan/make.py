@@ -23,7 +23,7 @@ from db_migrate.results import Plan
 from db_migrate.rules.context import RuleSettings
 from db_migrate.rules.facts import Facts, Mapped, Relationship
 from db_migrate.rules.intents import Intent
-from db_migrate.rules.judge import judge
+from db_migrate.rules.judge import check_names, judge
 from db_migrate.rules.questions import questions
 from db_migrate.schemas.live import copy_of_live
 from db_migrate.schemas.scratch import Scratch, read_through
@@ -43,13 +43,17 @@ class Proved:
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be planned: Alembic's name for the destination, which way, and the intents given by hand."""
+    """What is to be planned: Alembic's name for the destination, which way, and the intents given by hand.
+
+    Without ``values`` nothing of any row, such as an offending key, is read into the plan.
+    """
 
     revision: str
     direction: Direction
     allow: tuple[Intent, ...] = ()
     relationships: tuple[Relationship, ...] = ()
     mapped: Mapped = field(default_factory=Mapped)
+    values: bool = True
 
 
 def make_plan(scratch: Scratch, graph: Graph, target: Target, settings: Settings, request: Request) -> Proved:
@@ -83,7 +87,7 @@ def make_plan(scratch: Scratch, graph: Graph, target: Target, settings: Settings
         _facts(target, done, request), release=release, mapped=request.mapped, changed_with=changed_with(done)
     )
     findings = judge(done, facts, rule_settings(settings), allow=request.allow)
-    extra = tuple(proof_findings(done, proofs, request.allow))
+    extra = tuple(proof_findings(done, proofs, request.allow, settings.rules))
     subject = Subject(live.summary, live.current, destination, request.direction.value, before.fingerprint)
     plan = assemble(
         subject,
@@ -121,7 +125,8 @@ def _check_one(target: Target, revisions: Sequence[str]) -> None:
 
 
 def rule_settings(settings: Settings) -> RuleSettings:
-    """The part of the settings that rules look at."""
+    """The part of the settings that rules look at. Raises ConfigurationError (``rules.unknown``) for no rule's name."""
+    check_names(settings.rules)
     return RuleSettings(
         block_budget_s=settings.chosen.budgets.get("block_budget", settings.block_budget),
         severities={name: level.value for name, level in settings.rules.items()},
@@ -134,7 +139,9 @@ def _facts(target: Target, done: Trace, request: Request) -> Facts:
     relations = {o for r in done.revisions for s in r.statements for o in _relations(s.effects.held)} | concerned(done)
     relations |= {name for r in done.revisions for s in r.statements for name in s.effects.reads}
     with read_only(target.conninfo) as connection:
-        return read_facts(connection, sorted(relations), asked, relationships=request.relationships)
+        return read_facts(
+            connection, sorted(relations), asked, values=request.values, relationships=request.relationships
+        )
 
 
 def _relations(locks: Iterable[object]) -> Iterator[str]:

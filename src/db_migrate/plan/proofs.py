@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from db_migrate.catalog.change import Change
 from db_migrate.catalog.diff import diff, drifted
+from db_migrate.config import RuleLevel
 from db_migrate.postgres.conninfo import ConnInfo
 from db_migrate.project.graph import Graph
 from db_migrate.results import DowngradeProof
@@ -62,8 +63,13 @@ def _way_back(graph: Graph, began: Sequence[str], done: Sequence[TracedRevision]
     return began[0] if len(began) == 1 else next(iter(graph.revisions[first].down_revision), f"{first}-1")
 
 
-def proof_findings(done: Trace, proofs: Mapping[str, DowngradeProof], allow: Sequence[Intent]) -> Iterator[Finding]:
-    """A downgrade that is not the inverse of its upgrade, as a finding of its own."""
+def proof_findings(
+    done: Trace, proofs: Mapping[str, DowngradeProof], allow: Sequence[Intent], levels: Mapping[str, RuleLevel]
+) -> Iterator[Finding]:
+    """A downgrade that is not the inverse of its upgrade, as a finding with the severity that the settings say."""
+    level = levels.get(RULE, RuleLevel.ON)
+    if level is RuleLevel.OFF:
+        return
     for revision in done.revisions:
         proved = proofs.get(revision.revision)
         if proved is None or proved.proved or revision.error is not None:
@@ -75,7 +81,7 @@ def proof_findings(done: Trace, proofs: Mapping[str, DowngradeProof], allow: Seq
         first = proved.differences[0] if proved.differences else None
         yield Finding(
             rule=RULE,
-            severity=Severity.WARNING,
+            severity=Severity.WARNING if level is RuleLevel.ON else Severity(level.value),
             revision=revision.revision,
             statement=None,
             object=revision.revision,

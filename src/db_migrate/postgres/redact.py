@@ -57,6 +57,14 @@ def redact_sql(sql: str) -> str:
     return _STRING_LITERAL.sub(lambda match: _redact_literal(match[0]), sql)
 
 
+def redact_statement(sql: str) -> str:
+    """A statement without its passwords, for plans: those of roles, user mappings, connection strings and URLs.
+
+    The same statement always gives the same text, and a column that happens to be called password stays.
+    """
+    return redact_sql(_SQL_PASSWORD.sub(rf"\g<head>'{MASK}'", sql))
+
+
 def _redact_literal(literal: str) -> str:
     redacted = _URL_PASSWORD.sub(rf"\g<head>{MASK}", literal)
     if _CONNECTION_WORD.search(redacted):

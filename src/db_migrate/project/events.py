@@ -126,7 +126,7 @@ class Statement(Event, frozen=True):
     ``file`` and ``line``: the innermost place within the running revision's file; where there is none (``env.py``, a
     helper called by nobody we know), ``caller_file`` and ``caller_line`` still name the innermost code of the user.
     ``autocommit``: it runs outside of any transaction block. ``rendered``: with its parameters written as literals,
-    so that psql could run it; None when there are several sets of parameters.
+    so that psql could run it; several sets of them give several statements, very many none (None).
     """
 
     waits: ClassVar[bool] = True

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from itertools import groupby
 
 from db_migrate.catalog.diff import diff
 from db_migrate.catalog.objects import Catalog, Kind, SchemaObject
 from db_migrate.catalog.sql import with_sql
+from db_migrate.postgres.redact import MASK
 from db_migrate.report.source import place
 from db_migrate.report.style import Style, name
 from db_migrate.results import Comparison, Drift, Plan, PlannedRevision, PlannedStatement, Schema, SchemaEntry
+from db_migrate.trace.grammar import UNREADABLE, sort_of
 
+_ENDED = re.compile(r"\s*(COMMIT|END|ROLLBACK|ABORT)\s*;?\s*$", re.IGNORECASE)
 _VIEWS = (Kind.VIEW, Kind.MATERIALIZED_VIEW)
 
 
 def plan_sql(plan: Plan, lock_timeout: float) -> str:
     """The plan's statements as a script that ``psql -f`` runs as they are planned, stopping at the first error.
 
-    Each transaction is in BEGIN and COMMIT with ``lock_timeout`` (seconds) set; autocommit statements stand outside.
-    The version table's changes are among the plan's own statements. Parameters stand in comments: a statement that has
-    some was sent with them, and the script says so.
+    Each transaction is in BEGIN and COMMIT with ``lock_timeout`` (seconds) set, unless it ends itself; autocommit
+    statements stand outside. The version table's changes are among the plan's own statements. The script stops before
+    a statement that is not in the plan as it was sent: one with a password, or with very many sets of parameters.
     """
     head = [
         f"-- {plan.direction} {_list(plan.current)} -> {_list(plan.destination)}",
@@ -30,14 +34,17 @@ def plan_sql(plan: Plan, lock_timeout: float) -> str:
         "",
     ]
     steps = [(revision, statement) for revision in plan.revisions for statement in revision.statements]
-    body: list[str] = []
+    timeout = f"SET LOCAL lock_timeout = '{lock_timeout * 1000:.0f}ms';"
+    body = ["-- before the first revision, by Alembic itself"] if plan.prepared else []
+    body += [line for each in plan.prepared for line in (terminated(each.strip()), "")]
     for _, group in groupby(steps, key=lambda step: step[1].transaction):
         members = list(group)
+        inner = [line for member in members for line in _statement(*member)]
         if members[0][1].autocommit:
-            body += [line for member in members for line in (*_statement(*member), "")]
-        else:
-            inner = [line for member in members for line in _statement(*member)]
-            body += ["BEGIN;", f"SET LOCAL lock_timeout = '{lock_timeout * 1000:.0f}ms';", *inner, "COMMIT;", ""]
+            body += [*inner, ""]
+            continue
+        ended = bool(_ENDED.match(members[-1][1].sql))
+        body += ["BEGIN;", timeout, *inner, *([] if ended else ["COMMIT;"]), ""]
     return "\n".join([*head, *body])
 
 
@@ -45,7 +52,18 @@ def _statement(revision: PlannedRevision, statement: PlannedStatement) -> Iterab
     yield f"-- {name(revision.revision)}: {place(revision.file, statement.line)}"
     if statement.parameters:
         yield f"-- with parameters: {name(', '.join(statement.parameters))}"
+    lacks = _lacks(statement.sql)
+    if lacks:
+        yield f"\\echo stopped: the next statement has {lacks}, which no plan holds. Write it in, and take this out."
+        yield "\\quit"
     yield terminated(statement.sql)
+
+
+def _lacks(sql: str) -> str:
+    """What of the statement is not in its text, in a word."""
+    if f"'{MASK}'" in sql or f":{MASK}@" in sql or f"={MASK}" in sql:
+        return "a password"
+    return "parameters" if UNREADABLE in sort_of(sql).nodes else ""
 
 
 def terminated(sql: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Set
+from difflib import get_close_matches
 from importlib import import_module
 
 from db_migrate.errors import ConfigurationError
@@ -11,6 +12,7 @@ from db_migrate.rules.context import Context, Hit, Place, RuleSettings
 from db_migrate.rules.facts import Facts
 from db_migrate.rules.finding import Finding, Severity
 from db_migrate.rules.intents import Intent, apply_intents
+from db_migrate.rules.quiet import ELSEWHERE
 from db_migrate.rules.registry import Rule, registered
 from db_migrate.rules.rot import find_rot
 from db_migrate.trace.effects import Trace
@@ -56,6 +58,21 @@ def all_rules() -> tuple[Rule, ...]:
 def find_rule(id: str) -> Rule | None:
     """The rule of that name, or None."""
     return next((each for each in all_rules() if each.id == id), None)
+
+
+def check_names(names: Iterable[str]) -> None:
+    """Raise ConfigurationError (``rules.unknown``) for settings about rules that do not exist, with the nearest."""
+    known = {*(each.id for each in all_rules()), *(each.id for each in ELSEWHERE)}
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        near = {name: get_close_matches(name, known, n=1) for name in unknown}
+        raise ConfigurationError(
+            "rules.unknown",
+            f"the settings name rules that do not exist: {', '.join(unknown)}",
+            why="; ".join(f"did you mean rules.{found[0]}?" for found in near.values() if found),
+            state="nothing was read or changed",
+            next=["db-migrate explain", "db-migrate config --sources"],
+        )
 
 
 def judge(

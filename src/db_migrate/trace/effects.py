@@ -193,6 +193,7 @@ class Trace:
     """All that was run, in order. ``server_version`` is that of the scratch server which proved it.
 
     ``sampled`` are the tables of which rows had been copied from the target.
+    ``prepared`` is what Alembic itself made before the first revision.
     ``refused``: the revisions tried to reach something that they were not let, and may do otherwise where they are.
     """
 
@@ -203,3 +204,4 @@ class Trace:
     warnings: tuple[str, ...] = ()
     sampled: frozenset[str] = frozenset()
     refused: bool = False
+    prepared: tuple[str, ...] = ()

@@ -70,7 +70,16 @@ def trace(
     warnings = (*_refusals(tracer.refused), *unseen_warnings(revisions), *([_WITHOUT_VALUES] if sampled else ()))
     before = revisions[0].before if revisions else tracer.catalog
     after = revisions[-1].after if revisions else tracer.catalog
-    return Trace(revisions, scratch.server.version, before, after, warnings, sampled, refused=bool(tracer.refused))
+    return Trace(
+        revisions,
+        scratch.server.version,
+        before,
+        after,
+        warnings,
+        sampled,
+        refused=bool(tracer.refused),
+        prepared=tuple(tracer.prepared),
+    )
 
 
 def _refusals(refused: Iterable[events.Refused]) -> Iterator[str]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from db_migrate.catalog.objects import Catalog
 from db_migrate.errors import Failed
 from db_migrate.postgres.conninfo import ConnInfo
+from db_migrate.postgres.redact import redact_statement
 from db_migrate.project import events
 from db_migrate.project.child_process import Link
 from db_migrate.trace.borrowing import Borrowed
@@ -101,6 +102,8 @@ class Tracer:
         self._notices: list[str] = []
         self.revisions: list[TracedRevision] = []
         self.refused: list[events.Refused] = []
+        self.prepared: list[str] = []
+        """What Alembic itself made before the first revision: its version table."""
 
     def event(self, event: events.Event, link: Link) -> None:
         """Take in one event; called by the child process's parent end."""
@@ -294,10 +297,12 @@ class Tracer:
     def _record(
         self, sent: _Sent, transaction: int, effects: Effects, seconds: float, error: StatementError | None
     ) -> None:
-        if self._running is None:
-            return
         event = sent.event
-        text = event.rendered or event.sql
+        text = redact_statement(event.rendered or event.sql)
+        if self._running is None:
+            if event.internal and sent.sort.ddl:
+                self.prepared.append(text)
+            return
         if self._sampled and event.line and not sent.sort.ddl:
             text = without_constants(event.sql)
             if error is None and any(each.sql == text and not each.error for each in self._running.statements):

@@ -21,6 +21,7 @@ from db_migrate.project.child.rendering import plain_parameters, rendered
 
 _ENDS = frozenset({"COMMIT", "END"})
 _UNDOES = frozenset({"ROLLBACK", "ABORT"})
+_MOST_SETS_RENDERED = 1000
 _FIRST_PARAMETER_SETS = 20
 
 
@@ -53,8 +54,13 @@ class Sent:
         return self.parameters is not None and style in ("pyformat", "format")
 
     def rendered(self) -> str | None:
-        """The text with its parameters as literals; None for several sets of them."""
-        return None if self.many else rendered(self.sql, self.parameters, percent=self.percent)
+        """The text with its parameters as literals, once for each set of them; None for very many sets."""
+        if not self.many:
+            return rendered(self.sql, self.parameters, percent=self.percent)
+        if not 0 < len(self.parameters) <= _MOST_SETS_RENDERED:
+            return None
+        sql = self.sql.rstrip().removesuffix(";")
+        return ";\n".join(rendered(sql, each, percent=self.percent) for each in self.parameters)
 
     def shown(self) -> Any:
         """The parameters as text; of many sets, the first ones."""
