@@ -65,6 +65,11 @@ def redact_statement(sql: str) -> str:
     return redact_sql(_SQL_PASSWORD.sub(rf"\g<head>'{MASK}'", sql))
 
 
+def redact_value(text: str) -> str:
+    """A value, such as a comment's text, without the passwords of URLs and connection strings in it."""
+    return _redact_literal(text)
+
+
 def _redact_literal(literal: str) -> str:
     redacted = _URL_PASSWORD.sub(rf"\g<head>{MASK}", literal)
     if _CONNECTION_WORD.search(redacted):

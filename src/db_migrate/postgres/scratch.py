@@ -177,7 +177,8 @@ def _mark_used(server: Server, name: str) -> None:
 def _forget_old_templates(server: Server, connection: psycopg.Connection[tuple[object, ...]]) -> None:
     folder = server.instance.directory / "templates"
     rows = connection.execute(
-        "SELECT datname, pg_database_size(oid) FROM pg_database WHERE datname LIKE 'dbt\\_%' AND datistemplate"
+        "SELECT datname, coalesce(pg_database_size(oid), 0) FROM pg_database"
+        " WHERE datname LIKE 'dbt\\_%' AND datistemplate"
     ).fetchall()
     sizes = {str(name): int(str(size)) for name, size in rows}
     used = {name: _last_used(folder / name) for name in sizes}
