@@ -9,9 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from db_migrate.catalog.change import Change
-from db_migrate.catalog.objects import Value
-from db_migrate.postgres.redact import redact_value
+from db_migrate.plan.masking import without_passwords
 from db_migrate.results import (
     DowngradeProof,
     Estimate,
@@ -128,19 +126,9 @@ def _statement(statement: TracedStatement, facts: Facts) -> PlannedStatement:
             scans=effects.scans,
             index_builds=effects.index_builds,
             dropped=effects.dropped,
-            changes=tuple(_without_passwords(each) for each in effects.changes),
+            changes=tuple(without_passwords(each) for each in effects.changes),
             writes=effects.writes,
             truncated=effects.truncated,
         ),
         estimate=Estimate(weighed.rows, weighed.bytes, weighed.seconds),
     )
-
-
-def _without_passwords(change: Change) -> Change:
-    """The change with what looks like a connection string in its values masked: a comment may hold one."""
-    attributes = tuple(replace(each, from_=_masked(each.from_), to=_masked(each.to)) for each in change.attributes)
-    return change if attributes == change.attributes else replace(change, attributes=attributes)
-
-
-def _masked(value: Value) -> Value:
-    return redact_value(value) if isinstance(value, str) else value

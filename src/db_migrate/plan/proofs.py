@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from db_migrate.catalog.change import Change
 from db_migrate.catalog.diff import diff, drifted
 from db_migrate.config import RuleLevel
+from db_migrate.plan.masking import without_passwords
 from db_migrate.postgres.conninfo import ConnInfo
 from db_migrate.project.graph import Graph
 from db_migrate.results import DowngradeProof
@@ -52,7 +53,7 @@ def proof(up: TracedRevision, down: TracedRevision | None, differences: tuple[Ch
     if down.error is not None:
         return DowngradeProof(False, (), f"{down.error.type}: {down.error.message}")
     counted = drifted(differences)
-    return DowngradeProof(not counted, counted, None)
+    return DowngradeProof(not counted, tuple(without_passwords(each) for each in counted), None)
 
 
 def _way_back(graph: Graph, began: Sequence[str], done: Sequence[TracedRevision]) -> str:
