@@ -109,6 +109,26 @@ def decision(
     )
 
 
+_PLUGINS_KINDS = frozenset(
+    {
+        Kind.FUNCTION,
+        Kind.PROCEDURE,
+        Kind.VIEW,
+        Kind.MATERIALIZED_VIEW,
+        Kind.TRIGGER,
+        Kind.POLICY,
+        Kind.EXTENSION,
+    }
+)
+"""What Alembic itself has no operations for, and plugins such as alembic_utils have."""
+
+
+def left_to_plugins(whole: Decision) -> Decision:
+    """The same without what a plugin has operations of its own for."""
+    own = [each for each in whole.script.changes if each.kind not in _PLUGINS_KINDS]
+    return decision(whole.from_, whole.to, whole.renames, own, whole.ignored)
+
+
 def _renamed(explicit: Explicit) -> Change:
     old, new = explicit.rename.old, explicit.rename.new
     return Change(

@@ -9,7 +9,7 @@ from pathlib import Path
 from db_migrate.catalog.change import Change
 from db_migrate.generate.backfill import Pace
 from db_migrate.generate.body import Body, Direction, body
-from db_migrate.generate.dispose import Decision, dispose, fills
+from db_migrate.generate.dispose import Decision, dispose, fills, left_to_plugins
 from db_migrate.generate.drafting import Content, draft, random_id
 from db_migrate.generate.ground import Ground
 from db_migrate.generate.propose import Extra, left_out, missed, types_of
@@ -134,8 +134,17 @@ class _Making:
         self._choices = choices
 
     def made(self) -> Made:
-        """Try one form after the other until one is proved; the first where none is."""
+        """Try one form after the other until one is proved; the first where none is.
+
+        What plugins propose is theirs first, in the operations that the project uses.
+        """
         found: list[Made] = []
+        if self._proposal is None or _plugins(self._proposal):
+            whole, self._decision = self._decision, left_to_plugins(self._decision)
+            made = self._attempt(ATTEMPTS[0])
+            if made.proof.holds:
+                return made
+            self._decision = whole
         for attempt in ATTEMPTS:
             found.append(self._attempt(attempt))
             if found[-1].proof.holds:

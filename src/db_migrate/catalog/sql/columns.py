@@ -154,10 +154,10 @@ def alter(before: SchemaObject, after: SchemaObject, sides: Sides) -> Steps:
     if table_of(after.parent or "", sides.after) is None:
         return create(after, sides)
     generated = _generated(before, after, sides.major) if "generated" in names else ()
-    if generated is None:
+    if generated is None or (generated and _is_checked_virtual(after, sides)):
         return Steps(replace=True, note=_IN_TWO_STEPS)
     retyped = bool(names & {"type", "collation"})
-    if retyped and before.attributes.get("generated") and after.attributes.get("generated") and generated == ():
+    if retyped and before.attributes.get("generated") and after.attributes.get("generated"):
         return Steps(replace=True, note=_IN_TWO_STEPS)
     main = [*generated]
     if retyped:
@@ -167,6 +167,14 @@ def alter(before: SchemaObject, after: SchemaObject, sides: Sides) -> Steps:
     main += _physical(before, after, _alter(after), f"COLUMN {after.name}")
     main += _again_for_heirs(after, names, sides)
     return Steps(tuple(main), release=tuple(_release(before, after, names, retyped)), note=_note(names, before, after))
+
+
+def _is_checked_virtual(column: SchemaObject, sides: Sides) -> bool:
+    """Whether the column is virtual and its table has checks, where PostgreSQL 18 has no SET EXPRESSION."""
+    virtual = text(column, "generated").startswith("VIRTUAL")
+    return virtual and any(
+        o.kind is Kind.CHECK for side in (sides.before, sides.after) for o in side.children.get(column.parent or "", ())
+    )
 
 
 def _own_sequences(before: SchemaObject, after: SchemaObject, sides: Sides) -> bool:
@@ -274,9 +282,13 @@ def _alter_identity(column: SchemaObject, old: str, new: str) -> str:
     clauses = []
     if old.split(" (")[0] != new.split(" (")[0]:
         clauses.append(f"SET GENERATED {new.split(' (')[0]}")
+    turned = len({side.get("INCREMENT BY", "1").startswith("-") for side in (before, after)}) > 1
     for option in ("INCREMENT BY", "MINVALUE", "MAXVALUE", "START WITH", "CACHE", "CYCLE"):
-        if before.get(option) != after.get(option):
+        # Limits that were the usual ones of the other direction stay what they were unless they are said again.
+        if before.get(option) != after.get(option) or (turned and option in ("MINVALUE", "MAXVALUE")):
             clauses.append(f"SET {_identity_option(option, after)}")
+    if turned:
+        clauses.append("RESTART")
     return f"{_alter(column)} {' '.join(clauses)}"
 
 
