@@ -583,6 +583,26 @@ class Workspace:
         summary = self.__dict__["live_state"].summary if "live_state" in self.__dict__ else None
         return Doctor(target=summary, warnings=opinion.warnings, diagnoses=opinion.diagnoses)
 
+    def repair(self, *, back: bool = False, data: str | None = None, confirm: str | None = None) -> RunResult:
+        """End what doctor has found, as far as it can be ended from here; then verify.
+
+        A half-done revision is finished, or undone with ``back``; ``data`` (``ran`` or ``rerun``) says what to make of
+        data statements of which nothing tells whether they have run. Raises ``Refused`` before anything is changed;
+        what goes wrong later is in the result's ``error``.
+        """
+        from db_migrate.repair.mend import Data, Mending, Wish
+
+        def look() -> View:
+            self._forget_live()
+            self.__dict__.pop("graph", None)
+            return self._view()
+
+        result = Mending(look, self._read_live, Wish(back, Data(data) if data else None, confirm)).mend()
+        self._forget_live()
+        if result.error is not None:
+            return result
+        return replace(result, verify=VerifyOutcome(*self._check(None, None)))
+
     def _view(self) -> View:
         from db_migrate.repair.view import Sources, View
 

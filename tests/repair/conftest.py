@@ -89,13 +89,9 @@ class Project:
         file.write_text(text)
         return file
 
-    def plain(self, to: str = "heads", **job: Any) -> subprocess.CompletedProcess[str]:
+    def plain(self, to: str = "heads", **job: Any) -> None:
         """Run plain Alembic; ``stop`` kills it after so many statements."""
-        url = self.conninfo.url("postgresql+psycopg")
-        words = [sys.executable, str(PLAIN), json.dumps({"to": to, "url": url, **job})]
-        done = subprocess.run(words, cwd=self.folder, capture_output=True, text=True)
-        assert done.returncode == (-9 if "stop" in job else 0), done.stderr
-        return done
+        plain(self.folder, {"to": to, "url": self.conninfo.url("postgresql+psycopg"), **job})
 
     def sql(self, *statements: str) -> list[tuple[Any, ...]]:
         """Run statements in the target; the rows of the last."""
@@ -136,12 +132,53 @@ class Project:
 
 def _body(text: str) -> str:
     text = textwrap.dedent(text).strip()
-    if (
-        text.split("(")[0].split(" ")[0] in ("op.execute", "op.create_table", "pass", "with", "for", "if")
-        or "op." in text
-    ):
+    if text == "pass" or "op." in text:
         return textwrap.indent(text, "    ")
     return "\n".join(f"    op.execute({each.strip()!r})" for each in text.split(";") if each.strip())
+
+
+def plain(folder: Path, *jobs: dict[str, Any]) -> str:
+    """Run plain Alembic in a process of its own for some jobs; what it printed."""
+    done = subprocess.run(
+        [sys.executable, str(PLAIN), json.dumps(jobs)], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@dataclass(frozen=True)
+class Snapshots:
+    """A database for each revision, with nothing else done to it, and how many statements each revision sent."""
+
+    databases: dict[str, ConnInfo]
+    statements: dict[str, int]
+    server: TargetServer
+
+    def copy(self, revision: str) -> ConnInfo:
+        """A database of one's own at a revision."""
+        return copy_of(self.server, self.databases[revision])
+
+
+def copy_of(server: TargetServer, conninfo: ConnInfo) -> ConnInfo:
+    """A copy of a database that nobody is connected to."""
+    name = f"target_{next(server.names)}"
+    with contextlib.closing(connect(server.conninfo())) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {conninfo.dbname} STRATEGY file_copy".encode())
+    return server.conninfo(name)
+
+
+def snapshots(folder: Path, revisions: list[str], server: TargetServer) -> Snapshots:
+    """Let plain Alembic go from revision to revision, and keep the database at each."""
+    database = server.new_database()
+    prefix = f"{database.dbname}_"
+    job = {
+        "url": database.url("postgresql+psycopg"),
+        "revisions": revisions,
+        "maintenance": server.conninfo().as_libpq(),
+        "snapshots": f"CREATE DATABASE {prefix}{{revision}} TEMPLATE {database.dbname} STRATEGY file_copy",
+    }
+    numbers = json.loads(plain(folder, job).splitlines()[-1])
+    return Snapshots({each: server.conninfo(f"{prefix}{each}") for each in revisions}, numbers, server)
 
 
 def retarget(workspace: Workspace, conninfo: ConnInfo) -> None:
@@ -167,18 +204,7 @@ def mesh(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def mesh_states(mesh: Path, target_server: TargetServer) -> dict[str, ConnInfo]:
+def mesh_snapshots(mesh: Path, target_server: TargetServer) -> Snapshots:
     """A database for each revision of the mesh example, made by plain Alembic."""
-    database = target_server.new_database()
     files = sorted((mesh / "alembic" / "versions").glob("0*.py"))
-    revisions = [each.name.split("_")[0] for each in files]
-    prefix = f"{database.dbname}_"
-    job = {
-        "url": database.url("postgresql+psycopg"),
-        "revisions": revisions,
-        "maintenance": target_server.conninfo().as_libpq(),
-        "snapshots": f"CREATE DATABASE {prefix}{{revision}} TEMPLATE {database.dbname} STRATEGY file_copy",
-    }
-    done = subprocess.run([sys.executable, str(PLAIN), json.dumps(job)], cwd=mesh, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return {each: target_server.conninfo(f"{prefix}{each}") for each in revisions}
+    return snapshots(mesh, [each.name.split("_")[0] for each in files], target_server)

@@ -10,7 +10,7 @@ from db_migrate.postgres.conninfo import ConnInfo
 from db_migrate.postgres.session import connect
 from db_migrate.workspace import open_project
 
-from .conftest import retarget
+from .conftest import Snapshots, retarget
 
 
 def run(conninfo: ConnInfo, *statements: str) -> None:
@@ -21,9 +21,10 @@ def run(conninfo: ConnInfo, *statements: str) -> None:
 
 
 def test_every_revision_of_mesh_is_recognised_from_its_schema(
-    mesh: Path, mesh_states: dict[str, ConnInfo], tmp_path: Path
+    mesh: Path, mesh_snapshots: Snapshots, tmp_path: Path
 ) -> None:
     """With an empty, a missing and a wrong version table, each of the 20 schemas is known for what it is."""
+    mesh_states = mesh_snapshots.databases
     revisions = list(mesh_states)
     settings = Settings(
         root=mesh, config=mesh / "alembic.ini", url=mesh_states[revisions[-1]].url(), cache_dir=tmp_path / "cache"

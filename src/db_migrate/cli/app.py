@@ -34,6 +34,7 @@ VERBS: Mapping[str, str] = MappingProxyType(
         "kept": "What is kept of what was dropped: list, show, restore, purge.",
         "stamp": "Set the revision, if the schema is that revision's.",
         "doctor": "Every diagnosis that applies, each with its cure.",
+        "repair": "End a half-done revision, lost files, invalid indexes: what doctor found.",
         "report": "One self-contained HTML file about all of it.",
         "explain": "A rule, a lock mode, or what a statement does.",
         "demo": "The whole workflow on an example project.",

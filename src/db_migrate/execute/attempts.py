@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from db_migrate.execute.conductor import Conductor
 from db_migrate.execute.discipline import BudgetSpent, Intention, Retrying, Sleep, back_off, drive
 from db_migrate.execute.interruption import InterruptedByUser
@@ -9,14 +11,21 @@ from db_migrate.execute.opening import state_of
 from db_migrate.execute.outcome import Ending
 from db_migrate.execute.progress import ProgressKind
 from db_migrate.execute.route import find_route
-from db_migrate.project.child_process import Child, ChildDied
+from db_migrate.project.child_process import Child, ChildDied, Handler
 from db_migrate.schemas.target import Target
 
 
-def carry_out(child: Child, conductor: Conductor, verb: str, target: Target) -> Ending | None:
-    """Run until the plan is done or cannot go on; None when it is done."""
+def carry_out(
+    child: Child,
+    conductor: Conductor,
+    verb: str,
+    target: Target,
+    around: Callable[[Handler], Handler] = lambda handler: handler,
+) -> Ending | None:
+    """Run until the plan is done or cannot go on; None when it is done. ``around`` stands before the conductor."""
+    handler = around(conductor)
     while True:
-        ending = _attempt(child, conductor, verb, target)
+        ending = _attempt(child, conductor, handler, verb, target)
         if ending is None or not _again(ending, conductor):
             return ending
         try:
@@ -27,7 +36,7 @@ def carry_out(child: Child, conductor: Conductor, verb: str, target: Target) -> 
         conductor.position.attempt += 1
 
 
-def _attempt(child: Child, conductor: Conductor, verb: str, target: Target) -> Ending | None:
+def _attempt(child: Child, conductor: Conductor, handler: Handler, verb: str, target: Target) -> Ending | None:
     """One go over what is left of the plan, in as many calls of Alembic as its own words need."""
     conductor.begin_attempt()
     database = None if target.as_is else target.conninfo.as_libpq()
@@ -37,7 +46,7 @@ def _attempt(child: Child, conductor: Conductor, verb: str, target: Target) -> E
         for number, step in enumerate(route.steps, conductor.position.at):
             conductor.heads_after[number] = step.to_heads
         try:
-            outcome = child.migrate(route.direction, route.target, database, conductor, steps=len(route.steps))
+            outcome = child.migrate(route.direction, route.target, database, handler, steps=len(route.steps))
         except ChildDied as error:
             return Ending(verb, _running(conductor), error=error)
         if conductor.ending is not None or outcome.failure is not None:

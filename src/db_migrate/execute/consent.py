@@ -8,7 +8,8 @@ from db_migrate.errors import Refused
 from db_migrate.results import Plan
 from db_migrate.rules.finding import Finding
 
-_LOSS = frozenset({"loses-data", "truncate", "truncate-cascade"})
+LOSS = frozenset({"loses-data", "truncate", "truncate-cascade"})
+"""The rules that say that rows or values are gone afterwards."""
 
 
 def check_consent(plan: Plan, *, confirm: str | None, production: bool, database: str, verb: str = "apply") -> None:
@@ -39,7 +40,7 @@ def check_consent(plan: Plan, *, confirm: str | None, production: bool, database
 
 def _command(plan: Plan, verb: str) -> str:
     """The command that leads where the plan leads."""
-    return f"db-migrate {verb} {' '.join(plan.destination) or 'base'}"
+    return "db-migrate repair" if verb == "repair" else f"db-migrate {verb} {' '.join(plan.destination) or 'base'}"
 
 
 def _check_proved(plan: Plan) -> None:
@@ -77,7 +78,7 @@ def _check_findings(plan: Plan, verb: str) -> None:
 
 def _lifted_by_name(finding: Finding, verb: str) -> bool:
     """Whether the database's name is consent enough: going back means to drop what the revisions made."""
-    return verb == "rollback" and (finding.rule.startswith("drop-") or finding.rule in _LOSS)
+    return verb in ("rollback", "repair") and (finding.rule.startswith("drop-") or finding.rule in LOSS)
 
 
 def _reasons(plan: Plan, *, production: bool, verb: str) -> Iterator[str]:

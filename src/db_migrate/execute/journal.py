@@ -64,6 +64,16 @@ class AppliedScript:
     script: str
 
 
+@dataclass(frozen=True, slots=True)
+class LooseStep:
+    """A statement of a revision that was not run to its end. ``state``: committed, rolled back, failed or started."""
+
+    revision: str
+    direction: str
+    sql: str
+    state: str
+
+
 class Log(Protocol):
     """What a run writes down: a :class:`Journal`, or nothing (:class:`NoJournal`)."""
 
@@ -197,6 +207,27 @@ class Journal:
             return ()
         rows: list[Any] = self._connection.execute(statement("journal_applied")).fetchall()
         return tuple(AppliedScript(*row) for row in rows)
+
+    def loose_steps(self) -> tuple[LooseStep, ...]:
+        """What was done of revisions since they last ran to their end, oldest first."""
+        if not self.exists:
+            return ()
+        rows: list[Any] = self._connection.execute(statement("journal_steps")).fetchall()
+        return tuple(
+            LooseStep(revision, direction, sql, self._state_of(state, run, step))
+            for revision, direction, sql, state, run, step in rows
+        )
+
+    def _state_of(self, state: str, run: str, step: int) -> str:
+        """A step that is only ``done`` was committed with its transaction, if that was."""
+        if state != "done":
+            return state
+        meant = next((each.committing for each in self.unfinished() if each.run == run), None)
+        if meant is None or step not in meant["steps"]:
+            return "rolled back"
+        row = self._connection.execute("SELECT pg_catalog.txid_status(%s::bigint)", [meant["xid"]]).fetchone()
+        status = row[0] if row else None
+        return {"committed": "committed", "aborted": "rolled back"}.get(str(status), "started")
 
     def roll_back_pending(self, run: str) -> None:
         """Note that what a run did in a transaction which it never came to commit is rolled back."""

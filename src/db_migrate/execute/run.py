@@ -33,11 +33,12 @@ from db_migrate.execute.progress import Observer, ProgressKind, nobody
 from db_migrate.execute.recording import Recorder
 from db_migrate.execute.unfinished import close_transaction, settle
 from db_migrate.postgres.advisory import RunnerLock
-from db_migrate.project.child_process import open_child
+from db_migrate.project.child_process import Handler, open_child
 from db_migrate.project.config import ProjectConfig
 from db_migrate.project.graph import load_graph
 from db_migrate.results import Plan, RunResult, StepResult
 from db_migrate.schemas.target import Target
+from db_migrate.trace.resuming import Committed, Resuming
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -51,7 +52,8 @@ class Order:
     """What is to be executed, where and how.
 
     ``read_live`` reads the target's catalog now, in the way in which the plan's *from* fingerprint was read;
-    ``expected`` is the catalog that it began with, to say what has changed since.
+    ``expected`` is the catalog that it began with, to say what has changed since. ``resuming``: the plan is what is
+    left of a revision of which this is committed.
     """
 
     plan: Plan
@@ -63,6 +65,13 @@ class Order:
     confirm: str | None = None
     expected: Catalog | None = None
     observer: Observer = nobody
+    resuming: Committed | None = None
+
+    @property
+    def around(self) -> Callable[[Handler], Handler]:
+        """What stands before the conductor: who leaves out what is committed."""
+        committed = self.resuming
+        return (lambda handler: handler) if committed is None else (lambda handler: Resuming(handler, committed))
 
     @property
     def budgets(self) -> Mapping[str, float]:
@@ -184,7 +193,7 @@ class _Run:
         allowed = [order.target.conninfo.as_libpq()]
         try:
             with open_child(order.project, allowed=allowed) as child:
-                ending = carry_out(child, conductor, order.verb, order.target)
+                ending = carry_out(child, conductor, order.verb, order.target, order.around)
         except StoppedAtOnce as error:
             revision = conductor.revision
             ending = Ending(order.verb, revision.revision if revision else "", error=error)
@@ -221,8 +230,9 @@ class _Run:
         """See what the database says, note it, and tell it."""
         order = self._order
         after = find_out(order.target, conductor, known_invalid, order.read_live)
+        partial = after.partial or order.resuming is not None
         reached = set(after.heads) == set(order.plan.destination)
-        state = RunState.DONE if reached else RunState.PARTIAL if after.partial else RunState.STOPPED
+        state = RunState.DONE if reached else RunState.PARTIAL if partial else RunState.STOPPED
         error = None if ending is None or reached else explain(ending, state, after.heads)
         for name in after.dropped:
             self._warnings.append(f"the index {name} was left invalid; it was dropped")

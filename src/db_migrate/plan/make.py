@@ -84,7 +84,7 @@ def make_plan(scratch: Scratch, graph: Graph, target: Target, settings: Settings
                 break
             touched |= more
     facts = replace(
-        _facts(target, done, request), release=release, mapped=request.mapped, changed_with=changed_with(done)
+        facts_for(target, done, request), release=release, mapped=request.mapped, changed_with=changed_with(done)
     )
     findings = judge(done, facts, rule_settings(settings), allow=request.allow)
     extra = tuple(proof_findings(done, proofs, request.allow, settings.rules))
@@ -134,7 +134,8 @@ def rule_settings(settings: Settings) -> RuleSettings:
     )
 
 
-def _facts(target: Target, done: Trace, request: Request) -> Facts:
+def facts_for(target: Target, done: Trace, request: Request) -> Facts:
+    """What the rules ask the target about a trace."""
     asked = questions(done)
     relations = {o for r in done.revisions for s in r.statements for o in _relations(s.effects.held)} | concerned(done)
     relations |= {name for r in done.revisions for s in r.statements for name in s.effects.reads}

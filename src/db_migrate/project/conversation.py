@@ -64,6 +64,11 @@ class _Link:
         if not isinstance(self.reply, jobs.Abort):
             self.reply = jobs.Stop()
 
+    def skip(self) -> None:
+        self._check()
+        if not isinstance(self.reply, jobs.Abort):
+            self.reply = jobs.Skip()
+
 
 class Child:
     """A running child process. Made by ``open_child``."""

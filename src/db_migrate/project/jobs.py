@@ -176,13 +176,17 @@ class Again(Reply, frozen=True):
     """Send the statement that has failed again; the answer to ``MayRetry``."""
 
 
+class Skip(Reply, frozen=True):
+    """Do not send this statement, and carry on as if it had run."""
+
+
 class Query(Reply, frozen=True):
     """Run ``sql`` on the same connection and tell the rows; the event goes on waiting."""
 
     sql: str
 
 
-AnyReply = Go | Stop | Abort | Again | Query
+AnyReply = Go | Stop | Abort | Again | Skip | Query
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -63,6 +63,9 @@ class Link(Protocol):
     def stop(self) -> None:
         """Let the current step end (at its beginning: do not begin it) and begin no further one."""
 
+    def skip(self) -> None:
+        """Leave out the statement that is about to be sent; user code goes on as if it had run, and had no rows."""
+
 
 class Handler(Protocol):
     """Gets every event of a job, in order."""

@@ -35,10 +35,19 @@ def all_flaws(view: View) -> tuple[Problem, ...]:
         return (*flaws(connection, view.once(wanted)), *behind(connection))
 
 
+def half_made(view: View) -> frozenset[str]:
+    """The objects that a half-done revision makes or changes: they end with it."""
+    partial = view.once(locate).partial
+    if partial is None:
+        return frozenset()
+    before, after = partial.way.before.objects, partial.way.after.objects
+    return frozenset(key[1] for key in before.keys() | after.keys() if before.get(key) != after.get(key))
+
+
 def _flaw(code: str) -> Callable[[View], Iterator[Case]]:
     def find(view: View) -> Iterator[Case]:
         for each in view.once(all_flaws):
-            if each.code == code:
+            if each.code == code and each.object not in view.once(half_made):
                 cure = Cure("db-migrate repair", f"{each.command} {_EFFECTS[code]}")
                 yield Case(each.object, each.message, cure, {"statement": each.command})
 
@@ -51,9 +60,9 @@ for _code in _EFFECTS:
 
 @diagnosis("index.invalid", Severity.ERROR, Need.HISTORY)
 def invalid_index(view: View) -> Iterator[Case]:
-    """A CREATE INDEX or REINDEX CONCURRENTLY did not finish."""
+    """A CREATE INDEX or REINDEX CONCURRENTLY did not finish, and it is not that of a half-done revision."""
     for each in view.once(all_flaws):
-        if each.code == "index.invalid":
+        if each.code == "index.invalid" and each.object not in view.once(half_made):
             statement = statement_for(view, each.object)
             effect = "is built anew, readers and writers go on" if statement.startswith("REINDEX") else "is gone"
             cure = Cure("db-migrate repair", f"{statement} the index {effect}")

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from db_migrate.errors import DbMigrateError
-from db_migrate.repair import debris, graph_trouble, pending, where
+from db_migrate.repair import debris, graph_trouble, halfway, lost, pending, where
 from db_migrate.repair.registry import KINDS, Need
 from db_migrate.repair.view import View
 from db_migrate.results import Cure, Diagnosis
 from db_migrate.rules.finding import Severity
 
-MODULES = (graph_trouble, where, pending, debris)
+MODULES = (graph_trouble, lost, where, halfway, pending, debris)
 """Where diagnoses are written: importing them registers theirs."""
 
 _ORDER = (Severity.ERROR, Severity.WARNING, Severity.NOTE)

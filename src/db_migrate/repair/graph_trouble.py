@@ -72,26 +72,6 @@ def _set(variable: str, value: str | None, file: Path) -> str:
     return f"sed -i -E {shlex.quote(pattern)} {shlex.quote(str(file))}"
 
 
-@diagnosis("graph.missing-parent", Severity.ERROR, Need.FILES)
-def missing_parent(view: View) -> Iterator[Case]:
-    """A revision comes after one that has no file."""
-    known = view.once(by_id)
-    labels = {label for each in view.reading.files for label in each.branch_labels}
-    if view.reading.unreadable:
-        return  # it may be the one that cannot be read
-    for each in view.reading.files:
-        for parent in (*each.down_revision, *(d for d in each.depends_on if d not in labels)):
-            if parent not in known:
-                yield _missing(each, parent)
-
-
-def _missing(file: RevisionFile, parent: str) -> Case:
-    evidence = {"file": str(file.file), "names": parent}
-    message = f"revision {file.revision} comes after {parent}, which has no file"
-    command = f"git log --all --oneline -S {shlex.quote(parent)} -- {shlex.quote(str(file.file.parent))}"
-    return Case(parent, message, Cure(command, "shows the commits in which the file came and went"), evidence)
-
-
 @diagnosis("graph.duplicate-label", Severity.ERROR, Need.FILES)
 def duplicate_label(view: View) -> Iterator[Case]:
     """Two revisions have the same branch label."""

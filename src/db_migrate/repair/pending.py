@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from pathlib import Path
 
+from db_migrate.catalog.objects import Value
 from db_migrate.execute.journal import AppliedScript, Journal
+from db_migrate.repair.position import Place, Position, locate
 from db_migrate.repair.registry import Case, Need, diagnosis
 from db_migrate.repair.view import View
-from db_migrate.repair.words import plural, revisions_named
+from db_migrate.repair.words import differences_in, plural, revisions_named, summary_of
 from db_migrate.results import Cure
 from db_migrate.rules.finding import Severity
 
 
-@diagnosis("revisions.pending", Severity.WARNING, Need.TARGET)
+@diagnosis("revisions.pending", Severity.WARNING, Need.HISTORY)
 def pending(view: View) -> Iterator[Case]:
     """The target is not up to date."""
-    if not view.known:
+    if not view.known or view.once(locate).place not in (Place.RIGHT, Place.NEAR):
         return
     waiting = view.graph.between(view.current, view.graph.effective_heads)
     if not waiting:
@@ -40,20 +43,44 @@ def applied_scripts(view: View) -> tuple[AppliedScript, ...]:
         return Journal(connection).applied()
 
 
-@diagnosis("revision.edited", Severity.WARNING, Need.TARGET)
+@diagnosis("revision.edited", Severity.ERROR, Need.HISTORY)
 def edited(view: View) -> Iterator[Case]:
-    """The file of a revision is not the one that was applied."""
+    """The file of a revision is not the one that was applied; a note where that makes no difference to the schema."""
+    position = view.once(locate)
+    same = position.place is Place.RIGHT
+    for each, file in view.once(edited_scripts):
+        message = f"{file.name} was edited after it was applied here"
+        evidence: dict[str, Value] = {"file": str(file), "applied": each.checksum, "now": _digest(file)}
+        if same:
+            cure = Cure("", "the schema is what the edited file makes, so nothing has to be done")
+            yield Case(each.revision, message, cure, evidence, Severity.NOTE)
+            continue
+        evidence |= differences_in(position.differences)
+        effect = "writes the file as it was applied, and the edited one beside it, to be made a revision of its own"
+        yield Case(each.revision, f"{message}; {_difference(position)}", Cure("db-migrate repair", effect), evidence)
+
+
+def _difference(position: Position) -> str:
+    if not position.differences:
+        return "what it makes now is not what is here"
+    return f"here the schema is what it makes now, but for: {summary_of(position.differences)}"
+
+
+def _digest(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def edited_scripts(view: View) -> tuple[tuple[AppliedScript, Path], ...]:
+    """The scripts of the journal that are applied, and whose file is another now."""
+    return tuple(_edited(view))
+
+
+def _edited(view: View) -> Iterator[tuple[AppliedScript, Path]]:
     for each in view.once(applied_scripts):
         file = view.graph.revisions.get(each.revision)
         if each.direction != "upgrade" or file is None or not view.known:
             continue
         if each.revision not in view.graph.ancestors(*view.current):
             continue
-        now = hashlib.sha256(file.file.read_bytes()).hexdigest()
-        if now != each.checksum:
-            yield Case(
-                each.revision,
-                f"{file.file.name} was edited after it was applied here",
-                Cure("db-migrate repair", "writes the file as it was applied; the edited one is kept beside it"),
-                {"file": str(file.file), "applied": each.checksum, "now": now},
-            )
+        if _digest(file.file) != each.checksum:
+            yield each, file.file

@@ -10,6 +10,8 @@ from db_migrate.catalog.change import Change
 from db_migrate.catalog.comparing import comparable
 from db_migrate.catalog.objects import Catalog, Kind, SchemaObject, Value
 from db_migrate.execute.verify import flaws
+from db_migrate.repair.partial import Partial
+from db_migrate.repair.search import find_partial
 from db_migrate.repair.states import State, States, replay_all
 from db_migrate.repair.view import View
 from db_migrate.results import Problem
@@ -27,6 +29,8 @@ class Place(Enum):
     """It is that revision's."""
     ELSEWHERE = auto()
     """It is exactly that of other revisions."""
+    BETWEEN = auto()
+    """A revision is half-done; ``Position.partial`` says how far."""
     NEAR = auto()
     """It is that of no revision; ``Position.nearest`` differs least."""
 
@@ -43,6 +47,7 @@ class Position:
     matches: tuple[State, ...] = ()
     nearest: State | None = None
     differences: tuple[Change, ...] = ()
+    partial: Partial | None = None
 
 
 def raw_flaws(view: View) -> tuple[Problem, ...]:
@@ -89,9 +94,15 @@ def locate(view: View) -> Position:
     claimed = State(view.current, "", view.history(view.current)) if view.known else None
     differences = unlike(view, claimed.catalog) if claimed else ()
     if claimed is not None and not differences:
-        return Position(Place.RIGHT, (claimed,), claimed)
+        partial = find_partial(view, only_recorded=True)
+        place = Place.BETWEEN if partial else Place.RIGHT
+        return Position(place, (claimed,), claimed, partial=partial)
     states = view.once(all_states).states
     matches = tuple(_exactly(view, states))
+    if claimed is not None and (claimed.heads or not matches):
+        partial = find_partial(view, matches=tuple(each.heads for each in matches))
+        if partial is not None:
+            return Position(Place.BETWEEN, matches, claimed, differences, partial)
     if matches:
         return Position(Place.ELSEWHERE, matches, matches[-1])
     if claimed is not None and claimed.heads:

@@ -30,6 +30,8 @@ class Case:
     message: str
     cure: Cure
     evidence: Mapping[str, Value] = field(default_factory=lambda: MappingProxyType({}))
+    severity: Severity | None = None
+    """Where it is not the kind's own."""
 
 
 Find = Callable[[View], Iterable[Case]]
@@ -47,7 +49,7 @@ class Kind:
     def look(self, view: View) -> tuple[Diagnosis, ...]:
         """The diagnoses of this kind."""
         return tuple(
-            Diagnosis(self.code, self.severity, each.object, each.message, each.evidence, each.cure)
+            Diagnosis(self.code, each.severity or self.severity, each.object, each.message, each.evidence, each.cure)
             for each in self.find(view)
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from db_migrate.catalog.objects import Value
+from db_migrate.repair.pending import edited_scripts
 from db_migrate.repair.position import Place, Position, locate
 from db_migrate.repair.registry import Case, Need, diagnosis
 from db_migrate.repair.states import State
@@ -60,6 +61,8 @@ def schema_differs(view: View) -> Iterator[Case]:
     position = view.once(locate)
     if position.place is not Place.NEAR or position.nearest is None or (view.current and not view.known):
         return
+    if view.once(edited_scripts):
+        return  # that is why
     nearest = position.nearest
     message = (
         f"the schema is that of {_shown(nearest)}, the recorded revision, but for: "

@@ -31,6 +31,7 @@ RESULTS: Mapping[str, type[results.Result]] = MappingProxyType(
         "stamp": results.Stamp,
         "kept": results.KeptData,
         "doctor": results.Doctor,
+        "repair": results.RunResult,
         "report": results.ReportData,
         "skill": results.SkillInstalled,
         "explain": results.Explanation,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from db_migrate.postgres.conninfo import ConnInfo
 from db_migrate.postgres.session import connect
 from db_migrate.project import events
+from db_migrate.project.child_process import Handler
 from db_migrate.project.graph import Graph
 from db_migrate.schemas.scratch import Scratch, read
 from db_migrate.trace.effects import Direction, RevisionError, Trace, TracedRevision
@@ -46,18 +47,20 @@ def trace(
     steps: int | None = None,
     commits: bool = False,
     sampled: frozenset[str] = frozenset(),
+    around: Callable[[Tracer], Handler] = lambda tracer: tracer,
 ) -> Trace:
     """Run Alembic's steps to ``target`` on a scratch database that has the observers, and record their effects.
 
     With ``commits`` the schema at every commit within a revision is kept, and not only at the revision's end. Where
     tables were ``sampled``, no value of a row gets into the trace: statements about rows are without constants, and
     each is there once. A revision that fails ends the trace; its error is in its record. Raises ``ChildError`` when
-    Alembic or env.py refuses before any revision ran.
+    Alembic or env.py refuses before any revision ran. ``around`` may put a handler of its own between the child and
+    the tracer.
     """
     superuser = scratch.server.conninfo(database.dbname)
     place = Place(superuser, scratch.server.version, scratch.server.log)
     tracer = Tracer(place, sources(graph), commits=commits, sampled=bool(sampled))
-    outcome = scratch.child.migrate(direction.value, target, database.as_libpq(), tracer, steps)
+    outcome = scratch.child.migrate(direction.value, target, database.as_libpq(), around(tracer), steps)
     if outcome.failure is not None:
         if not tracer.running:
             outcome.raise_for_failure()

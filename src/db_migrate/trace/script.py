@@ -163,6 +163,9 @@ class _Link:
     def again(self) -> None:
         """Nothing: on scratch nobody else has a lock."""
 
+    def skip(self) -> None:
+        """Nothing: every statement of a file is sent."""
+
     def stop(self) -> None:
         """Nothing: a file has no steps."""
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from db_migrate.project import events
+from db_migrate.project import events, jobs
 from db_migrate.project.child import failures, places, sessions
 from db_migrate.project.child.connections import Connections, Known
 from db_migrate.project.child.link import Link
@@ -176,7 +176,9 @@ class Capture:
         query = partial(sessions.query, session, inside=not autocommit)
         if session.begins():
             self._begin(known)
-        self._link.ask(self._event(known, sent, autocommit=autocommit), query)
+        if isinstance(self._link.ask(self._event(known, sent, autocommit=autocommit), query), jobs.Skip):
+            known.begun = session.in_transaction()
+            return
         if not autocommit and _first_word(sent.sql) in _ENDS and not session.failed():
             event = events.Committing(connection=known.number, revision=self.running.revision, sql=sent.sql)
             self._link.ask(event, query)
@@ -194,8 +196,11 @@ class Capture:
                 return self._send(send, known, sent, autocommit=autocommit)
             except Exception as error:
                 event = events.MayRetry(connection=known.number, sqlstate=failures.sqlstate(error))
-                if not autocommit or not self._link.ask(event, partial(sessions.query, known.session)):
+                if not autocommit or not self._wants_again(event, known):
                     raise
+
+    def _wants_again(self, event: events.MayRetry, known: Known) -> bool:
+        return isinstance(self._link.ask(event, partial(sessions.query, known.session)), jobs.Again)
 
     def _send(self, send: Callable[[], Any], known: Known, sent: Sent, *, autocommit: bool) -> float:
         """Send a statement and tell what became of the transaction. Returns the seconds it took."""

@@ -48,10 +48,10 @@ class Link:
             else:
                 self._send(event)
 
-    def ask(self, event: events.Event, query: Querier | None = None) -> bool:
+    def ask(self, event: events.Event, query: Querier | None = None) -> jobs.Reply:
         """Send a waiting event, answer the parent's queries with ``query``, return when it says go.
 
-        Returns whether it wants the failed statement sent again. Raises ``Aborted`` when it says abort, and from then
+        Returns what it says, which may be ``Skip`` or ``Again``. Raises ``Aborted`` when it says abort, and from then
         on always.
         """
         with self._lock:
@@ -69,7 +69,7 @@ class Link:
             if isinstance(reply, jobs.Abort):
                 self.abort_reason = reply.reason
             self.check()
-            return isinstance(reply, jobs.Again)
+            return reply
 
     def check(self) -> None:
         """Raise ``Aborted`` if the parent has refused anything in this job."""

@@ -1,0 +1,146 @@
+"""Finds the file of a revision that has gone: in git's history, in stashes, in the journal, in packages, elsewhere."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from db_migrate.errors import DbMigrateError
+from db_migrate.execute.journal import AppliedScript
+from db_migrate.project.config import ProjectConfig
+from db_migrate.project.files import read_revision
+
+_SECONDS = 30
+_NOT_OURS = frozenset({"node_modules", "site-packages"})
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A revision's file: its name, its text, and where it was found. ``exact``: to the byte as it was applied."""
+
+    name: str
+    content: bytes
+    place: str
+    deleted_by: str = ""
+    branches: tuple[str, ...] = ()
+    exact: bool = False
+
+
+def find_file(project: ProjectConfig, revision: str, scripts: Iterable[AppliedScript]) -> Found | None:
+    """The file of ``revision``; as it was applied here where that is known, else the latest that git has."""
+    script = next((each for each in scripts if each.revision == revision), None)
+    known = [*_in_git(project.script_location, revision), *_elsewhere(project, revision)]
+    if script is not None:
+        known = [_marked(each, script) for each in known]
+        exact = next((each for each in known if each.exact), None)
+        if exact is not None:
+            return exact
+        data = script.script.encode()
+        if hashlib.sha256(data).hexdigest() == script.checksum:
+            return Found(_name(known, revision), data, "the journal", *_whose(known), exact=True)
+    return next(iter(known), None)
+
+
+def _marked(found: Found, script: AppliedScript) -> Found:
+    exact = hashlib.sha256(found.content).hexdigest() == script.checksum
+    return Found(found.name, found.content, found.place, found.deleted_by, found.branches, exact)
+
+
+def _name(known: Sequence[Found], revision: str) -> str:
+    return known[0].name if known else f"{revision}.py"
+
+
+def _whose(known: Sequence[Found]) -> tuple[str, tuple[str, ...]]:
+    return (known[0].deleted_by, known[0].branches) if known else ("", ())
+
+
+def _in_git(folder: Path, revision: str) -> Iterator[Found]:
+    """What git has, on whichever branch and in whichever stash, the latest first."""
+    stashes = _git(folder, "stash", "list", "--format=%H").split()
+    untracked = [
+        each for stash in stashes for each in _git(folder, "rev-parse", "-q", "--verify", f"{stash}^3").split()
+    ]
+    commits = _git(folder, "log", "--all", "--format=%H", f"-S{revision}", "--", "*.py").split()
+    seen: set[tuple[str, bytes]] = set()
+    for commit in dict.fromkeys([*commits, *stashes, *untracked]):
+        for tree in (commit, f"{commit}^"):
+            for path in _git(
+                folder, "grep", "-l", "--full-name", "-F", "-e", revision, tree, "--", ":/*.py"
+            ).splitlines():
+                name = path.partition(":")[2]
+                content = _git_bytes(folder, "show", f"{tree}:{name}")
+                if (name, content) not in seen and _is(content, revision):
+                    seen.add((name, content))
+                    stash = commit in stashes or commit in untracked
+                    yield _from_git(folder, commit, name, content, stash=stash)
+
+
+def _from_git(folder: Path, commit: str, name: str, content: bytes, *, stash: bool) -> Found:
+    short = _git(folder, "rev-parse", "--short", commit).strip()
+    form = "--format=%h %an, %as: %s"
+    deleted = _git(folder, "log", "--all", "-1", "--diff-filter=D", form, "--", f":/{name}").strip()
+    listed = () if stash else _git(folder, "branch", "-a", "--contains", commit, "--format=%(refname:short)").split()
+    place = f"{'a stash' if stash else 'git'} {short}: {name}"
+    return Found(Path(name).name, content, place, deleted, tuple(listed))
+
+
+def _git(folder: Path, *words: str) -> str:
+    return _git_bytes(folder, *words).decode(errors="replace")
+
+
+def _git_bytes(folder: Path, *words: str) -> bytes:
+    """What git says; nothing where there is no git or no repository."""
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *words],
+            capture_output=True,
+            check=False,
+            timeout=_SECONDS,
+            stdin=subprocess.DEVNULL,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return b""
+    return done.stdout if done.returncode == 0 else b""
+
+
+def _is(content: bytes, revision: str) -> bool:
+    """Whether a text is the file of this revision."""
+    with TemporaryDirectory() as folder:
+        file = Path(folder, "revision.py")
+        file.write_bytes(content)
+        try:
+            return read_revision(file).revision == revision
+        except DbMigrateError:
+            return False
+
+
+def _elsewhere(project: ProjectConfig, revision: str) -> Iterator[Found]:
+    """Files of the project that Alembic does not look at, and those of installed packages."""
+    for path in (*_nearby(project), *_packaged()):
+        try:
+            content = path.read_bytes()
+        except OSError:
+            continue
+        if revision.encode() in content and _is(content, revision):
+            yield Found(path.name, content, str(path))
+
+
+def _nearby(project: ProjectConfig) -> Iterator[Path]:
+    inside, root = Path(sys.prefix).resolve(), project.script_location.parent
+    for path in sorted(root.rglob("*.py")):
+        hidden = any(each.startswith(".") or each in _NOT_OURS for each in path.relative_to(root).parts)
+        if not hidden and inside not in path.resolve().parents:
+            yield path
+
+
+def _packaged() -> Iterator[Path]:
+    for distribution in metadata.distributions():
+        for file in distribution.files or ():
+            if file.suffix == ".py" and "versions" in file.parts:
+                yield Path(str(distribution.locate_file(file)))

@@ -1,0 +1,69 @@
+"""Diagnosis of a revision that is half-done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from db_migrate.catalog.objects import Value
+from db_migrate.postgres.redact import redact
+from db_migrate.repair.finish import why_not_finished
+from db_migrate.repair.partial import Partial
+from db_migrate.repair.position import locate
+from db_migrate.repair.registry import Case, Need, diagnosis
+from db_migrate.repair.view import View
+from db_migrate.repair.way import Passed
+from db_migrate.repair.words import plural
+from db_migrate.results import Cure
+from db_migrate.rules.finding import Severity
+
+_CUT = 200
+
+
+@diagnosis("revision.partial", Severity.ERROR, Need.HISTORY)
+def half_done(view: View) -> Iterator[Case]:
+    """Of a revision some statements are committed and others are not."""
+    partial = view.once(locate).partial
+    if partial is None:
+        return
+    way = partial.way
+    number, of = len(partial.committed), len(way.statements)
+    evidence: dict[str, Value] = {
+        "file": way.file,
+        "direction": way.direction.value,
+        "recorded": partial.claimed,
+        "committed": _texts(partial.committed),
+        "open": _texts(partial.open),
+        "unclear": _texts(partial.unclear),
+        "known_from": "the journal" if partial.recorded else "the schema",
+    }
+    message = f"revision {way.revision} is half-done: of its {plural(of, 'statement')} {number} committed"
+    yield Case(way.revision, message, _cure(view, partial, evidence), evidence)
+
+
+def _texts(statements: Iterable[Passed]) -> tuple[str, ...]:
+    return tuple(f"line {each.line}: {_one_line(each.sql)}" for each in statements)
+
+
+def _one_line(sql: str) -> str:
+    text = " ".join(redact(sql).split())
+    return text if len(text) <= _CUT else f"{text[: _CUT - 1]}…"
+
+
+def _cure(view: View, partial: Partial, evidence: dict[str, Value]) -> Cure:
+    """Finish it where that is proved, else undo it; data of which nothing tells is asked about."""
+    rest = plural(len(partial.open), "statement")
+    if partial.unclear:
+        return Cure(
+            "db-migrate repair --data ran",
+            f"runs the other {rest} of {partial.way.revision}, as if what is unclear has run; look at the rows first, "
+            "and say `--data rerun` if it has not; `--back` undoes instead",
+        )
+    why = why_not_finished(view, partial)
+    if why:
+        evidence["cannot_be_finished"] = why
+        return Cure("db-migrate repair --back", f"undoes what is committed of {partial.way.revision}, proved on a copy")
+    return Cure(
+        "db-migrate repair",
+        f"runs the other {rest} of {partial.way.revision}, as proved on a copy; `db-migrate repair --back` undoes "
+        "what is committed instead",
+    )

@@ -1,0 +1,110 @@
+"""Diagnoses of revisions that the target or a file names and that have no file."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+from db_migrate.catalog.objects import Value
+from db_migrate.errors import DbMigrateError
+from db_migrate.repair.finding import Found, find_file
+from db_migrate.repair.graph_trouble import by_id
+from db_migrate.repair.pending import applied_scripts
+from db_migrate.repair.position import Place, locate
+from db_migrate.repair.registry import Case, Need, diagnosis
+from db_migrate.repair.view import View
+from db_migrate.repair.words import differences_in, revisions_named, stamp_command, summary_of
+from db_migrate.results import Cure
+from db_migrate.rules.finding import Severity
+
+
+@diagnosis("revision.lost", Severity.ERROR, Need.HISTORY)
+def lost(view: View) -> Iterator[Case]:
+    """The database is at a revision that has no file."""
+    for revision in view.current:
+        if revision not in view.graph.revisions:
+            found = find_file(view.project, revision, view.once(applied_scripts))
+            yield _restorable(view, revision, found) if found else _gone(view, revision)
+
+
+def _restorable(view: View, revision: str, found: Found) -> Case:
+    file = place_for(view, found)
+    effect = f"writes {file} as it is in {found.place}"
+    if found.branches:
+        effect += f"; it is on {', '.join(found.branches[:3])}, so switching there ends it too"
+    effect += ". To be rid of the revision instead, roll it back once the file is there, then delete it"
+    message = f"the database is at revision {revision}, which has no file"
+    return Case(revision, message, Cure("db-migrate repair", effect), evidence_of(found))
+
+
+def evidence_of(found: Found) -> dict[str, Value]:
+    """Where a file was found, and who took it away."""
+    return {
+        "found_in": found.place,
+        "deleted_by": found.deleted_by,
+        "branches": found.branches,
+        "as_applied": found.exact,
+    }
+
+
+def place_for(view: View, found: Found) -> Path:
+    """Where a file that was found is to be written: beside the others, under its own name while that is free."""
+    folder = view.project.version_locations[0]
+    wanted = folder / found.name
+    number = 1
+    while wanted.exists():
+        number += 1
+        wanted = folder / f"{Path(found.name).stem}_{number}.py"
+    return wanted
+
+
+def _gone(view: View, revision: str) -> Case:
+    """Nobody has the file: the way across leads to a revision whose schema this is, or nearly is."""
+    position = view.once(locate)
+    message = f"the database is at revision {revision}, whose file nobody has any more"
+    if position.place is Place.ELSEWHERE:
+        best = position.matches[-1].heads
+        cure = Cure(stamp_command(best), f"the schema is exactly that of {revisions_named(best)}; nothing else changes")
+        return Case(revision, message, cure, {"schema_of": best, "searched": _SEARCHED})
+    nearest = position.nearest.heads if position.nearest else ()
+    command = f"db-migrate drift --from history@{','.join(nearest) or 'base'} --to live"
+    effect = f"the nearest is {revisions_named(nearest)}, but for: {summary_of(position.differences)}"
+    evidence = {"nearest": nearest, "searched": _SEARCHED, **differences_in(position.differences)}
+    return Case(revision, message, Cure(command, effect), evidence)
+
+
+_SEARCHED = ("git: all branches and stashes", "the journal", "other folders of the project", "installed packages")
+
+
+@diagnosis("graph.missing-parent", Severity.ERROR, Need.FILES)
+def missing_parent(view: View) -> Iterator[Case]:
+    """A revision comes after one that has no file."""
+    if view.reading.unreadable:
+        return  # it may be the one that cannot be read
+    known = view.once(by_id)
+    labels = {label for each in view.reading.files for label in each.branch_labels}
+    for each in view.reading.files:
+        for parent in (*each.down_revision, *(d for d in each.depends_on if d not in labels)):
+            if parent not in known:
+                yield _missing(view, each.revision, each.file, parent)
+
+
+def _missing(view: View, revision: str, file: Path, parent: str) -> Case:
+    message = f"revision {revision} comes after {parent}, which has no file"
+    found = find_missing(view, parent)
+    if found is None:
+        command = f"git log --all --oneline -S {shlex.quote(parent)}"
+        effect = f"shows where {parent} was named; if it was squashed away, set down_revision in {file.name}"
+        return Case(parent, message, Cure(command, effect), {"file": str(file), "searched": _SEARCHED})
+    effect = f"writes {place_for(view, found)} as it is in {found.place}"
+    return Case(parent, message, Cure("db-migrate repair", effect), {"file": str(file), **evidence_of(found)})
+
+
+def find_missing(view: View, revision: str) -> Found | None:
+    """The file of a revision that another one names; the journal is asked where the target can be."""
+    try:
+        scripts = view.once(applied_scripts)
+    except DbMigrateError:
+        scripts = ()
+    return find_file(view.project, revision, scripts)

@@ -1,0 +1,223 @@
+"""Ends what doctor has found, one diagnosis after the other; after each, all is looked at anew."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from db_migrate.catalog.objects import Catalog
+from db_migrate.errors import Refused
+from db_migrate.execute.run import Order, execute_plan
+from db_migrate.execute.stamp import stamp_revisions
+from db_migrate.repair.doctor import examine
+from db_migrate.repair.finish import plan_of, prove
+from db_migrate.repair.lost import find_missing, place_for
+from db_migrate.repair.partial import Partial
+from db_migrate.repair.pending import edited_scripts
+from db_migrate.repair.position import Place, locate
+from db_migrate.repair.statements import journalled
+from db_migrate.repair.undo import undo
+from db_migrate.repair.view import View
+from db_migrate.results import Diagnosis, RunResult, StepResult
+from db_migrate.rules.finding import Severity
+from db_migrate.trace.resuming import UNFORESEEN
+
+
+class Data(StrEnum):
+    """What the user says of data of which nothing tells whether it was written."""
+
+    RAN = "ran"
+    RERUN = "rerun"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What repair is to do: ``back`` undoes a half-done revision. ``confirm`` is the database's name."""
+
+    back: bool = False
+    data: Data | None = None
+    confirm: str | None = None
+
+    @property
+    def ran(self) -> bool | None:
+        """Whether what is unclear has run."""
+        return None if self.data is None else self.data is Data.RAN
+
+
+@dataclass(slots=True)
+class Mending:
+    """Goes on until nothing is left that can be ended. ``look`` gives a fresh view, ``read_live`` the live catalog."""
+
+    look: Callable[[], View]
+    read_live: Callable[[], Catalog]
+    wish: Wish
+
+    def mend(self) -> RunResult:
+        """End all that can be; the result is that of the last run, with the statements of all."""
+        done: list[RunResult] = []
+        tried: set[tuple[str, str]] = set()
+        while True:
+            view = self.look()
+            diagnoses = examine(view).diagnoses
+            next_one = next((d for d in diagnoses if d.code in _CURES and (d.code, d.object) not in tried), None)
+            if next_one is None:
+                return _together(view, done)
+            tried.add((next_one.code, next_one.object))
+            result = _CURES[next_one.code](self, view, next_one)
+            if result is None:
+                continue
+            done.append(result)
+            if done[-1].error is not None:
+                return _together(view, done)
+
+    def half_done(self, view: View, diagnosis: Diagnosis) -> RunResult:
+        """Finish or undo a revision."""
+        partial = view.once(locate).partial
+        assert partial is not None, diagnosis
+        return self._undo(view, partial) if self.wish.back else self._finish(view, partial)
+
+    def _finish(self, view: View, partial: Partial) -> RunResult:
+        if partial.unclear and self.wish.data is None:
+            raise _asks(partial)
+        proof = prove(view, partial, self.wish.ran)
+        plan = plan_of(view, partial, proof, self.wish.ran)
+        if not any(each.statements for each in proof.trace.revisions):
+            return _stamped(view, partial.way.end)
+        if view.current != partial.way.start:
+            _stamp(view, partial.way.start)
+        result = execute_plan(
+            Order(
+                plan=plan,
+                project=view.project,
+                target=view.target,
+                settings=view.settings,
+                read_live=self.read_live,
+                verb="repair",
+                confirm=self.wish.confirm,
+                expected=proof.live,
+                resuming=partial.settled(self.wish.ran),
+            )
+        )
+        error = result.error
+        if error is None or not error.why.startswith(UNFORESEEN):
+            return result
+        return replace(result, error=replace(error, code="repair.data", next=_ANSWERS))
+
+    def _undo(self, view: View, partial: Partial) -> RunResult:
+        run, steps = undo(view, partial, accept=self.wish.data is Data.RAN, confirm=self.wish.confirm)
+        if view.current != partial.way.start:
+            _stamp(view, partial.way.start)
+        return _result(view, run, partial.way.start, steps)
+
+    def elsewhere(self, view: View, diagnosis: Diagnosis) -> RunResult:
+        """Let the version table say what the schema is."""
+        del diagnosis
+        return _stamped(view, view.once(locate).matches[-1].heads)
+
+    def restore(self, view: View, diagnosis: Diagnosis) -> RunResult | None:
+        """Write the file of a revision that has none; None where nobody has it."""
+        found = find_missing(view, diagnosis.object)
+        if found is None:
+            return self.elsewhere(view, diagnosis) if view.once(locate).place is Place.ELSEWHERE else None
+        file = place_for(view, found)
+        file.write_bytes(found.content)
+        return _wrote(f"{file} was written as it is in {found.place}")
+
+    def as_applied(self, view: View, diagnosis: Diagnosis) -> RunResult | None:
+        """Write an edited file as it was applied, and keep the edited one beside it."""
+        if diagnosis.severity is Severity.NOTE:
+            return None
+        found = next(((s, f) for s, f in view.once(edited_scripts) if s.revision == diagnosis.object), None)
+        if found is None:
+            return None
+        script, file = found
+        data = script.script.encode()
+        if hashlib.sha256(data).hexdigest() != script.checksum:
+            return None  # a password was taken out of it
+        kept = file.with_suffix(".py.edited")
+        file.replace(kept)
+        file.write_bytes(data)
+        return _wrote(f"{file} was written as it was applied; the edited one is {kept.name}")
+
+    def statement(self, view: View, diagnosis: Diagnosis) -> RunResult:
+        """Run the one statement that ends a flaw."""
+        with journalled(view, view.current, "") as run:
+            run.alone([str(diagnosis.evidence["statement"])])
+            return _result(view, run.run, view.current, tuple(run.steps))
+
+
+_ANSWERS = ("db-migrate repair --data ran", "db-migrate repair --data rerun", "db-migrate repair --back")
+
+_Cure = Callable[[Mending, View, Diagnosis], RunResult | None]
+
+_CURES: dict[str, _Cure] = {
+    "graph.missing-parent": Mending.restore,
+    "revision.lost": Mending.restore,
+    "revision.edited": Mending.as_applied,
+    "version.missing": Mending.elsewhere,
+    "version.wrong": Mending.elsewhere,
+    "revision.partial": Mending.half_done,
+    "index.invalid": Mending.statement,
+    "constraint.not-validated": Mending.statement,
+    "trigger.disabled": Mending.statement,
+    "foreign-key.disabled": Mending.statement,
+    "sequence.behind": Mending.statement,
+}
+
+
+def _stamp(view: View, heads: Sequence[str]) -> None:
+    purge = not set(view.current) <= set(view.graph.revisions)
+    stamp_revisions(view.project, view.target, view.settings, heads, purge=purge)
+
+
+def _stamped(view: View, heads: tuple[str, ...]) -> RunResult:
+    _stamp(view, heads)
+    return _result(view, "", heads, ())
+
+
+def _wrote(what: str) -> RunResult:
+    """A file was written; nothing was done to the target."""
+    return RunResult(
+        warnings=(what,), run="", state="done", from_=(), to=(), steps=(), kept=(), restored=(), verify=None
+    )
+
+
+def _result(view: View, run: str, heads: tuple[str, ...], steps: tuple[StepResult, ...]) -> RunResult:
+    return RunResult(
+        target=view.live_state.summary,
+        run=run,
+        state="done",
+        from_=view.current,
+        to=heads,
+        steps=steps,
+        kept=(),
+        restored=(),
+        verify=None,
+    )
+
+
+def _together(view: View, done: Sequence[RunResult]) -> RunResult:
+    if not done:
+        return replace(_result(view, "", view.current, ()), state="unchanged")
+    runs = [each for each in done if each.target is not None]
+    last = runs[-1] if runs else replace(_result(view, "", view.current, ()), from_=view.current)
+    return replace(
+        last,
+        from_=runs[0].from_ if runs else last.from_,
+        steps=tuple(step for each in done for step in each.steps),
+        warnings=tuple(dict.fromkeys(w for each in done for w in each.warnings)),
+    )
+
+
+def _asks(partial: Partial) -> Refused:
+    first = partial.unclear[0]
+    return Refused(
+        "repair.data",
+        f"nothing tells whether {len(partial.unclear)} of the statements of {partial.way.revision} have run",
+        why=f"line {first.line}: {first.sql}",
+        where=partial.way.file,
+        state="nothing was changed",
+        next=_ANSWERS,
+    )

@@ -1,0 +1,168 @@
+"""Which statements of a revision are committed, as the schema tells, or the journal, or the order they were sent in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from db_migrate.catalog.comparing import chosen_not_null, comparable, loosely
+from db_migrate.catalog.objects import Catalog, Key, Kind, SchemaObject
+from db_migrate.repair.way import Passed, Way
+from db_migrate.trace.effects import Direction
+from db_migrate.trace.resuming import Committed
+
+_Value = object
+
+
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """A revision that is half-done. ``done`` has, for each statement of the way, whether it is committed.
+
+    None where nothing tells. ``recorded``: the journal has it. ``claimed`` are the heads of the version table.
+    """
+
+    way: Way
+    done: tuple[bool | None, ...]
+    recorded: bool
+    claimed: tuple[str, ...]
+
+    @property
+    def committed(self) -> tuple[Passed, ...]:
+        """The statements that are committed."""
+        return tuple(each for each, done in zip(self.way.statements, self.done, strict=True) if done)
+
+    @property
+    def open(self) -> tuple[Passed, ...]:
+        """The statements that are not."""
+        return tuple(each for each, done in zip(self.way.statements, self.done, strict=True) if done is False)
+
+    @property
+    def unclear(self) -> tuple[Passed, ...]:
+        """The statements of which nothing tells."""
+        return tuple(each for each, done in zip(self.way.statements, self.done, strict=True) if done is None)
+
+    def settled(self, ran: bool | None) -> Committed:
+        """What is to be left out when the revision is taken up again; ``ran`` decides what nothing tells."""
+        decided = ((each.key, bool(ran if done is None else done)) for each, done in self._pairs())
+        return Committed(self.way.revision, self.way.direction.value, tuple(decided), ran)
+
+    def _pairs(self) -> Iterator[tuple[Passed, bool | None]]:
+        return zip(self.way.statements, self.done, strict=True)
+
+
+def assess(way: Way, live: Catalog, recorded: Mapping[int, bool] | None = None) -> tuple[bool | None, ...] | None:
+    """For each statement whether it is committed; None where the schema is not on this way.
+
+    ``recorded`` is what the journal knows of statements, by their place.
+    """
+    told = _told_by_schema(way, live)
+    if told is None:
+        return None
+    recorded = recorded or {}
+    if any(told[n] is False and recorded.get(each.place) for n, each in enumerate(way.statements)):
+        recorded = {}  # it was undone since, by somebody who kept no journal
+    known = [_either(told[n], recorded.get(each.place)) for n, each in enumerate(way.statements)]
+    return tuple(_settled(way.statements, known))
+
+
+def _either(first: bool | None, second: bool | None) -> bool | None:
+    return second if first is None else first
+
+
+def _told_by_schema(way: Way, live: Catalog) -> list[bool | None] | None:
+    """What each statement's own changes say; None when something is as no choice of statements leaves it."""
+    values: dict[Key, list[tuple[int, _Value]]] = {}
+    for number, each in enumerate(way.statements):
+        for key in _touched(each.before, each.after):
+            history = values.setdefault(key, [(-1, _value(each.before, key))])
+            history.append((number, _value(each.after, key)))
+    told: list[bool | None] = [None] * len(way.statements)
+    for key, history in values.items():
+        now = _value(live, key)
+        places = [n for n, (_, value) in enumerate(history) if value == now]
+        if not places:
+            return None
+        for position, (number, _) in enumerate(history[1:], 1):
+            verdicts = {position <= place for place in places}
+            if len(verdicts) == 1:
+                verdict = verdicts.pop()
+                if told[number] is not None and told[number] != verdict:
+                    return None
+                told[number] = verdict
+    return told if _rest_is_same(way.before, live, values.keys()) else None
+
+
+def _touched(before: Catalog, after: Catalog) -> Iterator[Key]:
+    for key in before.objects.keys() | after.objects.keys():
+        if before.objects.get(key) != after.objects.get(key) and _value(before, key) != _value(after, key):
+            yield key
+
+
+def _rest_is_same(before: Catalog, live: Catalog, touched: Iterable[Key]) -> bool:
+    """Whether what no statement touches is as it was."""
+    apart = set(touched)
+    keys = {k for k in (*before.objects, *live.objects) if k not in apart}
+    return all(_value(before, key) == _value(live, key) for key in keys)
+
+
+def _value(catalog: Catalog, key: Key) -> _Value:
+    """What of an object is compared; None where it is not there, or is an index that was begun and not finished."""
+    item = catalog.objects.get(key)
+    if item is None or chosen_not_null(item) or is_unfinished(item):
+        return None
+    return tuple(sorted((n, loosely(n, v)) for n, v in comparable(item, catalog).items()))
+
+
+def is_unfinished(item: SchemaObject) -> bool:
+    """Whether it is an index whose CREATE INDEX CONCURRENTLY did not end."""
+    return item.kind is Kind.INDEX and item.attributes.get("valid") is False
+
+
+def _settled(statements: tuple[Passed, ...], known: list[bool | None]) -> Iterator[bool | None]:
+    """What the order and the transactions tell of statements that leave no trace in the schema."""
+    fates = _fates(statements, known)
+    for number, each in enumerate(statements):
+        found = known[number]
+        yield found if found is not None else _by_neighbours(number, each, statements, known, fates)
+
+
+def _fates(statements: tuple[Passed, ...], known: list[bool | None]) -> Mapping[int, bool]:
+    """What became of each transaction, by its number; nothing where it cannot have been run in these transactions.
+
+    The last one ends with the version table, so none of it can be there while the version table does not say so.
+    """
+    found: dict[int, set[bool]] = {}
+    for each, done in zip(statements, known, strict=True):
+        if not each.autocommit and done is not None:
+            found.setdefault(each.transaction, set()).add(done)
+    last = statements[-1].transaction
+    if any(len(fates) > 1 for fates in found.values()) or True in found.get(last, ()):
+        return {}
+    return {number: fates.pop() for number, fates in found.items()}
+
+
+def _by_neighbours(
+    number: int,
+    each: Passed,
+    statements: tuple[Passed, ...],
+    known: list[bool | None],
+    fates: Mapping[int, bool],
+) -> bool | None:
+    if not each.autocommit and each.transaction in fates:
+        return fates[each.transaction]
+    mine = [n for n, other in enumerate(statements) if other.connection == each.connection]
+    if any(known[n] for n in mine if n > number):
+        return True
+    if any(known[n] is False for n in mine if n < number):
+        return False
+    return None if each.matters else False
+
+
+def is_begun(done: tuple[bool | None, ...]) -> bool:
+    """Whether something of the way is committed, and not all of it."""
+    return any(done) and not all(done)
+
+
+def describes(direction: Direction) -> str:
+    """The function that is half-done, as a word."""
+    return "upgrade" if direction is Direction.UPGRADE else "downgrade"

@@ -1,0 +1,142 @@
+"""Undoes what is committed of a half-done revision: the differences to its beginning, taken back in one transaction."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from db_migrate.catalog.change import Action, Change
+from db_migrate.catalog.diff import diff
+from db_migrate.catalog.objects import Kind
+from db_migrate.catalog.sql import with_sql
+from db_migrate.errors import Refused
+from db_migrate.postgres.conninfo import ConnInfo
+from db_migrate.postgres.session import connect, read_only
+from db_migrate.repair.partial import Partial, is_unfinished
+from db_migrate.repair.statements import journalled
+from db_migrate.repair.view import View
+from db_migrate.repair.way import Passed
+from db_migrate.repair.words import summary_of
+from db_migrate.results import StepResult
+from db_migrate.schemas.live import copy_of_live
+from db_migrate.schemas.scratch import read
+from db_migrate.trace.effects import Direction
+
+_HOLDS_ROWS = frozenset({Kind.TABLE, Kind.PARTITION, Kind.COLUMN, Kind.SEQUENCE, Kind.MATERIALIZED_VIEW})
+
+
+def undo(view: View, partial: Partial, *, accept: bool, confirm: str | None) -> tuple[str, tuple[StepResult, ...]]:
+    """Take back what is committed; returns the run and its statements.
+
+    ``accept``: rows that the revision changed in tables that stay are not put back, and that is understood. ``confirm``
+    is the database's name, where rows would go. Raises ``Refused`` before anything is changed: ``repair.data``,
+    ``repair.lost``, ``repair.not-proved``, ``consent.missing``.
+    """
+    unfinished = tuple(each.name for each in view.live if is_unfinished(each))
+    live = view.live.where(each for each in view.live if each.name not in unfinished)
+    changes = with_sql(diff(live, partial.way.before), live, partial.way.before)
+    _check_gone(partial, changes)
+    _check_rows(view, partial, changes, confirm)
+    if not accept:
+        _check_data(partial, changes)
+    statements = tuple(each.sql for each in changes if each.sql)
+    _prove(view, partial, statements)
+    back = "downgrade" if partial.way.direction is Direction.UPGRADE else "upgrade"
+    with journalled(view, partial.way.start, partial.way.revision) as run:
+        run.alone([f"DROP INDEX CONCURRENTLY IF EXISTS {name}" for name in unfinished])
+        if statements:
+            run.together(statements)
+        run.undone(Path(partial.way.file), back)
+        return run.run, tuple(run.steps)
+
+
+def _check_gone(partial: Partial, changes: Sequence[Change]) -> None:
+    """What the revision has dropped can be made again, but not what was in it."""
+    for change in changes:
+        if change.action is Action.CREATED and change.kind in _HOLDS_ROWS:
+            raise Refused(
+                "repair.lost",
+                f"{change.kind} {change.object} was dropped with what was in it, and cannot be brought back",
+                why=_dropped_by(partial, change),
+                where=partial.way.file,
+                state="nothing was changed",
+                next=["db-migrate repair"],
+            )
+
+
+def _dropped_by(partial: Partial, change: Change) -> str:
+    for each in partial.committed:
+        if each.before.get(change.kind, change.object) and not each.after.get(change.kind, change.object):
+            return f"committed, line {each.line}: {each.sql}"
+    return "a committed statement of the revision did"
+
+
+def _check_rows(view: View, partial: Partial, changes: Sequence[Change], confirm: str | None) -> None:
+    """Rows in tables that would go, other than what the revision wrote itself, need the database's name."""
+    written = {name for each in partial.way.statements for name in each.written}
+    tables = [c.object for c in changes if c.action is Action.DROPPED and c.kind in (Kind.TABLE, Kind.PARTITION)]
+    full = [name for name in tables if name not in written and _has_rows(view, name)]
+    if full and confirm != view.database:
+        raise Refused(
+            "consent.missing",
+            f"this needs the name of the database: --confirm {view.database}",
+            why=f"rows would go with {', '.join(full)}, which the revision did not write",
+            state="nothing was changed",
+            next=[f"db-migrate repair --back --confirm {view.database}"],
+        )
+
+
+def _has_rows(view: View, table: str) -> bool:
+    with read_only(view.target.conninfo) as connection:
+        return connection.execute(f"SELECT FROM {table} LIMIT 1".encode()).fetchone() is not None
+
+
+def _check_data(partial: Partial, changes: Sequence[Change]) -> None:
+    """Rows that were changed in tables that stay cannot be changed back by us."""
+    gone = {c.object for c in changes if c.action is Action.DROPPED}
+    for each in (*partial.committed, *partial.unclear):
+        staying = [name for name in each.written if name not in gone]
+        if each.data and staying:
+            raise _data_stays(partial, each, staying)
+
+
+def _data_stays(partial: Partial, each: Passed, tables: Sequence[str]) -> Refused:
+    return Refused(
+        "repair.data",
+        f"rows of {', '.join(tables)} were changed, or may have been, and would not be changed back",
+        why=f"line {each.line}: {each.sql}",
+        where=partial.way.file,
+        state="nothing was changed",
+        next=["db-migrate repair", "db-migrate repair --back --data ran"],
+    )
+
+
+def _prove(view: View, partial: Partial, statements: Sequence[str]) -> None:
+    """Run the statements on a copy of the target. Raises ``Refused`` (``repair.not-proved``)."""
+    with copy_of_live(view.scratch, view.target, view.live_state) as copy:
+        why = _tried(copy.runner, statements)
+        after = view.plain(read(copy.superuser))
+    differences = () if why else view.differences(partial.way.before, after)
+    if why or differences:
+        raise Refused(
+            "repair.not-proved",
+            f"undoing what is committed of revision {partial.way.revision} was not proved on a copy of the target",
+            why=why or f"it would end with another schema: {summary_of(differences)}",
+            where=partial.way.file,
+            state="nothing was changed",
+            next=["db-migrate repair", "db-migrate doctor"],
+        )
+
+
+def _tried(database: ConnInfo, statements: Sequence[str]) -> str:
+    """The server's words for the first statement that it refuses; empty when there is none."""
+    from psycopg import errors
+
+    with contextlib.closing(connect(database)) as connection:
+        for each in statements:
+            try:
+                connection.execute(each.encode())
+            except errors.Error as error:
+                return f"{str(error).strip()}\n{each}"
+    return ""

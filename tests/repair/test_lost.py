@@ -1,0 +1,147 @@
+"""Revisions whose files have gone: found where they are, written back, or a way around them shown."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from db_migrate.workspace import open_project
+
+from .conftest import Project
+
+
+def git(folder: Path, *words: str) -> None:
+    """Run git, as nobody in particular."""
+    who = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org", "-c", "commit.gpgsign=false"]
+    subprocess.run(["git", "-C", str(folder), *who, *words], check=True, capture_output=True)
+
+
+@pytest.fixture
+def repository(project: Project) -> Project:
+    """A project of three revisions in a git repository, applied by plain Alembic; each table has a row."""
+    (project.folder / ".gitignore").write_text("cache/\n__pycache__/\n.db-migrate/\n")
+    for number in (1, 2, 3):
+        up = f"CREATE TABLE t{number} (id int); INSERT INTO t{number} VALUES ({number})"
+        project.revision(f"rev{number}", up, f"DROP TABLE t{number}")
+    git(project.folder, "init", "-q", "-b", "main")
+    git(project.folder, "add", "-A")
+    git(project.folder, "commit", "-qm", "three revisions")
+    project.plain()
+    return project
+
+
+def deleted(project: Project) -> None:
+    """Somebody deleted the file and committed that."""
+    git(project.folder, "rm", "-q", "migrations/versions/rev3.py")
+    git(project.folder, "commit", "-qm", "not needed any more")
+
+
+def on_a_branch(project: Project) -> None:
+    """The revision was applied from a branch, and this is another."""
+    git(project.folder, "switch", "-qc", "feature")
+    git(project.folder, "switch", "-q", "main")
+    git(project.folder, "rm", "-q", "migrations/versions/rev3.py")
+    git(project.folder, "commit", "-q", "--amend", "-m", "two revisions")
+
+
+def stashed(project: Project) -> None:
+    """The revision was never committed, and is in a stash with what was not tracked."""
+    file = project.versions / "rev3.py"
+    text = file.read_bytes()
+    git(project.folder, "rm", "-q", "--cached", "migrations/versions/rev3.py")
+    git(project.folder, "commit", "-q", "--amend", "-m", "two revisions")
+    git(project.folder, "reflog", "expire", "--expire=now", "--all")
+    file.write_bytes(text)
+    git(project.folder, "stash", "push", "-qu")
+
+
+def moved(project: Project) -> None:
+    """The file lies in a folder that Alembic does not look at, and git was never used."""
+    folder = project.folder / "old"
+    folder.mkdir()
+    (project.versions / "rev3.py").rename(folder / "rev3.py")
+    subprocess.run(["rm", "-rf", str(project.folder / ".git")], check=True)
+
+
+@pytest.mark.parametrize(
+    ("losing", "place"), [(deleted, "git "), (on_a_branch, "git "), (stashed, "a stash "), (moved, "old/rev3.py")]
+)
+def test_a_lost_revision_is_found_and_written_back(repository: Project, losing: object, place: str) -> None:
+    """Doctor says where the file is and who took it away, and blames nothing else; repair writes it back."""
+    assert callable(losing)
+    text = (repository.versions / "rev3.py").read_bytes()
+    losing(repository)
+
+    found = repository.only("revision.lost")
+
+    assert found.object == "rev3"
+    assert place in str(found.evidence["found_in"])
+    if losing is deleted:
+        assert "Ada" in str(found.evidence["deleted_by"])
+        assert "not needed any more" in str(found.evidence["deleted_by"])
+    if losing is on_a_branch:
+        assert found.evidence["branches"] == ("feature",)
+    with open_project(repository.settings()) as workspace:
+        result = workspace.repair()
+        assert result.verify is not None
+        assert result.verify.problems == ()
+        assert workspace.doctor().diagnoses == ()
+    assert (repository.versions / "rev3.py").read_bytes() == text
+    assert repository.sql("SELECT id FROM t3") == [(3,)]
+
+
+def test_a_file_in_the_middle_is_written_back_before_the_target_can_be_looked_at(repository: Project) -> None:
+    """Where a revision comes after one without a file, Alembic refuses everything; repair needs nothing but git."""
+    (repository.versions / "rev2.py").unlink()
+    found = repository.only("graph.missing-parent")
+    assert found.object == "rev2"
+    with open_project(repository.settings()) as workspace:
+        workspace.repair()
+        assert workspace.doctor().diagnoses == ()
+
+
+def test_a_revision_that_nobody_has_is_gone_around(project: Project) -> None:
+    """Without any copy of the file, the schema tells where the target is, or what it has beside the nearest."""
+    project.revision("r1", "CREATE TABLE t1 (id int)")
+    project.revision("r2", "CREATE TABLE t2 (id int)")
+    project.plain()
+    project.sql("UPDATE alembic_version SET version_num = 'gone'", "CREATE TABLE extra (id int)")
+    found = project.only("revision.lost")
+    assert found.evidence["nearest"] == ("r2",)
+    assert found.evidence["extra"] == ("table public.extra",)
+
+    project.sql("DROP TABLE extra")
+    found = project.only("revision.lost")
+    assert found.cure.command == "db-migrate stamp r2"
+    with open_project(project.settings()) as workspace:
+        workspace.repair()
+        assert workspace.doctor().diagnoses == ()
+        assert workspace.live_state.current == ("r2",)
+
+
+def test_an_edited_revision_is_told_by_what_it_does(project: Project) -> None:
+    """An edit without effect is a note; one with an effect is an error, and repair brings the applied file back."""
+    file = project.revision("r1", "CREATE TABLE t (id int)", "DROP TABLE t")
+    applied = file.read_bytes()
+    with open_project(project.settings()) as workspace:
+        assert workspace.apply().state == "done"
+        file.write_bytes(applied + b"\n# said more clearly\n")
+        doctor = workspace.doctor()
+        assert [(d.code, d.severity) for d in doctor.diagnoses] == [("revision.edited", "note")]
+        assert doctor.healthy
+
+    file.write_bytes(applied.replace(b"(id int)", b"(id int, name text)"))
+    with open_project(project.settings()) as workspace:
+        (found,) = workspace.doctor().diagnoses
+        assert (found.code, found.severity, found.evidence["missing"]) == (
+            "revision.edited",
+            "error",
+            ("column public.t.name",),
+        )
+        workspace.repair()
+    with open_project(project.settings()) as workspace:
+        assert workspace.doctor().diagnoses == ()
+    assert file.read_bytes() == applied
+    assert b"name text" in file.with_suffix(".py.edited").read_bytes()

@@ -1,0 +1,214 @@
+"""Revisions that plain Alembic left half-done: recognised from the schema, finished, or undone; no row is lost."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from tests.conftest import TargetServer
+
+from db_migrate.config import Settings
+from db_migrate.errors import Refused
+from db_migrate.postgres.conninfo import ConnInfo
+from db_migrate.postgres.session import connect
+from db_migrate.results import Diagnosis, RunResult
+from db_migrate.workspace import Workspace, open_project
+
+from .conftest import Project, Snapshots, plain, retarget, snapshots
+from .shapes import GROUND, SHAPES
+
+LONG = os.environ.get("DB_MIGRATE_TEST_LONG") == "1"
+LOOP = "s21"
+NAMES = [f"s{n:02d}" for n in range(len(SHAPES))]
+
+
+@pytest.fixture(scope="module")
+def shaped(tmp_path_factory: pytest.TempPathFactory, target_server: TargetServer) -> tuple[Project, Snapshots]:
+    """A project with a revision of each shape, and a database at each."""
+    project = Project(tmp_path_factory.mktemp("shapes"), target_server.conninfo())
+    project.lay_out(", transaction_per_migration=True")
+    project.revision("ground", GROUND.format(count=len(SHAPES)))
+    for n, (name, up) in enumerate(zip(NAMES, SHAPES, strict=True)):
+        project.revision(name, up.format(n=n))
+    return project, snapshots(project.folder, ["ground", *NAMES], target_server)
+
+
+@pytest.fixture(scope="module")
+def workspace(shaped: tuple[Project, Snapshots]) -> Iterator[Workspace]:
+    """One workspace for all, to be pointed at each database."""
+    project, _ = shaped
+    project.journal = False
+    with open_project(project.settings()) as opened:
+        yield opened
+
+
+def contents(conninfo: ConnInfo) -> dict[str, list[str]]:
+    """All rows of all tables, without the journal's and Alembic's."""
+    with contextlib.closing(connect(conninfo)) as connection:
+        query = (
+            "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables WHERE schemaname NOT LIKE 'pg\\_%' "
+            "AND schemaname NOT IN ('information_schema', 'db_migrate') AND tablename <> 'alembic_version'"
+        )
+        names = sorted(str(name) for (name,) in connection.execute(query.encode()).fetchall())
+        return {
+            name: sorted(str(row) for row in connection.execute(f"SELECT * FROM {name}".encode()).fetchall())
+            for name in names
+        }
+
+
+@dataclass(frozen=True)
+class Case:
+    """A revision in which plain Alembic was killed after so many statements. ``before`` is the revision before it."""
+
+    name: str
+    before: str
+    after: int
+    mode: str
+
+    def __str__(self) -> str:
+        return f"{self.name} after {self.after}, {self.mode}"
+
+
+def all_cases(names: list[str], first: str, numbers: dict[str, int]) -> list[Case]:
+    """Every statement of every revision, in both modes."""
+    pairs = zip(names, [first, *names], strict=False)
+    return [
+        Case(name, before, after, mode)
+        for name, before in pairs
+        for after in range(1, numbers[name] + 1)
+        for mode in ("autocommit", "as written")
+    ]
+
+
+def make(folder: Path, made: Snapshots, cases: list[Case]) -> list[tuple[Case, ConnInfo]]:
+    """A database for each case, all by one process that forks."""
+    found = [(case, made.copy(case.before)) for case in cases]
+    jobs = [
+        {"to": case.name, "url": each.url("postgresql+psycopg"), "stop": case.after, "mode": case.mode}
+        for case, each in found
+    ]
+    plain(folder, *jobs)
+    return found
+
+
+def answer(found: Diagnosis, after: int) -> str | None:
+    """What somebody who has looked at the rows says of data statements of which nothing tells."""
+    texts = {key: found.evidence[key] for key in ("committed", "open", "unclear")}
+    everything = sorted((str(text), key) for key, each in texts.items() if isinstance(each, tuple) for text in each)
+    unclear = [number for number, (_, key) in enumerate(everything) if key == "unclear"]
+    return ("ran" if unclear[0] < after else "rerun") if unclear else None
+
+
+def check_recognised(workspace: Workspace, case: Case) -> Diagnosis | None:
+    """Doctor names what is wrong and blames nothing else.
+
+    None where the schema is as the revision before leaves it: all was rolled back, or only rows were changed so far.
+    """
+    found = [each for each in workspace.doctor().diagnoses if each.code != "revisions.pending"]
+    if not found:
+        assert workspace.drift(from_=f"history@{case.before}", to="live").comparisons[0].changes == ()
+        return None
+    assert len(found) == 1, (case, found)
+    assert found[0].code in ("revision.partial", "version.wrong"), (case, found)
+    if found[0].code == "revision.partial":
+        assert found[0].object == case.name
+        sure = found[0].evidence["committed"]
+        assert isinstance(sure, tuple)
+        assert len(sure) <= case.after
+    return found[0]
+
+
+def check_finished(workspace: Workspace, case: Case, made: Snapshots, conninfo: ConnInfo, found: Diagnosis) -> None:
+    """Repair ends at the revision, with the rows that it makes when nothing happens to it."""
+    data = answer(found, case.after) if found.code == "revision.partial" else None
+    before = contents(conninfo)
+    if data is not None:
+        with pytest.raises(Refused, match="nothing tells"):
+            workspace.repair(confirm=conninfo.dbname)
+        assert contents(conninfo) == before
+    result = workspace.repair(data=data, confirm=conninfo.dbname)
+    if result.error is not None and case.name == LOOP:  # some of its rows were changed, and some were not
+        assert contents(conninfo) == before
+        result = workspace.repair(data="rerun", confirm=conninfo.dbname)
+    assert result.error is None, (case, result.error)
+    assert (result.state, result.to) == ("done", (case.name,)), case
+    assert result.verify is not None
+    assert result.verify.problems == (), case
+    assert contents(conninfo) == contents(made.databases[case.name]), case
+    assert [each.code for each in workspace.doctor().diagnoses if each.code != "revisions.pending"] == [], case
+
+
+def undone(workspace: Workspace, conninfo: ConnInfo) -> tuple[RunResult | None, Refused | None]:
+    """What comes of ``repair --back``."""
+    try:
+        return workspace.repair(back=True, confirm=conninfo.dbname), None
+    except Refused as refusal:
+        return None, refusal
+
+
+def check_undone(workspace: Workspace, case: Case, made: Snapshots, conninfo: ConnInfo) -> None:
+    """Repair --back ends at the revision before with its rows, or says why not before it touches anything."""
+    before = contents(conninfo)
+    result, refusal = undone(workspace, conninfo)
+    if refusal is not None:
+        assert refusal.code in ("repair.lost", "repair.data"), (case, refusal.report())
+        assert "line " in refusal.why
+        assert contents(conninfo) == before
+        return
+    assert result is not None
+    assert result.error is None, (case, result.error)
+    assert (result.state, result.to) == ("done", (case.before,)), case
+    assert contents(conninfo) == contents(made.databases[case.before]), case
+    assert result.verify is not None
+    assert result.verify.problems == (), case
+    assert [each.code for each in workspace.doctor().diagnoses if each.code != "revisions.pending"] == [], case
+
+
+def walk(workspace: Workspace, folder: Path, made: Snapshots, cases: list[Case], *, back: bool) -> None:
+    """Every case, recognised and ended."""
+    for case, conninfo in make(folder, made, cases):
+        retarget(workspace, conninfo)
+        found = check_recognised(workspace, case)
+        if found is None:
+            continue
+        if back and found.code == "revision.partial":
+            check_undone(workspace, case, made, conninfo)
+        else:
+            check_finished(workspace, case, made, conninfo, found)
+
+
+@pytest.mark.parametrize("back", [False, True], ids=["forwards", "back"])
+def test_a_revision_of_any_shape_stopped_after_any_statement(
+    shaped: tuple[Project, Snapshots], workspace: Workspace, *, back: bool
+) -> None:
+    """Plain Alembic killed after a statement: it is named, and finished or undone, with every row as it should be."""
+    project, made = shaped
+    cases = all_cases(NAMES, "ground", made.statements)
+    few = [c for c in cases if c.mode == "autocommit" or c.name in ("s03", "s25")]
+    picked = [c for c in few if (c.name, c.after) in (BACK if back else FORWARDS)]
+    walk(workspace, project.folder, made, cases if LONG else picked, back=back)
+
+
+FORWARDS = {("s01", 2), ("s21", 3), ("s25", 2), ("s02", 2)}
+BACK = {("s04", 2), ("s11", 1)}
+
+
+@pytest.mark.parametrize("back", [False, True], ids=["forwards", "back"])
+def test_mesh_stopped_after_any_statement(mesh: Path, mesh_snapshots: Snapshots, tmp_path: Path, *, back: bool) -> None:
+    """The same for the revisions of the mesh example."""
+    names = list(mesh_snapshots.databases)
+    cases = all_cases(names[1:], names[0], mesh_snapshots.statements)
+    settings = Settings(
+        root=mesh,
+        config=mesh / "alembic.ini",
+        url=mesh_snapshots.databases[names[0]].url(),
+        cache_dir=tmp_path / "cache",
+        journal=False,
+    )
+    picked = [c for c in cases if (c.name, c.after, c.mode) in (("0012", 3, "autocommit"), ("0017", 4, "autocommit"))]
+    with open_project(settings) as opened:
+        walk(opened, mesh, mesh_snapshots, cases if LONG else picked[back:][:1], back=back)
