@@ -16,7 +16,7 @@ from tests.end_to_end.conftest import Project
 from db_migrate.postgres.session import connect
 
 LOOKING = {"status", "history", "schema", "drift", "plan", "lint", "explain", "doctor", "kept", "verify"}
-WRITING = {"apply", "rollback", "generate", "test"}
+WRITING = {"apply", "rollback", "repair", "generate", "test"}
 
 
 @asynccontextmanager

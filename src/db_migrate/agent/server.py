@@ -180,6 +180,19 @@ def _add_writing(server: MCPServer[Any], session: Session) -> None:
         """Execute a plan of the way back, made by `plan` with `down`, exactly as reviewed, then verify."""
         return await session.execute(context, plan_hash, database, "downgrade")
 
+    @server.tool(annotations=_DESTROYS)
+    async def repair(
+        context: Context[Any, Any], database: str, back: bool = False, data: str | None = None
+    ) -> Document:
+        """End what `doctor` found: a half-done revision, lost files, invalid indexes; each proved on a copy first.
+
+        A half-done revision is finished, or with `back` undone. `data` (ran or rerun) says of data statements of which
+        nothing tells whether they have run; ask the person. `database` is the name of the target's database.
+        """
+        return await session.run(
+            context, "repair", *_flag("--back", back), *_option("--data", data), f"--confirm={database}"
+        )
+
     @server.tool(annotations=_WRITES)
     async def generate(
         context: Context[Any, Any],
