@@ -103,12 +103,17 @@ def answer(found: Diagnosis, after: int) -> str | None:
     return ("ran" if unclear[0] < after else "rerun") if unclear else None
 
 
+def wrong(workspace: Workspace) -> list[Diagnosis]:
+    """What doctor says, but for revisions yet to be applied, and for ids that the shapes gave past their sequence."""
+    return [each for each in workspace.doctor().diagnoses if each.code not in ("revisions.pending", "sequence.behind")]
+
+
 def check_recognised(workspace: Workspace, case: Case) -> Diagnosis | None:
     """Doctor names what is wrong and blames nothing else.
 
     None where the schema is as the revision before leaves it: all was rolled back, or only rows were changed so far.
     """
-    found = [each for each in workspace.doctor().diagnoses if each.code != "revisions.pending"]
+    found = wrong(workspace)
     if not found:
         assert workspace.drift(from_=f"history@{case.before}", to="live").comparisons[0].changes == ()
         return None
@@ -139,7 +144,7 @@ def check_finished(workspace: Workspace, case: Case, made: Snapshots, conninfo: 
     assert result.verify is not None
     assert result.verify.problems == (), case
     assert contents(conninfo) == contents(made.databases[case.name]), case
-    assert [each.code for each in workspace.doctor().diagnoses if each.code != "revisions.pending"] == [], case
+    assert wrong(workspace) == [], case
 
 
 def undone(workspace: Workspace, conninfo: ConnInfo) -> tuple[RunResult | None, Refused | None]:
@@ -165,7 +170,7 @@ def check_undone(workspace: Workspace, case: Case, made: Snapshots, conninfo: Co
     assert contents(conninfo) == contents(made.databases[case.before]), case
     assert result.verify is not None
     assert result.verify.problems == (), case
-    assert [each.code for each in workspace.doctor().diagnoses if each.code != "revisions.pending"] == [], case
+    assert wrong(workspace) == [], case
 
 
 def walk(workspace: Workspace, folder: Path, made: Snapshots, cases: list[Case], *, back: bool) -> None:

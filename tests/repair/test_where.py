@@ -43,6 +43,9 @@ def test_every_revision_of_mesh_is_recognised_from_its_schema(
             retarget(workspace, conninfo)
             found = [d for d in workspace.doctor().diagnoses if d.code != "revisions.pending"]
 
+            if revision == "0003":  # ends with an INSERT, and no schema tells whether that has run
+                assert [(d.code, d.object, d.evidence["open"]) for d in found] == [("revision.partial", "0003", ())]
+                continue
             assert [d.code for d in found] == ["version.wrong" if number % 3 == 2 else "version.missing"]
             assert found[0].evidence["schema_of"] == (revision,)
             assert found[0].cure.command == f"db-migrate stamp {revision}"
