@@ -36,6 +36,11 @@ _ROOMY = "/dev/shm" if _IN_MEMORY else "/tmp"
 _NEEDS_15 = {"server15", "database15", "target15_server", "target15_database"}
 
 
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # So it is in the background of a shell without job control, and so all that is started here would inherit it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Declare the markers that this file gives to tests."""
     config.addinivalue_line("markers", "pg15: needs the programs of PostgreSQL 15 on this machine")

@@ -194,7 +194,7 @@ class _Making:
         put_aside([draft], folder)
         try:
             with ground.scratch.database("plugins", template=ground.template) as database:
-                done = child.migrate("upgrade", draft.revision, database.as_libpq(), Witness())
+                done = ground.scratch.migrate("upgrade", draft.revision, database, Witness())
                 return None if done.failure else child.propose(_job(ground, self._request, database.as_libpq()))
         except ChildError:
             return None

@@ -83,7 +83,7 @@ def _in_order(ground: Ground, order: Sequence[str]) -> tuple[Catalog | None, str
     with ground.scratch.database("both orders", template=template_of(ground.scratch, start)) as database:
         for head in order:
             witness = Witness()
-            done = ground.scratch.child.migrate("upgrade", head, database.as_libpq(), witness)
+            done = ground.scratch.migrate("upgrade", head, database, witness)
             if done.failure is not None:
                 first = "" if head == order[0] else f" after {order[0]}"
                 return None, f"{witness.revision or head} fails{first}: {done.failure.message}"

@@ -84,14 +84,13 @@ def _back(ground: Ground, database: ConnInfo, revisions: Sequence[str], first: C
     """Down, held against the history; then up again, held against the first time."""
     start = ground.history.revisions
     target = "base" if not start else start[0] if len(start) == 1 else f"{revisions[0]}-1"
-    child, address = ground.scratch.child, database.as_libpq()
-    outcome = child.migrate("downgrade", target, address, Witness(), len(revisions))
+    outcome = ground.scratch.migrate("downgrade", target, database, Witness(), len(revisions))
     if outcome.failure is not None:
         return DirectionProof(False, (), f"{outcome.failure.type}: {outcome.failure.message}")
     left = _differences(ground, read(database), ground.history.catalog)
     if left:
         return DirectionProof(False, left, None)
-    outcome = child.migrate("upgrade", revisions[-1], address, Witness())
+    outcome = ground.scratch.migrate("upgrade", revisions[-1], database, Witness())
     if outcome.failure is not None:
         return DirectionProof(False, (), f"the second upgrade fails: {outcome.failure.message}")
     again = _differences(ground, read(database), first)

@@ -176,6 +176,37 @@ WHERE r.rolname !~ '^pg_' AND r.oid <> 10
 """
 
 
+_HELD_BY = """
+SELECT pg_catalog.shobj_description(r.oid, 'pg_authid'),
+       ARRAY(SELECT DISTINCT b.datname::text FROM pg_catalog.pg_shdepend AS d
+             JOIN pg_catalog.pg_database AS b ON b.oid = CASE d.dbid WHEN 0 THEN d.objid ELSE d.dbid END
+             WHERE d.refclassid = 'pg_catalog.pg_authid'::pg_catalog.regclass AND d.refobjid = r.oid ORDER BY 1)
+FROM pg_catalog.pg_roles AS r WHERE r.rolname = %s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Who needs a role: whether a target has it (``claimed``), and the databases where something depends on it."""
+
+    claimed: bool
+    databases: tuple[str, ...]
+
+
+def holders(connection: psycopg.Connection[tuple[object, ...]], name: str) -> Held | None:
+    """Who needs a role; None where there is none of this name."""
+    found = connection.execute(_HELD_BY, [name]).fetchone()
+    if found is None:
+        return None
+    return Held(any(is_alive(mark) for mark in _claims(found[0])), _names(found[1]))
+
+
+def drop_role(connection: psycopg.Connection[tuple[object, ...]], name: str) -> bool:
+    """Drop a role, unless something depends on it; whether it is gone."""
+    with connection.transaction():
+        return _drop_role(connection, name)
+
+
 def reset_roles(server: Server) -> tuple[str, ...]:
     """Remove the roles that this process's or ended processes' scratch work made; returns their names.
 

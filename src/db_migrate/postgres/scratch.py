@@ -9,14 +9,14 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from db_migrate.errors import Failed
 from db_migrate.postgres.conninfo import ConnInfo
 from db_migrate.postgres.ownership import is_alive, is_mark, own_mark
-from db_migrate.postgres.roles import forget_unclaimed_roles
+from db_migrate.postgres.roles import Held, drop_role, forget_unclaimed_roles, holders
 from db_migrate.postgres.session import connect
 
 if TYPE_CHECKING:
@@ -63,6 +63,32 @@ def sweep(server: Server) -> list[str]:
         dropped = _sweep(server, connection)
         forget_unclaimed_roles(connection)
     return dropped
+
+
+def free_roles(server: Server, *, made: Iterable[str], dropped: Iterable[str]) -> None:
+    """Make room for statements that make or drop roles: roles are the whole server's, and not the database's alone.
+
+    Kept databases that depend on such a role go. So do roles about to be ``made`` that only an earlier run has left;
+    what another scratch database depends on, or a target has, stays.
+    """
+    with contextlib.closing(connect(server.conninfo())) as connection:
+        for name in dropped:
+            _forget_templates_with(server, connection, holders(connection, name))
+        for name in made:
+            held = holders(connection, name)
+            if held is not None and not held.claimed and _forget_templates_with(server, connection, held):
+                drop_role(connection, name)
+
+
+def _forget_templates_with(
+    server: Server, connection: psycopg.Connection[tuple[object, ...]], held: Held | None
+) -> bool:
+    """Whether no other database depends on the role any more."""
+    databases = held.databases if held else ()
+    kept = [each for each in databases if each.startswith(_TEMPLATE_PREFIX)]
+    for each in kept:
+        _forget_template(server, connection, each)
+    return len(kept) == len(databases)
 
 
 def template(server: Server, key: str) -> str | None:

@@ -52,7 +52,7 @@ def replay_all(scratch: Scratch, graph: Graph) -> States:
         return States(tuple(_state(s, c) for s, c in zip(steps, cached, strict=True) if c is not None))
     with scratch.database("the history, revision by revision") as database:
         walker = _Walker(lambda: read(database))
-        outcome = scratch.child.migrate("upgrade", "heads", database.as_libpq(), walker)
+        outcome = scratch.migrate("upgrade", "heads", database, walker)
     states = tuple(_state(step, catalog) for step, catalog in zip(steps, walker.catalogs, strict=False))
     known.keep({state.heads: state.catalog for state in states})
     failure = outcome.failure

@@ -190,9 +190,9 @@ def _file(file: Path, _changed: int) -> _File:
 def _run(scratch: Scratch, database: ConnInfo, revisions: tuple[str, ...]) -> None:
     for revision in revisions:
         witness = Witness()
-        outcome = scratch.child.migrate("upgrade", revision, database.as_libpq(), witness)
+        outcome = scratch.migrate("upgrade", revision, database, witness)
         if outcome.failure is not None and _with_schemas(database, witness):
-            outcome = scratch.child.migrate("upgrade", revision, database.as_libpq(), witness)
+            outcome = scratch.migrate("upgrade", revision, database, witness)
         if outcome.failure is not None:
             failed = witness.revision or revision
             where = f"{outcome.failure.file}:{outcome.failure.line}" if outcome.failure.file else ""

@@ -1,9 +1,13 @@
-"""A handler that lets everything happen and remembers only where it is."""
+"""Handlers of runs on scratch: one that only remembers where it is, and one that makes room for roles."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+from typing import Protocol
+
 from db_migrate.project import events
-from db_migrate.project.child_process import Link
+from db_migrate.project.child_process import Handler, Link
 
 
 class Witness:
@@ -25,3 +29,38 @@ class Witness:
                 self.configured.append(event)
             case _:
                 pass
+
+
+_NAME = r'("(?:[^"]|"")+"|[^\s";,()]+)'
+_MAKES = re.compile(rf"\bCREATE\s+(?:ROLE|USER|GROUP)\s+(?!MAPPING\b){_NAME}", re.IGNORECASE)
+_DROPS = re.compile(
+    rf"\bDROP\s+(?:ROLE|USER|GROUP)\s+(?!MAPPING\b)(?:IF\s+EXISTS\s+)?({_NAME}(?:\s*,\s*{_NAME})*)", re.IGNORECASE
+)
+
+
+class Room(Protocol):
+    """Makes room for statements that make and drop roles of these names."""
+
+    def __call__(self, *, made: Sequence[str], dropped: Sequence[str]) -> None:
+        """See ``postgres.scratch.free_roles``."""
+
+
+class RoomForRoles:
+    """Before a statement about roles, calls ``free``: none is to fail for what earlier runs have left on the server."""
+
+    def __init__(self, handler: Handler, free: Room) -> None:
+        self._handler = handler
+        self._free = free
+
+    def event(self, event: events.Event, link: Link) -> None:
+        """Take in one event."""
+        if isinstance(event, events.Statement):
+            made = [_unquoted(each) for each in _MAKES.findall(event.sql)]
+            dropped = [_unquoted(each) for names, *_ in _DROPS.findall(event.sql) for each in re.findall(_NAME, names)]
+            if made or dropped:
+                self._free(made=made, dropped=dropped)
+        self._handler.event(event, link)
+
+
+def _unquoted(name: str) -> str:
+    return name[1:-1].replace('""', '"') if name.startswith('"') else name.lower()

@@ -17,12 +17,13 @@ from db_migrate.postgres import binaries
 from db_migrate.postgres.binaries import Binaries
 from db_migrate.postgres.conninfo import DEFAULT_PORT, ConnInfo
 from db_migrate.postgres.instance import scratch_instance
-from db_migrate.postgres.scratch import scratch_database
+from db_migrate.postgres.scratch import free_roles, scratch_database
 from db_migrate.postgres.server import Server, programs_of, scratch_server
 from db_migrate.postgres.session import read_only, server_version
-from db_migrate.project.child_process import Child, open_child
+from db_migrate.project.child_process import Child, Handler, MigrateOutcome, open_child
 from db_migrate.project.config import ProjectConfig
 from db_migrate.schemas.cache import Cache
+from db_migrate.schemas.replay import RoomForRoles
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -75,6 +76,13 @@ class Scratch:
         """A scratch database for as long as the context lasts."""
         with scratch_database(self.server, template=template, owner=owner, purpose=purpose) as database:
             yield database
+
+    def migrate(
+        self, direction: str, target: str, database: ConnInfo, handler: Handler, steps: int | None = None
+    ) -> MigrateOutcome:
+        """Run revisions in a scratch database as ``Child.migrate`` does, whatever roles earlier runs have made."""
+        room = RoomForRoles(handler, functools.partial(free_roles, self.server))
+        return self.child.migrate(direction, target, database.as_libpq(), room, steps)
 
 
 @dataclass(frozen=True, slots=True)

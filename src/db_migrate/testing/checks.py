@@ -119,7 +119,7 @@ def _walk(
         return ()
     reader = _Reader(database)
     target = "heads" if direction == "upgrade" else "base"
-    outcome = history.scratch.child.migrate(direction, target, database.as_libpq(), reader)
+    outcome = history.scratch.migrate(direction, target, database, reader)
     reached = steps[0].from_heads
     for step, found in zip(steps, reader.after, strict=False):
         reached = step.to_heads

@@ -14,6 +14,7 @@ from db_migrate.postgres.conninfo import ConnInfo
 from db_migrate.project.config import load_config
 from db_migrate.project.graph import Graph, load_graph
 from db_migrate.schemas.history import replay, template_of
+from db_migrate.schemas.replay import Witness
 from db_migrate.schemas.scratch import Scratch, open_scratch
 
 
@@ -32,11 +33,11 @@ class MigratedDatabase:
 
     def upgrade(self, revision: str = "heads") -> None:
         """Run the project's revisions up to ``revision``. Raises ``ChildError`` with what a revision raised."""
-        self.scratch.child.migrate("upgrade", revision, self.conninfo.as_libpq()).raise_for_failure()
+        self.scratch.migrate("upgrade", revision, self.conninfo, Witness()).raise_for_failure()
 
     def downgrade(self, revision: str) -> None:
         """Run the project's revisions down to ``revision``. Raises ``ChildError`` with what a revision raised."""
-        self.scratch.child.migrate("downgrade", revision, self.conninfo.as_libpq()).raise_for_failure()
+        self.scratch.migrate("downgrade", revision, self.conninfo, Witness()).raise_for_failure()
 
 
 @dataclass(frozen=True)

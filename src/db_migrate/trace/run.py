@@ -60,7 +60,7 @@ def trace(
     superuser = scratch.server.conninfo(database.dbname)
     place = Place(superuser, scratch.server.version, scratch.server.log)
     tracer = Tracer(place, sources(graph), commits=commits, sampled=bool(sampled))
-    outcome = scratch.child.migrate(direction.value, target, database.as_libpq(), around(tracer), steps)
+    outcome = scratch.migrate(direction.value, target, database, around(tracer), steps)
     if outcome.failure is not None:
         if not tracer.running:
             outcome.raise_for_failure()

@@ -42,7 +42,7 @@ def rehearse(
     keeper = Keeper(kept, str(uuid4()), lambda _entry, _content: None)
     handler = _Handler(tuple(revisions), keeper)
     try:
-        outcome = scratch.child.migrate(*way, copy.runner.as_libpq(), handler)
+        outcome = scratch.migrate(*way, copy.runner, handler)
         failure = outcome.failure.message if outcome.failure is not None else ""
     except (QueryError, Failed) as error:
         failure = getattr(error, "why", "") or str(error)
