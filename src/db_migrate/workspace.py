@@ -390,9 +390,9 @@ class Workspace:
     ) -> Lint:
         """Judge revisions or files of SQL without any target: nothing but scratch is connected to.
 
-        ``words`` are a range (``REV``, ``A:B``; none for the whole history) or files; ``since`` chooses the revisions
-        added since a git ref. ``downgrades`` runs the way back too, by default for less than the whole history. The
-        findings of ``baseline`` are allowed.
+        ``words`` are a range (``REV``, ``A:B``; none for the whole history), files of SQL, or files of revisions;
+        ``since`` chooses the revisions added since a git ref. ``downgrades`` runs the way back too, by default for less
+        than the whole history. The findings of ``baseline`` are allowed.
         """
         from db_migrate.plan.asked import asked, stretch_of
         from db_migrate.plan.lint import LintRequest, ground_of, lint_files, lint_history
@@ -413,7 +413,9 @@ class Workspace:
             return lint_files(scratch.server, what.files, *ground_of(scratch, self.graph), request)
         stretch = stretch_of(what, self.graph, self.project.version_locations)
         wanted = not stretch.whole if downgrades is None else downgrades
-        return lint_history(scratch, self.graph, stretch, replace(request, downgrades=wanted))
+        lint = lint_history(scratch, self.graph, stretch, replace(request, downgrades=wanted))
+        strays = (f"{each} is no revision of this project and was not linted" for each in what.strays(self.graph))
+        return replace(lint, warnings=(*strays, *lint.warnings))
 
     @property
     def _has_project(self) -> bool:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from db_migrate import load, open_project
+from db_migrate.cli import main
 from db_migrate.config import RuleLevel, Runner
 from db_migrate.errors import ConfigurationError, UsageError
 from db_migrate.results import Lint
@@ -205,6 +206,31 @@ def test_what_a_branch_added(history: History) -> None:
         assert refused.value.code == "git.reference"
     with pytest.raises(UsageError, match="b1 and --since do not go together"):
         history.lint("b1", since="main")
+
+
+def test_files_of_revisions(
+    history: History, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Files that end in .py are the revisions in them, found from outside of the project too; others are named."""
+    history.add("a1", USERS)
+    file = history.add("b1", 'op.drop_column("users", "old")', after="a1")
+    lint = history.lint(str(file), "alembic/env.py")
+    assert [each.revision for each in lint.revisions] == ["b1"]
+    assert lint.warnings == (f"{history.folder}/alembic/env.py is no revision of this project and was not linted",)
+    assert history.lint("alembic/env.py").revisions == ()
+    with pytest.raises(UsageError) as refused:
+        history.lint("alembic/versions/gone.py")
+    assert refused.value.code == "lint.file"
+    with pytest.raises(UsageError, match="a1 and files of revisions do not go together"):
+        history.lint("a1", str(file))
+    outside = history.folder / "outside"
+    outside.mkdir()
+    (history.folder / "alembic.ini").rename(outside / "alembic.ini")
+    (history.folder / "alembic").rename(outside / "alembic")
+    monkeypatch.chdir(history.folder)
+    assert main(["lint", "outside/alembic/versions/b1.py", "--format=github"]) == 1
+    assert "title=drop-column" in capsys.readouterr().out
+    assert Path.cwd() == history.folder
 
 
 PSQL_FILE = r"""\set ON_ERROR_STOP on

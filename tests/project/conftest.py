@@ -112,6 +112,7 @@ OpenProject = Callable[..., contextlib.AbstractContextManager[Child]]
 
 _SETTINGS: dict[str, dict[str, Any]] = {
     "flask_migrate": {"around": "shop:in_application"},
+    "flask_command": {"around": "flask"},
     "built_config": {"alembic_config": "manage_built:alembic_config"},
     "offline_raises": {"name": "maindb", "x": ("host=db.invalid",)},
 }

@@ -18,6 +18,7 @@ SHAPES = {
     "psycopg_async": "postgresql+psycopg",
     "async_in_thread": "postgresql+asyncpg",
     "flask_migrate": "postgresql+psycopg2",
+    "flask_command": "postgresql+psycopg",
     "built_config": "postgresql+psycopg",
     "set_before_configure": "postgresql+psycopg",
     "outer_transaction": "postgresql+psycopg2",

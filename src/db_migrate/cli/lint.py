@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=Verb, formats=("text", "json", "markdown", *CI_FORMATS))
-@click.argument("what", nargs=-1, metavar="[REV[:REV]] [FILE.sql]...", shell_complete=revisions(files=".sql"))
+@click.argument("what", nargs=-1, metavar="[REV[:REV]] [FILE]...", shell_complete=revisions(files=".sql"))
 @click.option("--since", metavar="GITREF", help="The revisions whose files were added since HEAD left this ref.")
 @click.option("--downgrades/--no-downgrades", default=None, help="Run down again and compare; default: for a part.")
 @click.option("--allow", metavar="RULE:OBJECT", multiple=True, help="The intent for one finding; repeatable.")
@@ -43,35 +44,41 @@ def command(
 ) -> int:
     """Run revisions, or files of SQL on top of them, on scratch and judge what they did; no target is connected to.
 
-    Without arguments all revisions; REV is that one alone, A:B all after A up to B. Files are read as psql reads them;
-    outside of a project they stand alone, and objects that nobody made are made up.
+    Without arguments all revisions; REV is that one alone, A:B all after A up to B; files that end in .py are the
+    revisions in them. Files that end in .sql are read as psql reads them; outside of a project they stand alone, and
+    objects that nobody made are made up.
 
     Exit code 1: there are findings at or above the threshold that nothing allows, or a revision fails.
     """
     from db_migrate.cli.ci import ci_renderers
     from db_migrate.errors import UsageError
+    from db_migrate.plan.asked import home_of
     from db_migrate.report.markdown import lint_markdown
     from db_migrate.report.source import source_line
     from db_migrate.report.text.lint import lint_exit_code, lint_text
+
+    home = home_of(what, Path.cwd()) if "config" not in context.ensure_object(Call).given else None
+    words = tuple(str(Path(each).absolute()) for each in what) if home else what
 
     def work(workspace: Workspace) -> Lint:
         file = workspace.settings.baseline
         if write_baseline and file is None:
             raise UsageError("baseline.missing", "--write-baseline needs --baseline FILE, or the setting `baseline`")
-        lint = partial(workspace.lint, *what, since=since, downgrades=downgrades, allow=allow, cache=not no_cache)
+        lint = partial(workspace.lint, *words, since=since, downgrades=downgrades, allow=allow, cache=not no_cache)
         if write_baseline and file is not None:
             write_file(file, _new_baseline(lint(baseline=None), file))
         return lint(baseline=file)
 
     given = {"fail_on": fail_on, "baseline": str(baseline) if baseline else None}
-    return carry_out(
-        context,
-        work,
-        partial(lint_text, source_line=source_line, verbose=context.ensure_object(Call).flag("verbose")),
-        lint_exit_code,
-        formats={"markdown": lint_markdown, **ci_renderers()},
-        settings={key: value for key, value in given.items() if value is not None},
-    )
+    with contextlib.chdir(home or Path.cwd()):
+        return carry_out(
+            context,
+            work,
+            partial(lint_text, source_line=source_line, verbose=context.ensure_object(Call).flag("verbose")),
+            lint_exit_code,
+            formats={"markdown": lint_markdown, **ci_renderers()},
+            settings={key: value for key, value in given.items() if value is not None},
+        )
 
 
 def _new_baseline(lint: Lint, file: Path) -> str:

@@ -68,11 +68,20 @@ def load_config(
         if not (directory / ini).is_file():
             raise _not_found(f"{ini} does not exist", str(directory / ini))
         return _read(directory, directory / ini, name, tuple(x), around, script_location)
-    for folder in (directory, *directory.parents):
-        found = _ini_in(folder)
-        if found is not None or _toml_section(folder / "pyproject.toml"):
-            return _read(folder, found, name, tuple(x), around, script_location)
-    raise _not_found("no Alembic project here", str(directory))
+    folder = project_above(directory)
+    if folder is None:
+        raise _not_found("no Alembic project here", str(directory))
+    return _read(folder, _ini_in(folder), name, tuple(x), around, script_location)
+
+
+def project_above(directory: Path) -> Path | None:
+    """The nearest folder with an Alembic project, from ``directory`` upwards; None where there is none."""
+    directory = directory.resolve()
+    return next((each for each in (directory, *directory.parents) if _is_project(each)), None)
+
+
+def _is_project(folder: Path) -> bool:
+    return _ini_in(folder) is not None or bool(_toml_section(folder / "pyproject.toml"))
 
 
 def _not_found(message: str, where: str) -> ConfigurationError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import inspect
+import os
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterator
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from alembic.config import Config
     from alembic.runtime.migration import MigrationContext
     from alembic.script import ScriptDirectory
+
+FLASK = "flask"
+"""The value of ``around`` that stands for the context of the project's Flask application."""
 
 Work = Callable[[Any, "MigrationContext"], Any]
 """What Alembic is to do with each configured context: the current heads and the context in, steps out."""
@@ -93,7 +97,7 @@ class AlembicProject:
         path = self._start.around
         if not path:
             return contextlib.nullcontext()
-        made = resolve(path, "around")()
+        made = application_context() if path == FLASK else resolve(path, "around")()
         if not isinstance(made, AbstractContextManager):
             raise ProjectError(f"around: {path}() gives a {type(made).__name__}, not a context manager")
         return made
@@ -124,6 +128,15 @@ class AlembicProject:
                 next(iter(script.walk_revisions()), None)
             with EnvironmentContext(config, script, fn=work, as_sql=False, starting_rev=None, **options):
                 script.run_env()
+
+
+def application_context() -> AbstractContextManager[Any]:
+    """The context of the Flask application that ``flask db`` would find, by FLASK_APP, wsgi.py or app.py."""
+    from flask.cli import ScriptInfo, load_dotenv
+
+    load_dotenv()
+    made: AbstractContextManager[Any] = ScriptInfo(app_import_path=os.environ.get("FLASK_APP")).load_app().app_context()
+    return made
 
 
 def resolve(path: str, setting: str) -> Callable[[], Any]:
