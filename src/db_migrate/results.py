@@ -375,6 +375,20 @@ class VerifyOutcome:
     problems: tuple[Problem, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """The tables that a run was going to touch, as ``pg_dump`` wrote them before; ``restore`` puts them back.
+
+    ``sha256`` is the file's, which also stands in a file beside it.
+    """
+
+    file: str
+    sha256: str
+    bytes: int
+    tables: tuple[str, ...]
+    restore: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunResult(Result):
     """What apply, rollback and repair return. ``error`` is set when the run did not reach its destination."""
@@ -387,6 +401,7 @@ class RunResult(Result):
     kept: tuple[KeptObject, ...]
     restored: tuple[Restored, ...]
     verify: VerifyOutcome | None
+    backup: Backup | None = None
     plan: Plan | None = None
     error: ErrorReport | None = None
     exit_code: int = 0

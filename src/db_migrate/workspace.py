@@ -427,16 +427,24 @@ class Workspace:
                 raise
             return False
 
-    def apply(self, what: str | Plan = "heads", *, allow: Sequence[str] = (), confirm: str | None = None) -> RunResult:
+    def apply(
+        self,
+        what: str | Plan = "heads",
+        *,
+        allow: Sequence[str] = (),
+        confirm: str | None = None,
+        backup: Path | None = None,
+    ) -> RunResult:
         """Execute a proved plan, or prove the way to a revision and execute that; then verify.
 
-        Raises ``Refused`` before anything is changed; what goes wrong later is in the result's ``error``.
+        Into the folder ``backup`` the tables that it touches are dumped first. Raises ``Refused`` before anything is
+        changed; what goes wrong later is in the result's ``error``.
         """
         if isinstance(what, Plan):
-            return self._execute(what, None, "apply", confirm)
+            return self._execute(what, None, "apply", confirm, backup)
         proved = self._proved(what, allow, Direction.UPGRADE)
         self.watcher.planned(proved.plan)
-        return self._execute(proved.plan, proved, "apply", confirm)
+        return self._execute(proved.plan, proved, "apply", confirm, backup)
 
     def rollback(self, to: str = "-1", *, allow: Sequence[str] = (), confirm: str | None = None) -> RunResult:
         """Prove the way back and go it; then verify. Raises as ``apply`` does."""
@@ -444,7 +452,9 @@ class Workspace:
         self.watcher.planned(proved.plan)
         return self._execute(proved.plan, proved, "rollback", confirm)
 
-    def _execute(self, plan: Plan, proved: Proved | None, verb: str, confirm: str | None) -> RunResult:
+    def _execute(
+        self, plan: Plan, proved: Proved | None, verb: str, confirm: str | None, backup: Path | None = None
+    ) -> RunResult:
         from db_migrate.execute.run import Order, execute_plan
 
         order = Order(
@@ -457,6 +467,7 @@ class Workspace:
             confirm=confirm,
             expected=proved.before if proved else None,
             observer=self.watcher.happened,
+            backup=backup,
         )
         result = execute_plan(order)
         self._forget_live()
@@ -474,8 +485,15 @@ class Workspace:
         from db_migrate.execute.verify import verify
 
         expected = proved.trace.after if proved and proved.plan.revisions else None
+        unknown: tuple[Problem, ...] = ()
         if expected is None and set(self.live_state.current) <= set(self.graph.revisions):
-            expected = self._history(self.live_state.current)
+            try:
+                expected = self._history(self.live_state.current)
+            except (
+                DbMigrateError
+            ) as error:  # the target is what it is, whether or not anybody can say what it should be
+                message = f"what the schema should be cannot be said: {error.message}"
+                unknown = (Problem(error.code, error.where, message, next(iter(error.next), "db-migrate doctor")),)
         outcome = verify(
             self.target,
             self._live_catalog,
@@ -484,7 +502,7 @@ class Workspace:
             planned=plan.destination if plan else None,
             files={name: each.file for name, each in self.graph.revisions.items()},
         )
-        return outcome.ok, outcome.problems
+        return outcome.ok and not unknown, (*outcome.problems, *unknown)
 
     def _read_live(self) -> Catalog:
         with read_only(self.target.conninfo) as connection:

@@ -112,11 +112,11 @@ CHANGE = Change(Kind.INDEX, "public.ix", Action.DROPPED)
             ),
         ),
         (["plan", "--no-data"], PLAN, ("plan", ("heads",), {"allow": (), "down": False, "values": False})),
-        (["apply"], RUN, ("apply", ("heads",), {"allow": (), "confirm": None})),
+        (["apply"], RUN, ("apply", ("heads",), {"allow": (), "confirm": None, "backup": None})),
         (
             ["apply", "+1", "--allow", "a:b", "--confirm", "mesh"],
             RUN,
-            ("apply", ("+1",), {"allow": ("a:b",), "confirm": "mesh"}),
+            ("apply", ("+1",), {"allow": ("a:b",), "confirm": "mesh", "backup": None}),
         ),
         (["verify"], Verify(problems=()), ("verify", (), {})),
         (["test"], TestRun(tables=(), selected=()), ("test", ((),), {"all": False})),

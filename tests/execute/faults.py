@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import os
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -247,18 +246,6 @@ def _end_sessions(site: Site, condition: str) -> None:
         f"WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_name <> 'bystander' "
         f"AND {condition}"
     )
-
-
-def struck_within(site: Site, hit: Callable[[], None]) -> threading.Thread:
-    """A thread that waits until the server is executing the statement, and then hits."""
-
-    def work() -> None:
-        wait_until(lambda: is_within(site), "the statement does not run")
-        hit()
-
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    return thread
 
 
 def in_turn(found: list[Case], shape: Shape) -> Iterator[Case]:

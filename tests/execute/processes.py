@@ -31,6 +31,7 @@ class Process:
         self._process.start()
         theirs.close()
         self._stepping = stepping
+        self._held = False
         self.outcome: dict[str, Any] | None = None
 
     @property
@@ -47,10 +48,16 @@ class Process:
                 if "outcome" in message:
                     self.outcome = message["outcome"]
                     return
+                self._held = self._stepping
                 yield message
-                if self._stepping:
-                    with contextlib.suppress(BrokenPipeError):
-                        self._pipe.send("go on")
+                self.go_on()
+
+    def go_on(self) -> None:
+        """Let the run go on from its last event, before the next one is asked for."""
+        if self._held:
+            self._held = False
+            with contextlib.suppress(BrokenPipeError):
+                self._pipe.send("go on")
 
     def child(self) -> int | None:
         """The process id of the child that runs the project's code; None where it has ended."""

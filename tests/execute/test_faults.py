@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from db_migrate.execute.journal import Journal
@@ -42,13 +43,13 @@ from .faults import (
     chosen,
     in_turn,
     is_concurrent,
+    is_within,
     present,
     statements,
     strike,
-    struck_within,
     wait_until,
 )
-from .processes import running
+from .processes import Process, running
 from .proxy import Proxy, proxied
 
 ROWS = [(500, 125250)]
@@ -200,30 +201,30 @@ class Hit:
         with stack, running(through, plan, stepping=True, **settings) as process:
             if case.fault is Fault.LOCK and case.statement == 0:
                 stack.enter_context(bystander(site, "LOCK TABLE kept IN ACCESS SHARE MODE"))
-            hit = functools.partial(strike, case, site, process, self.proxy, self.ground.server.restart)
             for event in process.events():
                 if case.strikes_at(event):
-                    self.strike(stack, hit)
+                    self.strike(stack, process)
             return process.end(), dict(process.outcome or {})
 
-    def strike(self, stack: ExitStack, hit: Callable[[], None]) -> None:
+    def strike(self, stack: ExitStack, process: Process) -> None:
         """Do it now, or when the statement that is about to be sent is being executed."""
         case = self.case
+        hit = functools.partial(strike, case, self.site, process, self.proxy, self.ground.server.restart)
         if case.fault is Fault.LOCK:
             stack.enter_context(bystander(self.site, "LOCK TABLE kept IN ACCESS SHARE MODE"))
         elif case.moment is not Moment.WITHIN:
             hit()
         elif is_concurrent(case):
-            standing = stack.enter_context(ExitStack())
-            standing.enter_context(bystander(self.site, "SELECT count(*) FROM notes"))
-
-            def hit_and_go() -> None:
-                hit()
-                standing.close()
-
-            struck_within(self.site, hit_and_go)
+            with bystander(self.site, "LOCK TABLE kept IN ACCESS SHARE MODE"):
+                self.strike_within(hit, process)
         elif case.fault is not Fault.TIMEOUT:
-            struck_within(self.site, hit)
+            self.strike_within(hit, process)
+
+    def strike_within(self, hit: Callable[[], None], process: Process) -> None:
+        """Let the statement be sent, and strike when the server is executing it."""
+        process.go_on()
+        wait_until(lambda: is_within(self.site), "the statement does not run")
+        hit()
 
     def through_proxy(self) -> Site:
         """The same project and database, by way of the network that can be cut."""
@@ -310,7 +311,8 @@ def bystander(site: Site, text: str) -> Iterator[None]:
         connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
         connection.execute(text.encode())
         yield
-        connection.rollback()
+        with contextlib.suppress(psycopg.OperationalError):  # of a server that was restarted
+            connection.rollback()
 
 
 def test_the_table_is_as_large_as_promised() -> None:

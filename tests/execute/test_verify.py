@@ -70,6 +70,20 @@ def test_a_flaw_that_the_revisions_want_is_none(site: Site) -> None:
     assert problems(site, expected=site.live()) == ()
 
 
+def test_what_was_rewritten_has_statistics_again(site_on_each: Site) -> None:
+    """A column whose type changes loses what the planner knows of it: the run looks at the table once more."""
+    site = site_on_each
+    site.sql(
+        "CREATE TABLE big (id int, n int)", "INSERT INTO big SELECT g, g FROM generate_series(1, 2000) g", "ANALYZE"
+    )
+    site.revision("r1", "op.execute('ALTER TABLE big ALTER n TYPE bigint')")
+    assert site.apply().error is None
+    assert site.sql("SELECT n_distinct FROM pg_stats WHERE tablename = 'big' AND attname = 'n'") == [(-1.0,)]
+    assert site.sql("SELECT content ->> 'analyzed' FROM db_migrate.entries WHERE kind = 'note'") == [
+        ('"public"."big"',)
+    ]
+
+
 def test_drift_from_what_is_expected_names_object_and_attribute(site: Site) -> None:
     """And what is hidden, with all that belongs to it, is left out."""
     site.sql(*GROUND)

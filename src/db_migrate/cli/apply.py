@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from db_migrate import Workspace
     from db_migrate.results import Plan, RunResult
 
+_FOLDER = click.Path(file_okay=False, path_type=Path)
+
 
 @click.command(cls=Verb, formats=("text", "json", "jsonl"))
 @click.argument("what", default="heads", metavar="[REV|+N|PLAN.json]", shell_complete=revisions(files=".json"))
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 @click.option("--confirm", metavar="NAME", help="The database's name, where data is lost or it is in production.")
 @click.option("--lock-budget", metavar="DURATION", help="How long to try for locks in all, such as 10m.")
 @click.option("--cancel-blockers", type=click.Choice(("none", "idle")), help="End sessions idle in old transactions.")
+@click.option("--backup", type=_FOLDER, help="Dump the tables that it touches into this folder first.")
 @click.option("--yes", is_flag=True, help="Ask nothing; what destroys still needs --confirm.")
 @click.pass_context
 def command(
@@ -35,6 +38,7 @@ def command(
     confirm: str | None,
     lock_budget: str | None,
     cancel_blockers: str | None,
+    backup: Path | None,
     yes: bool,
 ) -> int:
     """Prove the pending revisions, or take a plan that was proved, execute it, then verify.
@@ -47,7 +51,10 @@ def command(
 
     def work(workspace: Workspace) -> RunResult:
         return confirmed(
-            lambda name: workspace.apply(plan or what, allow=allow, confirm=name), confirm, ask=not yes, context=context
+            lambda name: workspace.apply(plan or what, allow=allow, confirm=name, backup=backup),
+            confirm,
+            ask=not yes,
+            context=context,
         )
 
     given = {"lock_budget": lock_budget, "cancel_blockers": cancel_blockers, "release": release, "sample": sample}

@@ -6,7 +6,7 @@ import random
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from db_migrate.errors import DbMigrateError
 from db_migrate.execute import preflight
 from db_migrate.execute.aftermath import find_out
 from db_migrate.execute.attempts import carry_out
+from db_migrate.execute.backup import back_up, touched
 from db_migrate.execute.conductor import Conductor, Rules
 from db_migrate.execute.consent import check_consent
 from db_migrate.execute.debris import built_by, drop_indexes, invalid_indexes
@@ -31,12 +32,13 @@ from db_migrate.execute.opening import interrupted, locked, state_of, watching, 
 from db_migrate.execute.outcome import Ending, RunState, explain
 from db_migrate.execute.progress import Observer, ProgressKind, nobody
 from db_migrate.execute.recording import Recorder
+from db_migrate.execute.statistics import refresh, rewritten
 from db_migrate.execute.unfinished import close_transaction, settle
 from db_migrate.postgres.advisory import RunnerLock
 from db_migrate.project.child_process import Handler, open_child
 from db_migrate.project.config import ProjectConfig
 from db_migrate.project.graph import load_graph
-from db_migrate.results import Plan, RunResult, StepResult
+from db_migrate.results import Backup, Plan, RunResult, StepResult
 from db_migrate.schemas.target import Target
 from db_migrate.trace.resuming import Committed, Resuming
 
@@ -66,6 +68,8 @@ class Order:
     expected: Catalog | None = None
     observer: Observer = nobody
     resuming: Committed | None = None
+    backup: Path | None = None
+    """The folder into which the touched tables are dumped first."""
 
     @property
     def around(self) -> Callable[[Handler], Handler]:
@@ -130,6 +134,7 @@ class _Run:
         self._run = str(uuid.uuid4())
         self._journal = Journal(lock.connection)
         log: Log = self._journal if order.settings.journal else NoJournal()
+        self._backup: Backup | None = None
         pid = lock.connection.info.backend_pid
         self._recorder = Recorder(self._run, log, order.observer, pid, order.verb, dict(files))
         self._warnings: list[str] = [] if order.settings.journal else [NoJournal.warning]
@@ -144,6 +149,8 @@ class _Run:
             return self._unchanged(live.current)
         preflight.check_server(plan, live.summary)
         preflight.check_start(plan, live.current, order.read_live(), order.expected)
+        if order.backup is not None:
+            self._backup = back_up(self._watch, order.target.conninfo, touched(plan), order.backup, self._run)
         self._open(live.role)
         return self._execute()
 
@@ -236,11 +243,13 @@ class _Run:
         error = None if ending is None or reached else explain(ending, state, after.heads)
         for name in after.dropped:
             self._warnings.append(f"the index {name} was left invalid; it was dropped")
+        if state is RunState.DONE:
+            self._refresh_statistics()
         content = {"state": state.value, "to": list(after.heads), "error": error.message if error else ""}
         self._note_end(content)
         self._recorder.tell(ProgressKind.FINISHED, message=state.value)
         warnings = (*self._warnings, *conductor.warnings)
-        return _result(
+        done = _result(
             order,
             self._run,
             state,
@@ -250,6 +259,26 @@ class _Run:
             error=error,
             warnings=warnings,
         )
+        return replace(done, backup=self._backup)
+
+    def _refresh_statistics(self) -> None:
+        """ANALYZE what was rewritten; where that cannot be done, advise it."""
+        from psycopg import OperationalError
+
+        relations = rewritten(self._order.plan.revisions)
+        if not relations:
+            return
+        try:
+            for table, why in refresh(self._watch, relations):
+                if why:
+                    self._warnings.append(
+                        f"{table} was rewritten and has no statistics: ANALYZE {table}; failed: {why}"
+                    )
+                else:
+                    self._recorder.note(Entry.NOTE, {"analyzed": table})
+        except OperationalError as error:
+            names = ", ".join(relations)
+            self._warnings.append(f"rewritten, and perhaps without statistics until ANALYZE: {names} ({error})")
 
     def _note_end(self, content: dict[str, Any]) -> None:
         """Close the run in the journal; where its connection is gone, on a new one."""

@@ -40,19 +40,44 @@ def dump_schema(
     ``LockBudgetExceeded`` (``dump.lock``) when a table stays locked, ``Failed`` (``dump.privilege``, ``dump.failed``,
     and what ``session.connect`` raises).
     """
-    with contextlib.closing(connect(conninfo)) as connection:
-        version, encrypted = server_version(connection), bool(connection.pgconn.ssl_in_use)
-    _check_version(version, binaries, conninfo)
     options = [
         "--schema-only",
         "--no-subscriptions",
         "--no-tablespaces",
         "--encoding=UTF8",
-        "--no-password",
         f"--lock-wait-timeout={lock_wait_timeout_ms}",
         *(f"--exclude-schema={_pattern(schema)}" for schema in exclude_schemas),
         *(f"--exclude-table={_pattern(schema)}.{_pattern(table)}" for schema, table in exclude_tables),
     ]
+    return redact_sql(_NOT_A_STATEMENT.sub("", _dump(conninfo, binaries, options)))
+
+
+def dump_tables(
+    conninfo: ConnInfo,
+    binaries: Binaries,
+    tables: Sequence[tuple[str, str]],
+    file: Path,
+    *,
+    lock_wait_timeout_ms: int = 5000,
+) -> None:
+    """Write tables (pairs of schema and name) with their rows into ``file``, in pg_dump's own format for pg_restore.
+
+    Raises as ``dump_schema`` does.
+    """
+    options = [
+        "--format=custom",
+        f"--file={file}",
+        f"--lock-wait-timeout={lock_wait_timeout_ms}",
+        *(f"--table={_pattern(schema)}.{_pattern(table)}" for schema, table in tables),
+    ]
+    _dump(conninfo, binaries, options)
+
+
+def _dump(conninfo: ConnInfo, binaries: Binaries, options: Sequence[str]) -> str:
+    """Run pg_dump; what it printed."""
+    with contextlib.closing(connect(conninfo)) as connection:
+        version, encrypted = server_version(connection), bool(connection.pgconn.ssl_in_use)
+    _check_version(version, binaries, conninfo)
     # Encrypted as our own connection is: left to itself, a pg_dump without TLS would quietly go without.
     address = conninfo.replace(options={**conninfo.options, "sslmode": _at_least_required(conninfo)})
     done = _run(address if encrypted else conninfo, binaries, options)
@@ -61,7 +86,7 @@ def dump_schema(
             done = _run(inside, binaries, options)
     if done.returncode != 0:
         raise _explain(done.stderr, conninfo)
-    return redact_sql(_NOT_A_STATEMENT.sub("", done.stdout))
+    return done.stdout
 
 
 def load(conninfo: ConnInfo, sql: str) -> None:
@@ -116,7 +141,7 @@ def _run(conninfo: ConnInfo, binaries: Binaries, options: Sequence[str]) -> subp
         environment["PGPASSWORD"] = password
     public = ConnInfo(host=parameters.pop("host"), port=int(parameters.pop("port")), options=parameters)
     return subprocess.run(
-        [binaries.program("pg_dump"), *options, f"--dbname={public.dsn()}"],
+        [binaries.program("pg_dump"), "--no-password", *options, f"--dbname={public.dsn()}"],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -133,7 +158,7 @@ def _explain(stderr: str, conninfo: ConnInfo) -> DbMigrateError:
     if "LOCK TABLE" in why and "timeout" in why:
         return LockBudgetExceeded(
             "dump.lock",
-            "a table stayed locked while its schema was to be read",
+            "a table stayed locked while it was to be dumped",
             why=why,
             where=where,
             state="nothing was changed",
@@ -147,7 +172,9 @@ def _explain(stderr: str, conninfo: ConnInfo) -> DbMigrateError:
             where=where,
             state="nothing was changed",
         )
-    return Failed("dump.failed", "pg_dump could not read the schema", why=why, where=where, state="nothing was changed")
+    return Failed(
+        "dump.failed", "pg_dump could not read the database", why=why, where=where, state="nothing was changed"
+    )
 
 
 def _explain_load(message: str, statement: str, conninfo: ConnInfo) -> Failed:

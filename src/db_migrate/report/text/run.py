@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import groupby
 
-from db_migrate.report.style import Style, count, name, seconds
+from db_migrate.report.style import Style, count, name, seconds, size
 from db_migrate.report.text.outcomes import problems_text
 from db_migrate.report.text.parts import columns, page, revisions_text, target_line, warnings_of
 from db_migrate.report.text.plan import kept_text, restored_text
@@ -25,6 +25,7 @@ def run_text(run: RunResult, style: Style) -> str:
         _steps(run, style),
         kept_text(run.kept, style, title="kept"),
         restored_text(run.restored, style, title="put back"),
+        _backup(run, style),
         _outcome(run, style),
         problems_text(run.verify.problems, style) if run.verify else "",
         warnings_of(run, style),
@@ -47,6 +48,14 @@ def _step(step: StepResult, style: Style) -> tuple[str, str, str]:
     if step.attempts > 1:
         notes.append(f"{step.attempts} attempts")
     return seconds(step.seconds).rjust(8), style.cut(step.sql, style.width - 40), ", ".join(notes)
+
+
+def _backup(run: RunResult, style: Style) -> str:
+    """The dump that was made before, and the command that puts it back."""
+    if run.backup is None:
+        return ""
+    kept = f"{name(run.backup.file)} ({size(run.backup.bytes)}: {', '.join(name(each) for each in run.backup.tables)})"
+    return f"backup  {kept}\n  restore: {style.info(name(run.backup.restore))}"
 
 
 def _outcome(run: RunResult, style: Style) -> str:

@@ -1,0 +1,77 @@
+"""Before a run: the tables that it touches, dumped into a folder, with a checksum and what restores them."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shlex
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from db_migrate.errors import Failed
+from db_migrate.execute.blockers import statement
+from db_migrate.postgres import binaries
+from db_migrate.postgres.conninfo import ConnInfo
+from db_migrate.postgres.dump import dump_tables
+from db_migrate.results import Backup, Plan
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+
+def touched(plan: Plan) -> tuple[str, ...]:
+    """The relations that a plan locks strongly, writes, rewrites or drops, qualified, each once."""
+    return tuple(dict.fromkeys(_touched(plan)))
+
+
+def _touched(plan: Plan) -> Iterator[str]:
+    for effects in (each.effects for revision in plan.revisions for each in revision.statements):
+        yield from (lock.relation for lock in effects.locks if lock.blocks)
+        yield from effects.writes
+        yield from (each.relation for each in effects.rewrites)
+        yield from effects.dropped
+
+
+def back_up(
+    connection: Connection[tuple[object, ...]], target: ConnInfo, relations: Iterable[str], folder: Path, run: str
+) -> Backup | None:
+    """Dump the tables among ``relations`` that exist; None where there are none.
+
+    Beside the dump there is a file for ``sha256sum --check``. Raises ``Failed`` (``backup.failed``, and what
+    ``dump.dump_tables`` raises); a dump that is not whole is not left there.
+    """
+    rows: list[Any] = connection.execute(statement("tables_among"), {"relations": list(relations)}).fetchall()
+    tables = [(str(schema), str(name)) for schema, name in rows]
+    if not tables:
+        return None
+    file = folder.absolute() / f"{re.sub(r'[^A-Za-z0-9_.-]', '_', target.dbname)}-{run}.dump"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file.touch(mode=0o600, exist_ok=False)
+        major = connection.info.server_version // 10000
+        dump_tables(target, binaries.find(major) or binaries.embedded(), tables, file)
+        with file.open("rb") as dumped:
+            digest = hashlib.file_digest(dumped, "sha256").hexdigest()
+        file.with_name(f"{file.name}.sha256").write_text(f"{digest}  {file.name}\n")
+    except OSError as error:
+        file.unlink(missing_ok=True)
+        raise Failed(
+            "backup.failed",
+            "the backup could not be written",
+            why=str(error),
+            where=str(file),
+            state="nothing was changed",
+        ) from error
+    except BaseException:
+        file.unlink(missing_ok=True)
+        raise
+    shown = tuple(f"{schema}.{name}" for schema, name in tables)
+    return Backup(str(file), digest, file.stat().st_size, shown, _restore(target, file))
+
+
+def _restore(target: ConnInfo, file: Path) -> str:
+    """The command that puts the tables back as they were: all of them, or none."""
+    words = ["pg_restore", "--clean", "--if-exists", "--single-transaction", "--exit-on-error"]
+    address = f"host={target.host} port={target.port} user={target.user} dbname={target.dbname}"
+    return shlex.join([*words, f"--dbname={address}", str(file)])

@@ -1,0 +1,59 @@
+"""What `apply --backup` writes, and that its own command puts back what was there."""
+
+from __future__ import annotations
+
+import hashlib
+import shlex
+import subprocess
+from pathlib import Path
+
+from db_migrate.postgres import binaries
+
+from .conftest import Project
+
+TABLES = """
+op.execute("CREATE TABLE kept_safe (id int PRIMARY KEY, text text)")
+op.execute("CREATE TABLE untouched (id int PRIMARY KEY)")
+"""
+
+
+def test_a_backup_is_made_first_and_restores_what_was_there(project: Project) -> None:
+    """The touched table and no other is in the dump, and the printed command brings back rows that are gone."""
+    project.revision("r1", TABLES, "op.drop_table('kept_safe'); op.drop_table('untouched')")
+    assert project.run("apply").code == 0
+    project.sql("INSERT INTO kept_safe SELECT g, 'row ' || g FROM generate_series(1, 500) g")
+    project.revision(
+        "r2",
+        'op.execute("ALTER TABLE kept_safe ALTER text TYPE varchar(40)")',
+        'op.execute("ALTER TABLE kept_safe ALTER text TYPE text")',
+    )
+    outcome = project.run("apply", "--json", "--backup", "backups", "--confirm", project.database.dbname)
+    assert outcome.code == 0, outcome.out
+    backup = outcome.json["backup"]
+    file = Path(backup["file"])
+    assert file.parent == project.folder / "backups"
+    assert backup["tables"] == ["public.kept_safe"]
+    assert file.stat().st_mode & 0o077 == 0
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    assert backup["sha256"] == digest
+    assert file.with_name(f"{file.name}.sha256").read_text() == f"{digest}  {file.name}\n"
+    assert project.database.password not in outcome.out
+
+    project.sql("TRUNCATE kept_safe")
+    program, *words = shlex.split(backup["restore"])
+    program = str(binaries.embedded().program(program))
+    environment = {**project.environment, "PGPASSWORD": project.database.password}
+    subprocess.run([program, *words], env=environment, check=True, capture_output=True)
+    assert project.sql("SELECT count(*), max(text) FROM kept_safe") == [(500, "row 99")]
+
+
+def test_where_the_backup_cannot_be_written_nothing_is_applied(project: Project) -> None:
+    """A file stands where the folder should be: the error says so, and the target is as it was."""
+    project.revision("r1", TABLES, "op.drop_table('kept_safe'); op.drop_table('untouched')")
+    assert project.run("apply").code == 0
+    project.revision("r2", "op.execute('ALTER TABLE kept_safe ADD n int')", "op.drop_column('kept_safe', 'n')")
+    (project.folder / "backups").write_text("in the way")
+    outcome = project.run("apply", "--json", "--backup", "backups/inner")
+    assert outcome.code == 4
+    assert outcome.json["error"]["code"] == "backup.failed"
+    assert project.sql("SELECT version_num FROM alembic_version") == [("r1",)]
