@@ -333,7 +333,7 @@ def test_a_plan_is_written_and_applied_as_the_same_value(run: Run, library: Reco
     assert (tmp_path / "plan.json").read_text("utf-8") == run("plan", "--json").out
     assert (tmp_path / "plan.sql").read_text("utf-8").startswith("-- upgrade 1 -> 1\n")
     assert run("apply", "plan.json").code == 0
-    assert library.calls[-1] == ("apply", (plan,), {"allow": (), "confirm": None})
+    assert library.calls[-1] == ("apply", (plan,), {"allow": (), "confirm": None, "backup": None})
 
 
 def test_the_script_has_the_lock_timeout_of_the_settings(run: Run, library: Recorder, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ op.execute("CREATE TABLE untouched (id int PRIMARY KEY)")
 
 
 def test_a_backup_is_made_first_and_restores_what_was_there(project: Project) -> None:
-    """The touched table and no other is in the dump, and the printed command brings back rows that are gone."""
+    """The touched tables and no others are in the dump, and the printed command brings back rows that are gone."""
     project.revision("r1", TABLES, "op.drop_table('kept_safe'); op.drop_table('untouched')")
     assert project.run("apply").code == 0
     project.sql("INSERT INTO kept_safe SELECT g, 'row ' || g FROM generate_series(1, 500) g")
@@ -32,7 +32,7 @@ def test_a_backup_is_made_first_and_restores_what_was_there(project: Project) ->
     backup = outcome.json["backup"]
     file = Path(backup["file"])
     assert file.parent == project.folder / "backups"
-    assert backup["tables"] == ["public.kept_safe"]
+    assert backup["tables"] == ["public.alembic_version", "public.kept_safe"]
     assert file.stat().st_mode & 0o077 == 0
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     assert backup["sha256"] == digest
@@ -45,6 +45,7 @@ def test_a_backup_is_made_first_and_restores_what_was_there(project: Project) ->
     environment = {**project.environment, "PGPASSWORD": project.database.password}
     subprocess.run([program, *words], env=environment, check=True, capture_output=True)
     assert project.sql("SELECT count(*), max(text) FROM kept_safe") == [(500, "row 99")]
+    assert project.sql("SELECT version_num FROM alembic_version") == [("r1",)]
 
 
 def test_where_the_backup_cannot_be_written_nothing_is_applied(project: Project) -> None:

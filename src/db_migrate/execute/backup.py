@@ -49,25 +49,32 @@ def back_up(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         file.touch(mode=0o600, exist_ok=False)
+    except OSError as error:
+        raise _failed(file, error) from error
+    try:
         major = connection.info.server_version // 10000
         dump_tables(target, binaries.find(major) or binaries.embedded(), tables, file)
         with file.open("rb") as dumped:
             digest = hashlib.file_digest(dumped, "sha256").hexdigest()
         file.with_name(f"{file.name}.sha256").write_text(f"{digest}  {file.name}\n")
-    except OSError as error:
+    except BaseException as error:
         file.unlink(missing_ok=True)
-        raise Failed(
-            "backup.failed",
-            "the backup could not be written",
-            why=str(error),
-            where=str(file),
-            state="nothing was changed",
-        ) from error
-    except BaseException:
-        file.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise _failed(file, error) from error
         raise
     shown = tuple(f"{schema}.{name}" for schema, name in tables)
     return Backup(str(file), digest, file.stat().st_size, shown, _restore(target, file))
+
+
+def _failed(file: Path, error: OSError) -> Failed:
+    return Failed(
+        "backup.failed",
+        "the backup could not be written",
+        why=str(error),
+        where=str(file),
+        state="nothing was changed",
+        next=["db-migrate apply --backup DIR"],
+    )
 
 
 def _restore(target: ConnInfo, file: Path) -> str:

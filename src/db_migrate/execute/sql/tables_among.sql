@@ -1,4 +1,5 @@
--- Those of these relations that are tables with rows of their own, and partitions' parents; ours are left out.
+-- Those of these relations that are tables with rows of their own, and partitions' parents; ours are left out. The
+-- version table stays, so that what is restored is a revision's whole state.
 SELECT n.nspname, c.relname
   FROM unnest(%(relations)s::text[]) AS w (name)
   JOIN pg_class c ON c.oid = to_regclass(w.name)::oid
