@@ -215,7 +215,7 @@ class Hit:
         elif case.moment is not Moment.WITHIN:
             hit()
         elif is_concurrent(case):
-            with bystander(self.site, "LOCK TABLE kept IN ACCESS SHARE MODE"):
+            with bystander(self.site, "SELECT count(*) FROM kept"):
                 self.strike_within(hit, process)
         elif case.fault is not Fault.TIMEOUT:
             self.strike_within(hit, process)
