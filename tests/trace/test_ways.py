@@ -22,7 +22,8 @@ WAYS = {
     """,
     "create_all": """
         metadata = sa.MetaData()
-        sa.Table("parcels", metadata, sa.Column("id", sa.Integer, primary_key=True), sa.Column("code", sa.Text, index=1))
+        code = sa.Column("code", sa.Text, index=True)
+        sa.Table("parcels", metadata, sa.Column("id", sa.Integer, primary_key=True), code)
         metadata.create_all(op.get_bind())
     """,
     "a guard that asks": """

@@ -10,7 +10,7 @@ from db_migrate.catalog.objects import Kind
 from db_migrate.config import Settings
 from db_migrate.plan.document import Subject, assemble
 from db_migrate.plan.make import rule_settings
-from db_migrate.plan.proofs import NOT_REACHED, proof_findings
+from db_migrate.plan.proofs import NOT_REACHED, downgrades
 from db_migrate.plan.stretch import Stretch
 from db_migrate.plan.traced_history import trace_history
 from db_migrate.postgres.scratch import scratch_database
@@ -98,8 +98,8 @@ def _judged(
     request: LintRequest,
     warnings: Sequence[str],
 ) -> Plan:
-    findings = judge(trace, facts, rule_settings(request.settings), allow=request.allow)
-    found = (*findings, *proof_findings(trace, proofs, request.allow, request.settings.rules))
+    facts = replace(facts, downgrades=downgrades(proofs))
+    found = judge(trace, facts, rule_settings(request.settings), allow=request.allow)
     kept = tuple(each for each in found if each.revision in chosen or not each.revision)
     subject = Subject(None, (), (), "upgrade", trace.before.fingerprint)
     plan = assemble(subject, trace, proofs, facts, kept, warnings=warnings)

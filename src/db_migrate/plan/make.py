@@ -14,7 +14,7 @@ from db_migrate.execute.keep.reach import concerned
 from db_migrate.plan.document import Subject, assemble
 from db_migrate.plan.facts import read_facts
 from db_migrate.plan.keeping import Ground, with_kept
-from db_migrate.plan.proofs import proof_findings, prove_downgrades
+from db_migrate.plan.proofs import downgrades, proofs_of, trace_back
 from db_migrate.plan.running import changed_with, running_release
 from db_migrate.plan.sample import sample_for, touched_tables
 from db_migrate.postgres.session import read_only
@@ -80,21 +80,25 @@ def make_plan(scratch: Scratch, graph: Graph, target: Target, settings: Settings
             more = touched_tables(done) - versions - touched if settings.sample else frozenset()
             if not more:  # else what it has touched needs rows as well, and with them it may come further
                 upgrading = request.direction is Direction.UPGRADE
-                proofs = prove_downgrades(scratch, graph, copy.runner, live.current, done) if upgrading else {}
+                back = trace_back(scratch, graph, copy.runner, live.current, done) if upgrading else {}
+                proofs = proofs_of(done, back) if upgrading else {}
                 break
             touched |= more
     facts = replace(
-        facts_for(target, done, request), release=release, mapped=request.mapped, changed_with=changed_with(done)
+        facts_for(target, done, request),
+        release=release,
+        mapped=request.mapped,
+        changed_with=changed_with(done),
+        downgrades=downgrades(proofs, back),
     )
     findings = judge(done, facts, rule_settings(settings), allow=request.allow)
-    extra = tuple(proof_findings(done, proofs, request.allow, settings.rules))
     subject = Subject(live.summary, live.current, destination, request.direction.value, before.fingerprint)
     plan = assemble(
         subject,
         done,
         proofs,
         facts,
-        (*findings, *extra),
+        findings,
         warnings=(*_copy_warnings(before, done, live), *sampled.warnings),
     )
     plan = with_kept(plan, done, facts, settings, Ground(scratch, target, live), request.revision)

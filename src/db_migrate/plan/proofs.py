@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from db_migrate.catalog.change import Change
 from db_migrate.catalog.diff import diff, drifted
-from db_migrate.config import RuleLevel
 from db_migrate.plan.masking import without_passwords
 from db_migrate.postgres.conninfo import ConnInfo
 from db_migrate.project.graph import Graph
 from db_migrate.results import DowngradeProof
-from db_migrate.rules.finding import Allowed, Finding, Severity
-from db_migrate.rules.intents import Intent
+from db_migrate.rules.facts import Downgrade
 from db_migrate.schemas.scratch import Scratch
 from db_migrate.trace.effects import Direction, Trace, TracedRevision
 from db_migrate.trace.run import trace
 
-RULE = "downgrade-not-inverse"
 NOT_REACHED = "it was not reached: a later revision's downgrade failed first"
 
 
@@ -28,11 +25,22 @@ def prove_downgrades(
 
     ``began`` are the revisions that the database was at before ``up``.
     """
+    return proofs_of(up, trace_back(scratch, graph, database, began, up))
+
+
+def trace_back(
+    scratch: Scratch, graph: Graph, database: ConnInfo, began: Sequence[str], up: Trace
+) -> Mapping[str, TracedRevision]:
+    """The trace of each downgrade that was reached, run in reverse order on the same copy."""
     done = [r for r in up.revisions if r.error is None]
-    back: dict[str, TracedRevision] = {}
-    if done:
-        way = trace(scratch, graph, database, Direction.DOWNGRADE, _way_back(graph, began, done), steps=len(done))
-        back = {r.revision: r for r in way.revisions}
+    if not done:
+        return {}
+    way = trace(scratch, graph, database, Direction.DOWNGRADE, _way_back(graph, began, done), steps=len(done))
+    return {r.revision: r for r in way.revisions}
+
+
+def proofs_of(up: Trace, back: Mapping[str, TracedRevision]) -> Mapping[str, DowngradeProof]:
+    """What the traces of the downgrades prove."""
     failed = any(each.error for each in back.values())
     proofs = {}
     for revision in up.revisions:
@@ -42,6 +50,20 @@ def prove_downgrades(
         differences = diff(revision.before, down.after) if down is not None and down.error is None else ()
         proofs[revision.revision] = proof(revision, down, differences)
     return proofs
+
+
+def downgrades(
+    proofs: Mapping[str, DowngradeProof], back: Mapping[str, TracedRevision] | None = None
+) -> Mapping[str, Downgrade]:
+    """The proofs as the rules look at them, with the traces where there are any."""
+    return {name: Downgrade(_problem(each), (back or {}).get(name)) for name, each in proofs.items()}
+
+
+def _problem(proved: DowngradeProof) -> str:
+    if proved.proved:
+        return ""
+    first = proved.differences[0].object if proved.differences else ""
+    return proved.error or f"after upgrade and downgrade {first} differs"
 
 
 def proof(up: TracedRevision, down: TracedRevision | None, differences: tuple[Change, ...]) -> DowngradeProof:
@@ -62,34 +84,3 @@ def _way_back(graph: Graph, began: Sequence[str], done: Sequence[TracedRevision]
         return "base"
     first = done[0].revision
     return began[0] if len(began) == 1 else next(iter(graph.revisions[first].down_revision), f"{first}-1")
-
-
-def proof_findings(
-    done: Trace, proofs: Mapping[str, DowngradeProof], allow: Sequence[Intent], levels: Mapping[str, RuleLevel]
-) -> Iterator[Finding]:
-    """A downgrade that is not the inverse of its upgrade, as a finding with the severity that the settings say."""
-    level = levels.get(RULE, RuleLevel.ON)
-    if level is RuleLevel.OFF:
-        return
-    for revision in done.revisions:
-        proved = proofs.get(revision.revision)
-        if proved is None or proved.proved or revision.error is not None:
-            continue
-        name = f"{RULE}:{revision.revision}"
-        reason = revision.allow.get(name)
-        given = next((i for i in allow if i.name == name), None)
-        allowed = Allowed(reason, "revision") if reason else Allowed(given.reason, given.by) if given else None
-        first = proved.differences[0] if proved.differences else None
-        yield Finding(
-            rule=RULE,
-            severity=Severity.WARNING if level is RuleLevel.ON else Severity(level.value),
-            revision=revision.revision,
-            statement=None,
-            object=revision.revision,
-            message=proved.error or f"after upgrade and downgrade {first.object if first else ''} differs",
-            why="a rollback would not give back what was there",
-            fix="make downgrade() the exact inverse of upgrade()",
-            file=revision.file,
-            line=0,
-            allowed=allowed,
-        )

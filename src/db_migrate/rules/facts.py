@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from db_migrate.catalog.objects import Catalog
+from db_migrate.trace.effects import TracedRevision
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,14 @@ class Relationship:
 
 
 @dataclass(frozen=True)
+class Downgrade:
+    """The way back from one revision: why it was not proved (empty where it was), and what it did on scratch."""
+
+    problem: str
+    traced: TracedRevision | None = None
+
+
+@dataclass(frozen=True)
 class Mapped:
     """What classes and attributes map, by the unquoted parts of a table's (schema, name) or a column's name."""
 
@@ -122,7 +131,8 @@ class Facts:
     """All facts about a target. ``known`` is False for lint, which has none.
 
     ``mapped`` is what the models of this very checkout map, ``release`` those of the release that runs.
-    ``changed_with`` are the files that were changed together with a revision's file, by revision.
+    ``changed_with`` are the files that were changed together with a revision's file, and ``downgrades`` the ways back
+    that were tried, by revision.
     """
 
     known: bool
@@ -133,6 +143,7 @@ class Facts:
     mapped: Mapped = field(default_factory=Mapped)
     release: Release | None = None
     changed_with: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    downgrades: Mapping[str, Downgrade] = field(default_factory=lambda: MappingProxyType({}))
     now_blocking: tuple[Blocker, ...] = ()
     server: ServerFacts = field(default_factory=ServerFacts)
     warnings: tuple[str, ...] = ()

@@ -40,6 +40,7 @@ FAMILIES = (
     "policies",
     "process",
     "release",
+    "going_back",
     "absent",
     "suppressions",
     "data",

@@ -97,8 +97,4 @@ class Elsewhere:
     by: str
 
 
-ELSEWHERE = (
-    Elsewhere("downgrade-not-inverse", "the downgrade that is run on scratch after the upgrade"),
-    Elsewhere("downgrade-linted-too", "the same rules over the trace of the downgrade"),
-    Elsewhere("not-deterministic", "two traces with different hash seeds"),
-)
+ELSEWHERE = (Elsewhere("not-deterministic", "two traces with different hash seeds"),)
