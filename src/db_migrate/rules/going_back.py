@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from db_migrate.catalog.objects import Catalog, Kind
 from db_migrate.rules.context import Context, Hit, Place
 from db_migrate.rules.finding import Severity
 from db_migrate.rules.names import owner_of
@@ -30,7 +31,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.drop_column("users", "nickname")
+    pass
 """,
         good="""
 def upgrade() -> None:
@@ -97,7 +98,7 @@ def downgrade_linted_too(context: Context) -> Iterator[Hit]:
         for hit in each.check(back):
             serious = (hit.severity or each.severity) is not Severity.NOTE
             revision = _revision_of(hit).revision
-            new = hit.object in made or owner_of(hit.object) in made
+            new = not made.isdisjoint({hit.object, owner_of(hit.object), _table_of(hit.object, trace.before)})
             if serious and not new and revision in up and (revision, hit.object) not in told:
                 told.add((revision, hit.object))
                 yield Hit(up[revision], hit.object, f"going back, {each.id}: {hit.message}", hit.fix)
@@ -105,6 +106,12 @@ def downgrade_linted_too(context: Context) -> Iterator[Hit]:
 
 def _is_about_waiting(rule: Rule) -> bool:
     return rule.section in _WAITING and rule.on_by_default and not rule.source
+
+
+def _table_of(name: str, catalog: Catalog) -> str:
+    """The table of an index, whose name does not tell it; empty for anything else."""
+    index = catalog.get(Kind.INDEX, name)
+    return (index.parent or "") if index else ""
 
 
 def _revision_of(hit: Hit) -> TracedRevision:
