@@ -6,8 +6,10 @@ stand-in takes the column's name, for the reviewed statement to drop.
 
 from __future__ import annotations
 
-from db_migrate.execute.keep.store import Run, literal
-from db_migrate.execute.keep.ties import cut_ties
+from collections.abc import Callable
+
+from db_migrate.execute.keep.store import Run, at_once, literal, step
+from db_migrate.execute.keep.ties import ties_of
 from db_migrate.schemas.scratch import PARKED
 
 _ABOUT = """
@@ -28,26 +30,26 @@ def parked_name(suffix: str) -> str:
     return f"{PARKED}{suffix}"
 
 
-def park(run: Run, table: str, column: str, parked: str) -> tuple[str, dict[str, int]]:
+def park(run: Run, table: str, column: str, parked: str, label: Callable[[str, dict[str, int]], str]) -> None:
     """Park a column that the session holds ACCESS EXCLUSIVE on the table of.
 
-    Returns the marker's name, and the last value of the sequence that filled the column, by its name.
+    ``label`` makes the comment of the marker's name and the last value of the sequence that filled the column, by name.
     """
     number, kind, domain, identity, sequence, last, default, serial = run(
         _ABOUT.format(table=literal(table), column=literal(column))
     )[0]
     marker = f"{parked}_here"
-    cut_ties(run, table, int(str(number)))
     alter = f"ALTER TABLE {table}"
-    if identity == "t":
-        run(f"{alter} ALTER COLUMN {column} DROP IDENTITY")
-    if default == "t":
-        run(f"{alter} ALTER COLUMN {column} DROP DEFAULT")
-    if serial == "t":
-        run(f"DROP SEQUENCE {sequence}")
-    run(f"{alter} RENAME COLUMN {column} TO {parked}")
     stand_in = "text" if domain == "t" else kind  # a domain's own constraints would be checked in every row
-    run(f"{alter} ALTER COLUMN {parked} DROP NOT NULL, ADD COLUMN {marker} boolean DEFAULT true")
-    run(f"{alter} ALTER COLUMN {marker} DROP DEFAULT, ADD COLUMN {column} {stand_in}")
-    run(f"COMMENT ON COLUMN {table}.{marker} IS 'made by db-migrate, with {parked}'")
-    return marker, {column: int(last)} if last is not None else {}
+    steps = [
+        *ties_of(table, int(str(number))),
+        *([step(f"{alter} ALTER COLUMN {column} DROP IDENTITY")] if identity == "t" else []),
+        *([step(f"{alter} ALTER COLUMN {column} DROP DEFAULT")] if default == "t" else []),
+        *([step(f"DROP SEQUENCE {sequence}")] if serial == "t" else []),
+        step(f"{alter} RENAME COLUMN {column} TO {parked}"),
+        step(f"{alter} ALTER COLUMN {parked} DROP NOT NULL, ADD COLUMN {marker} boolean DEFAULT true"),
+        step(f"{alter} ALTER COLUMN {marker} DROP DEFAULT, ADD COLUMN {column} {stand_in}"),
+        step(f"COMMENT ON COLUMN {table}.{marker} IS 'made by db-migrate, with {parked}'"),
+    ]
+    text = label(marker, {column: int(last)} if last is not None else {})
+    at_once(run, [*steps, step(f"COMMENT ON COLUMN {table}.{parked} IS {literal(text)}")])

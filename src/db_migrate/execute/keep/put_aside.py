@@ -15,14 +15,16 @@ import msgspec
 from db_migrate.execute.keep.choose import MOVE, PARK
 from db_migrate.execute.keep.names import rows_of, table_of, without_last
 from db_migrate.execute.keep.park import park, parked_name
-from db_migrate.execute.keep.store import SCHEMA, Label, Run, literal
-from db_migrate.execute.keep.ties import cut_ties
+from db_migrate.execute.keep.store import SCHEMA, Label, Run, at_once, each_of, literal, step
+from db_migrate.execute.keep.ties import ties_of
 from db_migrate.results import KeptObject
 
 _COLUMNS = """
 SELECT pg_catalog.quote_ident(a.attname), t.typnamespace = 'pg_catalog'::pg_catalog.regnamespace
        AND t.typtype = 'b', pg_catalog.pg_sequence_last_value(
-           pg_catalog.pg_get_serial_sequence({table}, a.attname)::pg_catalog.regclass)::text
+           pg_catalog.pg_get_serial_sequence({table}, a.attname)::pg_catalog.regclass)::text,
+       (SELECT pg_catalog.count(*) FROM pg_catalog.pg_attribute w
+         WHERE w.attrelid = a.attrelid AND w.attnum > 0 AND NOT w.attisdropped)::text
   FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
  WHERE a.attrelid = {table}::pg_catalog.regclass AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
  ORDER BY a.attnum
@@ -84,19 +86,29 @@ class Occasion:
 def put_aside(run: Run, kept: KeptObject, occasion: Occasion) -> KeptObject:
     """Keep one object. Returns what was kept, with its rows as counted and its bytes."""
     table = table_of(kept.object)
-    run(f"LOCK TABLE {rows_of(run, table)} IN ACCESS EXCLUSIVE MODE")
     if kept.strategy == PARK:
-        column = kept.object[len(table) + 1 :]
-        parked = parked_name(occasion.suffix)
-        marker, sequences = park(run, table, column, parked)
-        label = occasion.label(kept, table=table, column=column, rows=kept.rows, sequences=sequences, marker=marker)
-        run(f"COMMENT ON COLUMN {table}.{parked} IS {_text(label)}")
-        return kept
+        return _park(run, kept, occasion, table)
+    run(f"LOCK TABLE {rows_of(run, table)} IN ACCESS EXCLUSIVE MODE")
     return _move(run, kept, occasion) if kept.strategy == MOVE else _copy(run, kept, occasion, table)
 
 
+def _park(run: Run, kept: KeptObject, occasion: Occasion, table: str) -> KeptObject:
+    run(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+    column = kept.object[len(table) + 1 :]
+
+    def label(marker: str, sequences: dict[str, int]) -> str:
+        made = occasion.label(kept, table=table, column=column, rows=kept.rows, sequences=sequences, marker=marker)
+        return msgspec.json.encode(made).decode()
+
+    park(run, table, column, parked_name(occasion.suffix), label)
+    return kept
+
+
 def stored_columns(run: Run, table: str) -> Sequence[Sequence[str | None]]:
-    """The columns that hold values: name, whether the type is PostgreSQL's own, the last value of its sequence."""
+    """The columns that hold values: name, whether the type is PostgreSQL's own, the last value of its sequence.
+
+    Last in each row is the number of all columns.
+    """
     return run(_COLUMNS.format(table=literal(table)))
 
 
@@ -112,7 +124,7 @@ def _copy(run: Run, kept: KeptObject, occasion: Occasion, table: str) -> KeptObj
     key = key_of(run, table) if column else ()
     wanted = {column, *key} if column else {str(name) for name, *_ in columns}
     chosen = ", ".join(
-        f"{name}" if own == "t" else f"{name}::text AS {name}" for name, own, _last in columns if name in wanted
+        f"{name}" if own == "t" else f"{name}::text AS {name}" for name, own, *_ in columns if name in wanted
     )
     run(f"CREATE TABLE {SCHEMA}.{occasion.name} AS SELECT {chosen} FROM {rows_of(run, table)}")
     rows = _count(run, occasion)
@@ -125,18 +137,24 @@ def _copy(run: Run, kept: KeptObject, occasion: Occasion, table: str) -> KeptObj
 
 def _move(run: Run, kept: KeptObject, occasion: Occasion) -> KeptObject:
     """Move a table with its indexes, sequences and rows, and leave an empty one of its name."""
-    table, name = kept.object, literal(kept.object)
-    sequences = _last_values(stored_columns(run, table))
-    cut_ties(run, table)
-    for (command,) in run(_NAMES.format(table=name, prefix=literal(occasion.name + "_"))):
-        run(str(command))
-    schema = without_last(table)
-    run(f"ALTER TABLE {table} RENAME TO {occasion.name}")
-    run(f"ALTER TABLE {schema}.{occasion.name} SET SCHEMA {SCHEMA}")
-    run(f"CREATE TABLE {table} ()")
-    rows = _count(run, occasion) if kept.rows is None else kept.rows
-    label = occasion.label(kept, table=table, rows=rows, sequences=sequences, width=_width(run, occasion))
-    return _named(run, kept, occasion, label)
+    table, there = kept.object, f"{SCHEMA}.{occasion.name}"
+    columns = stored_columns(run, table)
+    rows = (
+        int(run(f"SELECT pg_catalog.count(*)::text FROM ONLY {table}")[0][0] or 0) if kept.rows is None else kept.rows
+    )
+    width = int(columns[0][3] or 0) if columns else 0
+    label = occasion.label(kept, table=table, rows=rows, sequences=_last_values(columns), width=width)
+    steps = [
+        *ties_of(table),
+        each_of(_NAMES.format(table=literal(table), prefix=literal(occasion.name + "_"))),
+        step(f"ALTER TABLE {table} RENAME TO {occasion.name}"),
+        step(f"ALTER TABLE {without_last(table)}.{occasion.name} SET SCHEMA {SCHEMA}"),
+        step(f"CREATE TABLE {table} ()"),
+        step(f"COMMENT ON TABLE {there} IS {_text(label)}"),
+    ]
+    at_once(run, steps)
+    size = run(f"SELECT pg_catalog.pg_total_relation_size({literal(there)})::text")[0][0]
+    return KeptObject(kept.object, kept.strategy, rows, int(size or 0))
 
 
 def _count(run: Run, occasion: Occasion) -> int:
@@ -152,7 +170,7 @@ def _width(run: Run, occasion: Occasion) -> int:
 
 
 def _last_values(columns: Sequence[Sequence[str | None]]) -> dict[str, int]:
-    return {str(name): int(last) for name, _own, last in columns if last is not None}
+    return {str(name): int(last) for name, _own, last, *_ in columns if last is not None}
 
 
 def _named(run: Run, kept: KeptObject, occasion: Occasion, label: Label) -> KeptObject:

@@ -111,7 +111,7 @@ def _sum(run: Run, rows: str, types: dict[str, str]) -> tuple[str, str]:
     """The number of rows, and a checksum over their values as text that does not depend on their order."""
     values = ", ".join(f"{name}::{kind}::text" for name, kind in types.items())
     query = (
-        f"SELECT count(*)::text, coalesce(sum(pg_catalog.hashtextextended(ROW({values})::text, 0)::numeric), 0)::text "
+        f"SELECT count(*)::text, coalesce(sum(pg_catalog.hashtextextended(ROW({values})::text, 0)), 0)::text "
         f"FROM {rows}"
     )
     count, checksum = run(query)[0]

@@ -41,7 +41,7 @@ def snapshot(run: Run, kept: KeptObject, occasion: Occasion) -> Snapshot:
     """Copy a table that nobody else can write to from now on, until the transaction ends."""
     run(f"LOCK TABLE ONLY {kept.object} IN SHARE ROW EXCLUSIVE MODE")
     chosen = ", ".join(
-        f"{name}" if own == "t" else f"{name}::text AS {name}" for name, own, _last in stored_columns(run, kept.object)
+        f"{name}" if own == "t" else f"{name}::text AS {name}" for name, own, *_ in stored_columns(run, kept.object)
     )
     run(f"CREATE TABLE {SCHEMA}.{occasion.name} AS SELECT {chosen} FROM ONLY {kept.object}")
     return Snapshot(kept, occasion, key_of(run, kept.object))
@@ -51,7 +51,7 @@ def settle(run: Run, taken: Snapshot) -> KeptObject | None:
     """Keep of the copy what the revision has deleted or changed; None when that is nothing."""
     table, place = taken.kept.object, taken.place
     there = run(f"SELECT pg_catalog.to_regclass({literal(table)}) IS NOT NULL")[0][0] == "t"
-    now = {str(name): own for name, own, _last in stored_columns(run, table)} if there else {}
+    now = {str(name): own for name, own, *_ in stored_columns(run, table)} if there else {}
     before = [str(name) for name, *_ in stored_columns(run, place)]
     shared = [name for name in before if name in now]
     if not set(taken.key) <= set(shared):

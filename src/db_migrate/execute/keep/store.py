@@ -134,6 +134,22 @@ def purge(run: Run, kept: Kept) -> None:
         run(f"DROP TABLE {kept.qualified}")
 
 
+def step(command: str) -> str:
+    """A command as a step for ``at_once``."""
+    return f"EXECUTE {literal(command)};"
+
+
+def each_of(query: str) -> str:
+    """A step for ``at_once`` that runs every command which a query returns, all of them found before the first runs."""
+    found = f"SELECT coalesce(pg_catalog.array_agg(c), '{{}}') FROM ({query}) AS found (c)"
+    return f"FOREACH each_of IN ARRAY ({found}) LOOP EXECUTE each_of; END LOOP;"
+
+
+def at_once(run: Run, steps: Sequence[str]) -> None:
+    """Run steps in one round trip, for others wait meanwhile; a block, since some drivers send one statement only."""
+    run(f"DO $db_migrate$ DECLARE each_of text; BEGIN {' '.join(steps)} END $db_migrate$")
+
+
 def literal(text: str) -> str:
     """``text`` as an SQL string."""
     escaped = text.replace("'", "''")

@@ -6,7 +6,7 @@ finds another schema than without keeping, and something else is chosen.
 
 from __future__ import annotations
 
-from db_migrate.execute.keep.store import Run, literal
+from db_migrate.execute.keep.store import each_of, literal
 
 _VIEWS = """
 SELECT DISTINCT 'DROP ' || CASE v.relkind WHEN 'm' THEN 'MATERIALIZED ' ELSE '' END || 'VIEW IF EXISTS '
@@ -75,10 +75,7 @@ SELECT 6, 'DROP POLICY ' || pg_catalog.quote_ident(p.polname) || ' ON ' || p.pol
 """
 
 
-def cut_ties(run: Run, table: str, column: int = 0) -> None:
-    """Take off what depends on a table, or on the column of that number, other than the table itself."""
+def ties_of(table: str, column: int = 0) -> list[str]:
+    """Steps for ``at_once`` that take off what depends on a table, or on its column of that number."""
     place = {"table": literal(table), "column": column}
-    for (command,) in run(_VIEWS.format(**place)):
-        run(str(command))
-    for (command,) in run((_OF_COLUMN if column else _OF_TABLE).format(**place)):
-        run(str(command))
+    return [each_of(_VIEWS.format(**place)), each_of((_OF_COLUMN if column else _OF_TABLE).format(**place))]
