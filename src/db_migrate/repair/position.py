@@ -12,9 +12,9 @@ from db_migrate.catalog.objects import Catalog, Kind, SchemaObject, Value
 from db_migrate.execute.verify import flaws
 from db_migrate.repair.partial import Partial
 from db_migrate.repair.search import find_partial
-from db_migrate.repair.states import State, States, replay_all
 from db_migrate.repair.view import View
 from db_migrate.results import Problem
+from db_migrate.schemas.states import State, States, replay_all
 
 _COMPARED = 3
 """Of the states that look nearest, so many are compared in full to say what is nearest."""

@@ -17,10 +17,10 @@ from db_migrate.postgres.session import read_only
 from db_migrate.project.config import ProjectConfig
 from db_migrate.project.graph import Graph, build_graph
 from db_migrate.repair.reading import Reading, read_files
-from db_migrate.repair.states import known_catalog
 from db_migrate.results import RunSummary
 from db_migrate.schemas.compare import Side, compare
 from db_migrate.schemas.scratch import Scratch
+from db_migrate.schemas.states import known_catalog
 from db_migrate.schemas.target import LiveState, Target
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ from db_migrate.catalog.objects import Value
 from db_migrate.repair.pending import edited_scripts
 from db_migrate.repair.position import Place, Position, locate
 from db_migrate.repair.registry import Case, Need, diagnosis
-from db_migrate.repair.states import State
 from db_migrate.repair.view import View
 from db_migrate.repair.words import differences_in, revisions_named, stamp_command, summary_of
 from db_migrate.results import Cure
 from db_migrate.rules.finding import Severity
+from db_migrate.schemas.states import State
 
 
 @diagnosis("version.missing", Severity.ERROR, Need.HISTORY)

@@ -1,0 +1,310 @@
+"""The verbs that look and change nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from db_migrate.catalog.change import Change
+from db_migrate.catalog.diff import diff, drifted
+from db_migrate.catalog.sql import with_sql
+from db_migrate.config.writing import NEW_FILE, acknowledge
+from db_migrate.errors import DbMigrateError, UsageError
+from db_migrate.plan.make import Proved, Request, make_plan
+from db_migrate.plan.running import facts_of_models, mapped_in, relationships_in
+from db_migrate.postgres.server import scratch_server
+from db_migrate.results import (
+    Doctor,
+    Drift,
+    DriftCounts,
+    History,
+    HistoryRevision,
+    Lint,
+    PendingRevision,
+    Plan,
+    Problem,
+    ReportData,
+    Schema,
+    SchemaEntry,
+    Status,
+    Verify,
+)
+from db_migrate.schemas.acknowledge import about_nothing, acknowledging, sort_out, unmatched
+from db_migrate.schemas.compare import not_compared
+from db_migrate.trace.effects import Direction
+from db_migrate.workspace.sides import Sides
+
+if TYPE_CHECKING:
+    from db_migrate.repair.view import View
+
+T = TypeVar("T")
+
+
+class Looking(Sides):
+    """The verbs that look: at the target in read-only transactions, at everything else on scratch."""
+
+    def status(self) -> Status:
+        """Where the database stands: revisions, pending ones, unknown ones, and how much drift there is."""
+        state = self.live_state
+        known = [r for r in state.current if r in self.graph.revisions]
+        unknown = tuple(r for r in state.current if r not in self.graph.revisions)
+        heads = self.graph.heads
+        pending = [r for r in self.graph.between(known, heads) if r not in known]
+        warnings: list[str] = []
+        return Status(
+            target=state.summary,
+            current=state.current,
+            heads=heads,
+            pending=tuple(self._pending(r) for r in pending),
+            unknown=unknown,
+            drift=self._drift_counts(warnings),
+            last_run=next(iter(self._journal_runs()), None),
+            warnings=tuple(warnings),
+        )
+
+    def _pending(self, revision: str) -> PendingRevision:
+        file = self.graph.revisions[revision]
+        return PendingRevision(revision, file.message, str(file.file))
+
+    def _drift_counts(self, warnings: list[str]) -> DriftCounts:
+        counts: list[int | None] = []
+        for from_, to in (("history", "models"), (self._live_history(), "live")):
+            try:
+                counts.append(len(drifted(self._compare(from_, to, sql=False).changes)))
+            except DbMigrateError as error:
+                warnings.append(f"{from_} and {to} could not be compared: {error.message}")
+                counts.append(None)
+        return DriftCounts(*counts)
+
+    def history(self, *, runs: bool = False, changes: bool = False) -> History:
+        """The revisions in the order in which they run, oldest first.
+
+        ``runs`` adds the journal's latest runs, ``changes`` what each revision changed, found by replaying them.
+        """
+        heads = set(self.graph.heads)
+        changed = self._changes_of_revisions() if changes else {}
+        revisions = tuple(
+            HistoryRevision(
+                revision=name,
+                down_revision=file.down_revision,
+                branch_labels=file.branch_labels,
+                depends_on=file.depends_on,
+                message=file.message,
+                file=str(file.file),
+                is_head=name in heads,
+                changes=changed.get(name),
+            )
+            for name in self.graph.ordered()
+            for file in (self.graph.revisions[name],)
+        )
+        return History(
+            target=self.live_state.summary if runs else None,
+            revisions=revisions,
+            runs=self._journal_runs() if runs else (),
+        )
+
+    def _changes_of_revisions(self) -> dict[str, tuple[Change, ...]]:
+        """What each revision changed, as far as the history can be replayed."""
+        from db_migrate.schemas.states import replay_all
+
+        states = replay_all(self.scratch, self.graph).states
+        catalogs = (self._history(()), *(each.catalog for each in states))
+        steps = zip(states, pairwise(catalogs), strict=True)
+        return {state.revision: with_sql(diff(before, after), before, after) for state, (before, after) in steps}
+
+    def report(self) -> ReportData:
+        """Everything that a report shows; what cannot be made is left out and named."""
+        problems: list[str] = []
+
+        def part(what: str, make: Callable[[], T]) -> T | None:
+            try:
+                return make()
+            except DbMigrateError as error:
+                problems.append(f"{what}: {error.message}")
+                return None
+
+        status = self.status()
+        problems += status.warnings
+        history = part("the changes of each revision", lambda: self.history(runs=True, changes=True))
+        return ReportData(
+            target=status.target,
+            made_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            status=status,
+            history=history or self.history(runs=True),
+            drift=part("drift", self.drift),
+            plan=part("plan", self.plan) if status.pending else None,
+            schema=part("the live schema", self.schema),
+            problems=tuple(problems),
+        )
+
+    def schema(self, side: str = "live") -> Schema:
+        """All objects of one side: models, live, history or history@REV."""
+        found = self._side(side)
+        hidden = self._hidden
+        entries = tuple(
+            SchemaEntry.of(o, found.catalog) for o in found.catalog if o.parent is None and o.name not in hidden
+        )
+        warnings = not_compared([found.catalog])
+        return Schema(target=self.live_state.summary, side=found.name, objects=entries, warnings=warnings)
+
+    def drift(
+        self,
+        *,
+        from_: str | None = None,
+        to: str | None = None,
+        privileges: bool = False,
+        cache: bool = True,
+    ) -> Drift:
+        """The sides compared: the two that are named, or history→models, history→live and models→live.
+
+        ``privileges`` adds grants and default privileges; without ``cache`` every side is made anew.
+        """
+        if cache != self._cached:
+            self._cached = cache
+            self._forget("_first_scratch", "scratch", "target", "live_state", "_live_catalog", "_models", "_histories")
+        self._privileges = privileges
+        if (from_ is None) != (to is None):
+            raise UsageError(
+                "drift.side", "--from and --to go together", next=["db-migrate drift --from history --to live"]
+            )
+        pairs = [(from_, to)] if from_ and to else self._all_pairs()
+        comparisons = tuple(self._compare(a, b) for a, b in pairs)
+        without = (
+            [] if from_ or len(pairs) > 1 else ["env.py gives Alembic no target_metadata, so no models are compared"]
+        )
+        warnings = [
+            *without,
+            *not_compared(self._side(name).catalog for name in sorted({name for pair in pairs for name in pair})),
+        ]
+        if self.live_state.unreadable and not from_:
+            unread = ", ".join(self.live_state.unreadable)
+            warnings.append(f"{unread} may not be read, so live is held against the history at its heads")
+        if not from_:
+            warnings += about_nothing(unmatched(comparisons, self.settings.drift.acknowledge))
+        return Drift(target=self.live_state.summary, comparisons=comparisons, warnings=tuple(warnings))
+
+    def accept(self, drift: Drift, reason: str) -> Drift:
+        """Write down in the settings file that what is drift is intended, and why; the drift without that.
+
+        Raises ``ConfigurationError`` (``settings.unwritable``).
+        """
+        new = acknowledging(drift.comparisons, reason, strict=self.settings.strict)
+        if new:
+            acknowledge(self.settings.file or self.settings.root / NEW_FILE, new)
+        return replace(drift, comparisons=tuple(sort_out(each, new) for each in drift.comparisons))
+
+    def _all_pairs(self) -> list[tuple[str, str]]:
+        """The pairs that are compared when none is named; those with models only where the project has any."""
+        history = (self._live_history(), "live")
+        self._side("history")  # the ground that the models are made on
+        return [("history", "models"), history, ("models", "live")] if self._has_models else [history]
+
+    def plan(
+        self, revision: str = "heads", *, allow: Sequence[str] = (), down: bool = False, values: bool = True
+    ) -> Plan:
+        """What would happen on the target on the way to a revision; without ``values`` no row's keys are in it."""
+        return self._proved(revision, allow, Direction.DOWNGRADE if down else Direction.UPGRADE, values=values).plan
+
+    def lint(
+        self,
+        *words: str,
+        since: str | None = None,
+        downgrades: bool | None = None,
+        allow: Sequence[str] = (),
+        baseline: Path | None = None,
+        cache: bool = True,
+    ) -> Lint:
+        """Judge revisions or files of SQL without any target: nothing but scratch is connected to.
+
+        ``words`` are a range (``REV``, ``A:B``; none for the whole history), files of SQL, or files of revisions;
+        ``since`` chooses the revisions added since a git ref. ``downgrades`` runs the way back too, by default for less
+        than the whole history. The findings of ``baseline`` are allowed.
+        """
+        from db_migrate.plan.asked import asked, stretch_of
+        from db_migrate.plan.lint import LintRequest, ground_of, lint_files, lint_history
+
+        what = asked(words, since, Path.cwd())
+        request = LintRequest(
+            self.settings,
+            self._intents(allow),
+            lambda: relationships_in(facts_of_models(self._first_scratch)),
+            baseline,
+            cached=cache,
+        )
+        if what.files and not self._has_project:
+            server = self._stack.enter_context(scratch_server(self.settings.scratch_major))
+            return lint_files(server, what.files, (), None, request)
+        scratch = self._first_scratch
+        if what.files:
+            return lint_files(scratch.server, what.files, *ground_of(scratch, self.graph), request)
+        stretch = stretch_of(what, self.graph, self.project.version_locations)
+        wanted = not stretch.whole if downgrades is None else downgrades
+        lint = lint_history(scratch, self.graph, stretch, replace(request, downgrades=wanted))
+        strays = (f"{each} is no revision of this project and was not linted" for each in what.strays(self.graph))
+        return replace(lint, warnings=(*strays, *lint.warnings))
+
+    def verify(self) -> Verify:
+        """Whether the target is what its revisions say, with nothing left invalid or unvalidated."""
+        _ok, problems = self._check(None, None)
+        return Verify(target=self.live_state.summary, problems=problems)
+
+    def _check(self, plan: Plan | None, proved: Proved | None) -> tuple[bool, tuple[Problem, ...]]:
+        """What verify finds: against the plan after a run, else against the history at the live revisions."""
+        from db_migrate.execute.verify import verify
+
+        expected = proved.trace.after if proved and proved.plan.revisions else None
+        unknown: tuple[Problem, ...] = ()
+        if expected is None and set(self.live_state.current) <= set(self.graph.revisions):
+            try:
+                expected = self._history(self.live_state.current)
+            except (
+                DbMigrateError
+            ) as error:  # the target is what it is, whether or not anybody can say what it should be
+                message = f"what the schema should be cannot be said: {error.message}"
+                unknown = (Problem(error.code, error.where, message, next(iter(error.next), "db-migrate doctor")),)
+        outcome = verify(
+            self.target,
+            self._live_catalog,
+            expected=expected,
+            hidden=self._hidden,
+            planned=plan.destination if plan else None,
+            files={name: each.file for name, each in self.graph.revisions.items()},
+        )
+        return outcome.ok and not unknown, (*outcome.problems, *unknown)
+
+    def doctor(self) -> Doctor:
+        """Every diagnosis that applies, each with its cure. Changes nothing.
+
+        What keeps it from looking (a server that cannot be reached, an env.py that raises) is a diagnosis too.
+        """
+        from db_migrate.repair.doctor import examine
+
+        view = self._view()
+        opinion = examine(view)
+        summary = self.__dict__["live_state"].summary if "live_state" in self.__dict__ else None
+        return Doctor(target=summary, warnings=opinion.warnings, diagnoses=opinion.diagnoses)
+
+    def _view(self) -> View:
+        from db_migrate.repair.view import Sources, View
+
+        return View(
+            Sources(
+                settings=self.settings,
+                project=self.project,
+                target=lambda: self.target,
+                live_state=lambda: self.live_state,
+                live=lambda: self._live_catalog,
+                scratch=lambda: self.scratch,
+                history=self._history,
+            )
+        )
+
+    def _proved(self, revision: str, allow: Sequence[str], direction: Direction, *, values: bool = True) -> Proved:
+        facts = self._model_facts
+        relationships, mapped = relationships_in(facts), mapped_in(facts)
+        request = Request(revision, direction, self._intents(allow), relationships, mapped, values)
+        return make_plan(self.scratch, self.graph, self.target, self.settings, request)
