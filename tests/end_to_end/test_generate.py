@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from .conftest import Project
 
 FIRST = """
@@ -75,6 +77,12 @@ def test_from_nothing_to_models_and_on(project: Project) -> None:
     asked = project.run("generate", "-m", "more", "--json")
     assert asked.code == 2
     assert asked.json["error"]["code"] == "generate.rename"
+    assert asked.json["error"]["next"][0] == "db-migrate generate -m more --rename users.fullname=users.full_name"
+    filled = project.run(*shlex.split(asked.json["error"]["next"][0])[1:], "--json").json["error"]
+    assert filled["code"] == "generate.fill"
+    assert filled["next"][-1] == (
+        "db-migrate generate -m more --rename users.fullname=users.full_name --filled orders.note --filled users.length"
+    )
     flags = ("--rename", "users.fullname=users.full_name", "--backfill", "users.length=length(email)")
     second = project.run("generate", "-m", "more", *flags, "--filled", "orders.note", "--json").json
     assert second["ok"], second

@@ -14,7 +14,7 @@ from db_migrate.catalog.sql.order import Verb
 from db_migrate.catalog.sql.steps import Sides, own_not_null, table_of
 from db_migrate.catalog.tokens import last_part
 from db_migrate.errors import UsageError
-from db_migrate.generate.filling import Fill
+from db_migrate.generate.filling import Fill, How
 from db_migrate.generate.ground import Ground
 from db_migrate.generate.pieces import Phase, Piece
 from db_migrate.generate.renaming import Explicit, Renames, settle_renames
@@ -146,6 +146,7 @@ def _renamed(explicit: Explicit) -> Change:
 def fills(decision_: Decision, request: Request, questioner: Questioner) -> Mapping[str, Fill]:
     """How each column that becomes NOT NULL is filled. Raises UsageError ``generate.fill`` where nobody answers."""
     found: dict[str, Fill] = {}
+    open_: dict[str, bool] = {}
     new_tables = {
         o.node[1][1] for o in decision_.script.forward if o.node[0] is Verb.CREATE and o.node[1][0] in TABLE_KINDS
     }
@@ -169,28 +170,46 @@ def fills(decision_: Decision, request: Request, questioner: Questioner) -> Mapp
             verb is Verb.ALTER and before is not None and bool(before.attributes.get("nullable")) and named is None
         )
         if added or tightened:
-            found[column.name] = _fill(column.name, request, questioner, new=added)
+            fill = _fill(column.name, request, questioner, new=added)
+            if fill is None:
+                open_[column.name] = added
+            else:
+                found[column.name] = fill
+    if open_:
+        raise _unfilled(dict(sorted(open_.items())), request)
     return found
 
 
-def _fill(column: str, request: Request, questioner: Questioner, *, new: bool) -> Fill:
-    short = column.removeprefix("public.")
+def _fill(column: str, request: Request, questioner: Questioner, *, new: bool) -> Fill | None:
     for name, given in request.fills.items():
-        if name in (column, short, last_part(column)):
+        if name in (column, _short(column), last_part(column)):
             return given
-    answer = questioner.fill(column, new=new)
-    if answer is None:
-        raise UsageError(
-            "generate.fill",
-            f"column {column} becomes NOT NULL: what do the rows that are there get?",
-            why="the models say nothing about them, and adding it fails on a table that has rows"
-            if new
-            else "a row that has NULL there makes it fail",
-            state="nothing was written",
-            next=[
-                f"db-migrate generate --backfill {short}=EXPRESSION",
-                *([f"db-migrate generate --default {short}=EXPRESSION"] if new else []),
-                f"db-migrate generate --filled {short}",
-            ],
-        )
-    return answer
+    return questioner.fill(column, new=new)
+
+
+def _short(column: str) -> str:
+    return column.removeprefix("public.")
+
+
+def _unfilled(open_: Mapping[str, bool], request: Request) -> UsageError:
+    """All questions at once; ``open_`` has, for each column, whether it is new."""
+    names = ", ".join(open_)
+    several = len(open_) > 1
+    reasons = {True: "adding it fails on a table that has rows", False: "a row that has NULL there makes it fail"}
+
+    def every(how: How) -> str:
+        flags = (Fill(how, "EXPRESSION").flags(_short(each)) for each in open_)
+        return request.command(*(word for each in flags for word in each))
+
+    return UsageError(
+        "generate.fill",
+        f"column{'s' if several else ''} {names} become{'' if several else 's'} NOT NULL: what do the rows that are "
+        "there get?",
+        why=f"the models say nothing about them: {'; '.join(reasons[new] for new in sorted(set(open_.values())))}",
+        state="nothing was written",
+        next=[
+            every(How.BACKFILL),
+            *([every(How.DEFAULT)] if all(open_.values()) else []),
+            every(How.NOTHING),
+        ],
+    )

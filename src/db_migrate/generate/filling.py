@@ -21,3 +21,9 @@ class Fill:
     how: How
     expression: str = ""
     comment: str = ""
+
+    def flags(self, column: str) -> tuple[str, ...]:
+        """The words of the command line that say so."""
+        if self.how is How.NOTHING:
+            return ("--filled", column)
+        return (f"--{self.how.value}", f"{column}={self.expression}")

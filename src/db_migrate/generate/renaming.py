@@ -51,12 +51,13 @@ class Renames:
 def settle_renames(
     before: Catalog, after: Catalog, request: Request, questioner: Questioner
 ) -> tuple[Renames, Catalog, tuple[Change, ...]]:
-    """Ask about every likely rename; the decisions, *from* under the new names, and the changes that are left.
+    """Ask about every likely rename; what was decided, *from* under the new names, and the changes that are left.
 
     Raises UsageError ``generate.rename`` naming the flags where nobody answers, and ``generate.unknown-rename`` for a
     name that was given and is none.
     """
     renames = Renames()
+    open_: list[Likely] = []
     before = _given(before, after, request, renames)
     while True:
         changes = diff(before, after, frozenset(renames.refused))
@@ -64,11 +65,36 @@ def settle_renames(
         if likely is None:
             break
         renames.settled.add(_key(likely))
-        if not _answer(likely, request, questioner, renames):
+        answer = _answer(likely, request, questioner, renames)
+        if answer is None:
+            open_.append(likely)
+        if answer is False:
             renames.refused |= {(likely.kind, likely.new), (likely.kind, likely.old)}
         elif not likely.recognised:
             before = _carry_out(likely, before, renames)
+    if open_:
+        raise _unanswered(open_, request)
     return renames, before, changes
+
+
+def _unanswered(open_: Sequence[Likely], request: Request) -> UsageError:
+    """All questions at once, as if the answer to each were yes: that is what the first command says."""
+    first, *more = open_
+    pairs = [(_short(each.old), _short(each.new)) for each in open_]
+    return UsageError(
+        "generate.rename",
+        f"was {_words(first)}?" + (f" And {', '.join(_words(each) for each in more)}?" if more else ""),
+        why="a rename keeps the data, dropping the one and adding the other loses it; the catalogs cannot tell",
+        state="nothing was written",
+        next=[
+            request.command(*(word for old, new in pairs for word in ("--rename", f"{old}={new}"))),
+            request.command("--no-rename"),
+        ],
+    )
+
+
+def _words(likely: Likely) -> str:
+    return f"{likely.kind.replace('_', ' ')} {likely.old} renamed to {likely.new}"
 
 
 def _key(likely: Likely) -> tuple[Kind, str, str]:
@@ -127,26 +153,14 @@ def _same(given: str, qualified: str) -> bool:
     return own == full or own == full[1:]
 
 
-def _answer(likely: Likely, request: Request, questioner: Questioner, renames: Renames) -> bool:
+def _answer(likely: Likely, request: Request, questioner: Questioner, renames: Renames) -> bool | None:
     for pair in request.renames:
         if _same(pair[0], likely.old) and _same(pair[1], likely.new):
             renames.used.add(pair)
             return True
         if _same(pair[0], likely.old) or _same(pair[1], likely.new):
             return False
-    if request.no_rename:
-        return False
-    answer = questioner.renamed(likely.kind, likely.old, likely.new)
-    if answer is None:
-        old, new = _short(likely.old), _short(likely.new)
-        raise UsageError(
-            "generate.rename",
-            f"was {likely.kind.replace('_', ' ')} {likely.old} renamed to {likely.new}?",
-            why="a rename keeps the data, dropping the one and adding the other loses it; the catalogs cannot tell",
-            state="nothing was written",
-            next=[f"db-migrate generate --rename {old}={new}", "db-migrate generate --no-rename"],
-        )
-    return answer
+    return False if request.no_rename else questioner.renamed(likely.kind, likely.old, likely.new)
 
 
 def _short(name: str) -> str:

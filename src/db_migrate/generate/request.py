@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -36,6 +37,15 @@ class Request:
     empty: bool = False
     merge: bool = False
     sql: str | None = None
+
+    def command(self, *flags: str) -> str:
+        """The command that asks for the same with more ``flags``, as a shell reads it."""
+        given = [
+            *(["-m", self.message] if self.message else []),
+            *(word for old, new in self.renames for word in ("--rename", f"{old}={new}")),
+            *(word for column, fill in self.fills.items() for word in fill.flags(column)),
+        ]
+        return shlex.join(["db-migrate", "generate", *given, *flags])
 
 
 class Questioner(Protocol):
