@@ -479,6 +479,44 @@ class SkillInstalled(Result):
 
 
 @dataclass(frozen=True, slots=True)
+class SetupFile:
+    """A file that a project needs. ``action`` is created, changed or unchanged; ``diff`` is in the unified form."""
+
+    path: str
+    action: str
+    purpose: str
+    diff: str
+
+
+@dataclass(frozen=True, slots=True)
+class NextStep:
+    """What a person does next; ``command`` is what to type, empty where a file has to be edited by hand."""
+
+    what: str
+    command: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Init(Result):
+    """The files that a project needs, whether they were ``written``, and what comes next.
+
+    ``folder`` is the project's. ``error`` is set where nobody agreed to what would be written.
+    """
+
+    folder: str
+    files: tuple[SetupFile, ...]
+    next: tuple[NextStep, ...]
+    written: bool = False
+    error: ErrorReport | None = None
+    exit_code: int = 0
+
+    @property
+    def due(self) -> tuple[SetupFile, ...]:
+        """The files that are not as they should be."""
+        return tuple(each for each in self.files if each.action != "unchanged")
+
+
+@dataclass(frozen=True, slots=True)
 class DirectionProof:
     """Whether one direction of a new revision leads where it should; what differs or how it fails if not."""
 

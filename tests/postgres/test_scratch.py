@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from db_migrate.errors import Failed
@@ -106,6 +107,17 @@ def test_a_kept_template_is_found_again_and_copied(server: Server, database: Con
         contextlib.closing(connect(copy)) as connection,
     ):
         assert connection.execute("SELECT answer FROM kept").fetchone() == (42,)
+
+
+def test_a_connection_left_in_a_pool_is_in_nobodys_way(server: Server, database: ConnInfo) -> None:
+    """What the project's engine still has open does not keep the database from becoming a template."""
+    with contextlib.closing(connect(database)) as left:
+        left.execute("CREATE TABLE made ()")
+        name = scratch.keep_as_template(server, database, f"left open {database.dbname}")
+        with pytest.raises(psycopg.OperationalError):
+            left.execute("SELECT 1")
+    with scratch.scratch_database(server, template=name) as copy, contextlib.closing(connect(copy)) as connection:
+        assert connection.execute("SELECT to_regclass('made')::text").fetchone() == ("made",)
 
 
 def test_keeping_twice_keeps_the_first(server: Server, database: ConnInfo) -> None:

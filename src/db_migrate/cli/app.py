@@ -38,6 +38,7 @@ VERBS: Mapping[str, str] = MappingProxyType(
         "report": "One self-contained HTML file about all of it.",
         "explain": "A rule, a lock mode, or what a statement does.",
         "demo": "The whole workflow on an example project.",
+        "init": "Set up a project: settings, hook, CI, skill, baseline.",
         "skill": "Install the skill for coding agents.",
         "mcp": "Serve the verbs as tools for coding agents.",
         "config": "The settings in force, and where each came from.",

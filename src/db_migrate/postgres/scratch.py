@@ -29,6 +29,7 @@ _TEMPLATES_KEPT = 32
 _TEMPLATE_BYTES_KEPT = 1 << 30
 _USABLE = "SELECT 1 FROM pg_database WHERE datname = %s AND datconnlimit <> -2"
 """-2 is a database whose drop was interrupted (PostgreSQL's ``DATCONNLIMIT_INVALID_DB``)."""
+_SEND_AWAY = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()"
 
 _counter = itertools.count(1)
 
@@ -105,8 +106,9 @@ def template(server: Server, key: str) -> str | None:
 def keep_as_template(server: Server, conninfo: ConnInfo, key: str) -> str:
     """Keep a copy of the finished scratch database ``conninfo`` for ``key``; returns the template's name.
 
-    Nobody may be connected to it. When another process has kept one for that key meanwhile, that one stays. The
-    least recently used templates beyond 32, or beyond 1 GiB together, are dropped.
+    Who is still connected to it is sent away: engines keep in their pools what env.py has opened. When another process
+    has kept one for that key meanwhile, that one stays. The least recently used templates beyond 32, or beyond 1 GiB
+    together, are dropped.
     """
     from psycopg import errors
 
@@ -114,6 +116,7 @@ def keep_as_template(server: Server, conninfo: ConnInfo, key: str) -> str:
     with contextlib.closing(connect(server.conninfo())) as connection:
         _mark_used(server, name)
         with contextlib.suppress(errors.DuplicateDatabase, errors.UniqueViolation):
+            connection.execute(_SEND_AWAY, [conninfo.dbname])
             _create(connection, name, template=conninfo.dbname, kept=True)
         _forget_old_templates(server, connection)
     return name

@@ -33,6 +33,7 @@ RESULTS: Mapping[str, type[results.Result]] = MappingProxyType(
         "doctor": results.Doctor,
         "repair": results.RunResult,
         "report": results.ReportData,
+        "init": results.Init,
         "skill": results.SkillInstalled,
         "explain": results.Explanation,
         "config": SettingsListing,

@@ -59,7 +59,7 @@ def replay(scratch: Scratch, graph: Graph, revisions: Iterable[str], *, cached: 
 
 
 def remember(scratch: Scratch, graph: Graph, revisions: Iterable[str], database: ConnInfo, catalog: Catalog) -> History:
-    """Keep a scratch database in which the history was run to ``revisions`` for later replays; nobody may be in it."""
+    """Keep a scratch database in which the history was run to ``revisions`` for later replays."""
     wanted = tuple(sorted(revisions))
     known = Histories(scratch, graph)
     known.keep({wanted: catalog})
