@@ -41,6 +41,15 @@ def test_the_wheel_carries_what_is_not_python(wheel: set[str]) -> None:
             assert str(file.relative_to(source)) in wheel
 
 
+def test_the_wheel_carries_what_init_copies(wheel: set[str]) -> None:
+    """The action, the job of GitLab and the skill get into projects from an installed package too."""
+    assert {
+        "db_migrate/_ci/action.yml",
+        "db_migrate/_ci/ci/gitlab.yml",
+        "db_migrate/_skills/db-migrate/SKILL.md",
+    } <= wheel
+
+
 def test_the_wheel_has_the_command_and_the_licence(wheel: set[str]) -> None:
     """The entry point and the licence are in the metadata."""
     assert any(each.endswith(".dist-info/entry_points.txt") for each in wheel)

@@ -67,9 +67,10 @@ def first_revision(workspace: Workspace, warnings: list[str]) -> First | None:
         if not drifted(workspace.drift(from_="history", to="live").comparisons[0].changes):
             return None
     except DbMigrateError as error:
+        why = error.why.partition("\n")[0] or error.code
         warnings.append(
-            f"the database was not looked at: {error.message}. If it has tables already, run db-migrate init again when"
-            " it can be reached: it then makes the baseline"
+            f"the database was not looked at: {error.message} ({why}). If it has tables already, run db-migrate init again "
+            "when it can be reached: it then makes the baseline"
         )
         return None
     try:

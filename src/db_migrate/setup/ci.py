@@ -65,7 +65,7 @@ def _using_us(place: Place) -> Path | None:
     """A workflow that runs db-migrate for this project."""
     for file in sorted((place.root / WORKFLOWS).glob("*.y*ml")):
         text = text_of(file, now(file) or b"")
-        if _MENTION.search(text) and (place.inside == "." or place.inside in text):
+        if _MENTION.search(text) and place.is_named_in(text):
             return file
     return None
 

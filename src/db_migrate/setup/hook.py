@@ -22,7 +22,7 @@ def hook_file(place: Place) -> Proposed:
     path = place.root / FILE
     before = now(path)
     text = "" if before is None else text_of(path, before)
-    if _HOOK.search(text) and (place.inside == "." or place.inside in text):
+    if _HOOK.search(text) and place.is_named_in(text):
         return Proposed(path, PURPOSE, before, before or b"")
     item = _item(place)
     after = with_item(text, "repos", item)

@@ -83,7 +83,7 @@ def propose(workspace: Workspace) -> Setup:
     with _able(workspace, place) as able:
         if able.graph.revisions and workspace.settings.file is None:
             baseline = known_findings(able, place, warnings)
-        elif not able.graph.revisions and not place.lacks_url and not place.lacks_models:
+        elif not able.graph.revisions and not place.lacks_url:
             first = first_revision(able, warnings)
     more = {"baseline": FINDINGS} if baseline is not None else {}
     files = (
@@ -137,7 +137,7 @@ def _next(workspace: Workspace, place: Place, files: tuple[Proposed, ...], first
     env, ini = (_relative(each) for each in (place.env, place.config.ini))
     if place.lacks_url:
         yield NextStep(f"put the address of the database into {ini}: sqlalchemy.url")
-    if place.lacks_models:
+    if place.lacks_models and not workspace.graph.revisions:
         yield NextStep(f"import the models in {env}, and let target_metadata be their metadata")
     if _needs_flask(workspace, place) and workspace.settings.file is not None:
         yield NextStep(f'add around = "{FLASK}" to the settings in {_relative(workspace.settings.file)}')

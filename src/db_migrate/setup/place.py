@@ -40,6 +40,11 @@ class Place:
         """What keeps files of several projects in one repository apart; nothing for the one at its root."""
         return "" if self.inside == "." else "-" + re.sub(r"[^A-Za-z0-9]+", "-", self.inside).strip("-")
 
+    def is_named_in(self, text: str) -> bool:
+        """Whether the text of a file at the repository's root is about this project: it names its folder."""
+        inside = self.inside
+        return inside == "." or re.search(rf"(?<![\w./-]){re.escape(inside)}(?![\w-])", text) is not None
+
     @property
     def uses_flask(self) -> bool:
         """Whether env.py asks the current Flask application, as Flask-Migrate's does."""

@@ -79,6 +79,9 @@ def write(files: Iterable[Proposed]) -> None:
     """
     due = [each for each in files if each.action != "unchanged"]
     for each in due:
+        above = next(folder for folder in each.path.parents if folder.exists())
+        if not above.is_dir():
+            raise refused("init.unwritable", each.path, "it cannot be written", f"{above} is not a folder")
         if now(each.path) != each.before:
             raise refused("init.changed", each.path, "it has changed meanwhile", "somebody else wrote it just now")
     for each in due:
