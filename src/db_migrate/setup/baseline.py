@@ -69,8 +69,8 @@ def first_revision(workspace: Workspace, warnings: list[str]) -> First | None:
     except DbMigrateError as error:
         why = error.why.partition("\n")[0] or error.code
         warnings.append(
-            f"the database was not looked at: {error.message} ({why}). If it has tables already, run db-migrate init again "
-            "when it can be reached: it then makes the baseline"
+            f"the database was not looked at: {error.message} ({why}). If it has tables already, run db-migrate init "
+            "again when it can be reached: it then makes the baseline"
         )
         return None
     try:
