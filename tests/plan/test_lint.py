@@ -230,6 +230,12 @@ def test_files_of_revisions(
     monkeypatch.chdir(history.folder)
     assert main(["lint", "outside/alembic/versions/b1.py", "--format=github"]) == 1
     assert "title=drop-column" in capsys.readouterr().out
+    known = ["--baseline=outside/known.json", "outside/alembic/versions/b1.py"]
+    assert main(["lint", "--write-baseline", *known]) == 0
+    assert (outside / "known.json").is_file()
+    assert main(["lint", *known]) == 0
+    assert main(["lint", "--settings=gone.toml", *known]) == 2
+    assert "there is no settings file gone.toml" in capsys.readouterr().err
     assert Path.cwd() == history.folder
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -57,7 +58,7 @@ def command(
     from db_migrate.report.source import source_line
     from db_migrate.report.text.lint import lint_exit_code, lint_text
 
-    home = home_of(what, Path.cwd()) if "config" not in context.ensure_object(Call).given else None
+    home = None if _is_named(context.ensure_object(Call)) else home_of(what, Path.cwd())
     words = tuple(str(Path(each).absolute()) for each in what) if home else what
 
     def work(workspace: Workspace) -> Lint:
@@ -69,7 +70,7 @@ def command(
             write_file(file, _new_baseline(lint(baseline=None), file))
         return lint(baseline=file)
 
-    given = {"fail_on": fail_on, "baseline": str(baseline) if baseline else None}
+    given = {"fail_on": fail_on, "baseline": str(baseline.absolute() if home else baseline) if baseline else None}
     with contextlib.chdir(home or Path.cwd()):
         return carry_out(
             context,
@@ -79,6 +80,12 @@ def command(
             formats={"markdown": lint_markdown, **ci_renderers()},
             settings={key: value for key, value in given.items() if value is not None},
         )
+
+
+def _is_named(call: Call) -> bool:
+    """Whether the command says which project it is about."""
+    variables = (os.environ.get(f"DB_MIGRATE_{each}") for each in ("CONFIG", "SETTINGS"))
+    return bool({"config", "settings"} & call.given.keys()) or any(variables)
 
 
 def _new_baseline(lint: Lint, file: Path) -> str:
