@@ -140,6 +140,7 @@ def _start(config: ProjectConfig, jail: str, policy: Policy, *, inputs: bool, fi
         alembic_config=config.alembic_config,
         inputs=inputs,
         first=tuple(map(str, first)),
+        only=config.only,
     )
 
 

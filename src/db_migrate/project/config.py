@@ -31,7 +31,8 @@ class ProjectConfig:
 
     ``around`` (``module:callable``) gives a context manager that the child process runs env.py in; ``alembic_config``
     (``module:callable``) gives the project's own ``Config``. ``set_script_location``: the ini file does not say where
-    the scripts are (Flask-Migrate's does not), so the child has to.
+    the scripts are (Flask-Migrate's does not), so the child has to. ``only``: of the connections that env.py asks for,
+    by place, those on which it may migrate, where it migrates several databases and one of them is meant.
     """
 
     ini: Path | None
@@ -46,6 +47,7 @@ class ProjectConfig:
     around: str | None = None
     alembic_config: str | None = None
     set_script_location: bool = False
+    only: tuple[int, ...] | None = None
 
 
 def load_config(

@@ -24,7 +24,7 @@ class Start(Message, frozen=True):
 
     ``jail`` is the strongest jail to try; ``allowed`` are the addresses that a Python-only guard has to know.
     ``inputs``: note what running env.py looks at, and tell it when asked (``TellInputs``). ``first`` are folders that
-    modules are looked for in before all others.
+    modules are looked for in before all others. ``only``: see ``ProjectConfig``.
     """
 
     jail: str
@@ -39,6 +39,7 @@ class Start(Message, frozen=True):
     alembic_config: str | None
     inputs: bool = False
     first: tuple[str, ...] = ()
+    only: tuple[int, ...] | None = None
 
 
 class Describe(Message, frozen=True):

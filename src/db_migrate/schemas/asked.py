@@ -14,7 +14,7 @@ from typing import TypeVar
 import msgspec
 
 from db_migrate import __version__
-from db_migrate.postgres.conninfo import NAMES, SECRETS
+from db_migrate.postgres.conninfo import NAMES, SECRETS, ConnInfo
 from db_migrate.project import whereabouts
 from db_migrate.project.inputs import changed_since, state_of
 from db_migrate.project.jobs import Candidate, Inputs, ModelFacts
@@ -46,11 +46,12 @@ class KnownTarget(msgspec.Struct, frozen=True):
 class Learned(msgspec.Struct, frozen=True):
     """Where env.py connects, and the names and schemas of the version tables that it configures.
 
-    ``targets`` is None where they have passwords that stand nowhere.
+    ``targets`` is None where they have passwords that stand nowhere. ``several``: env.py migrates more than one.
     """
 
     targets: tuple[KnownTarget, ...] | None
     version_tables: tuple[tuple[str, str | None], ...]
+    several: bool = False
 
 
 class Declared(msgspec.Struct, frozen=True):
@@ -79,7 +80,7 @@ def remember(scratch: Scratch, question: str, answer: object, inputs: Inputs) ->
 
     Returns what the answer depends on, as ``state_now`` does; None where nothing is kept.
     """
-    started = scratch.start_child()
+    started = scratch.start_child(scratch.project)
     if scratch.cache is None or not started.noted:
         return None
     if inputs.reasons:
@@ -141,12 +142,13 @@ def _name(scratch: Scratch, question: str) -> str:
 def learn(
     scratch: Scratch, *, with_targets: bool
 ) -> tuple[tuple[LearnedTarget, ...], Sequence[tuple[str, str | None]]]:
-    """Where env.py connects and the version tables that it configures; without ``with_targets`` only those.
+    """Where env.py connects and the version tables that it configures.
 
-    Raises what the child process raises.
+    Without ``with_targets`` there may be none of the former, unless there are several to choose from. Raises what the
+    child process raises.
     """
     known = recall(scratch, "learn", Learned)
-    if known is not None and (not with_targets or known.targets is not None):
+    if known is not None and (known.targets is not None or not (with_targets or known.several)):
         return tuple(_with_password(target) for target in known.targets or ()), known.version_tables
     witness = Witness()
     with scratch.database("where env.py connects to") as empty:
@@ -158,8 +160,31 @@ def learn(
         complete = tuple(each for each in safe if each is not None)
         if len(complete) < len(safe):
             notice(scratch, "the target's password stands in no file and no variable: env.py is run each time")
-        remember(scratch, "learn", Learned(complete if len(complete) == len(safe) else None, tables), inputs)
+        remember(
+            scratch,
+            "learn",
+            Learned(complete if len(complete) == len(safe) else None, tables, len(migrated(targets)) > 1),
+            inputs,
+        )
     return targets, tables
+
+
+def migrated(learned: Sequence[LearnedTarget]) -> tuple[ConnInfo, ...]:
+    """The databases that env.py migrates, each once: those that it configures Alembic for, where that is known."""
+    chosen = (
+        [each for each in learned if each.configured] or [each for each in learned if not each.at_import] or learned
+    )
+    found = {_place(each): each for each in map(address_of, reversed(chosen))}
+    return tuple(reversed(found.values()))
+
+
+def address_of(learned: LearnedTarget) -> ConnInfo:
+    """Where a connection goes."""
+    return ConnInfo.from_sqlalchemy_params(learned.drivername, learned.parameters)
+
+
+def _place(address: ConnInfo) -> tuple[str, int, str]:
+    return address.host, address.port, address.dbname
 
 
 def _with_password(target: KnownTarget) -> LearnedTarget:

@@ -164,7 +164,7 @@ def history_key(scratch: Scratch, graph: Graph, revisions: tuple[str, ...]) -> s
     digest = hashlib.sha256()
     project = scratch.project
     libraries = (__version__, version("sqlalchemy"), version("alembic"))
-    digest.update(f"{FORMAT} {libraries} {scratch.version} {project.x}\n".encode())
+    digest.update(f"{FORMAT} {libraries} {scratch.version} {project.x} {project.only}\n".encode())
     files = [project.script_location / "env.py", *([project.ini] if project.ini else [])]
     ancestors = sorted({r for revision in revisions for r in (revision, *graph.ancestors(revision))})
     files += [graph.revisions[revision].file for revision in ancestors]

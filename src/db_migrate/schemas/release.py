@@ -43,7 +43,7 @@ def release_models(scratch: Scratch, ref: str, ground: Catalog) -> Models:
                 loaded = child.models(empty.as_libpq(), create=False, mappers=False, modules=True).facts.modules
             _check(loaded, exported, root, ref)
             started = Started(child, time.time(), noted=False)
-            loading = replace(scratch, start_child=lambda: started, project=there)
+            loading = replace(scratch, start_child=lambda _project: started, project=there)
             models = materialise(loading, ground, ())
             said = mapped(loading)
             facts = structs.replace(models.facts, mapped=said.mapped, attributes=said.attributes)
@@ -68,9 +68,10 @@ def _project_in(exported: Path, root: Path, project: ProjectConfig) -> ProjectCo
     ini = moved(project.ini) if project.ini else None
     location = moved(project.script_location) if project.set_script_location else None
     directory = moved(project.directory)
-    return load_config(
+    found = load_config(
         directory, ini=ini, name=project.name, x=project.x, around=project.around, script_location=location
     )
+    return replace(found, only=project.only)
 
 
 def _first(exported: Path, root: Path, project: ProjectConfig) -> Iterator[Path]:

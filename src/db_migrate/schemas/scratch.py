@@ -48,7 +48,7 @@ class Scratch:
     project: ProjectConfig
     cache: Cache | None
     start_server: Callable[[], Server]
-    start_child: Callable[[], Started]
+    start_child: Callable[[ProjectConfig], Started]
     notices: list[str] = field(default_factory=list)
 
     @cached_property
@@ -59,7 +59,7 @@ class Scratch:
     @property
     def child(self) -> Child:
         """The child process."""
-        return self.start_child().child
+        return self.start_child(self.project).child
 
     @property
     def version(self) -> int:
@@ -97,7 +97,7 @@ class Started:
 def scratch_of(server: Server, child: Child, project: ProjectConfig, cache: Cache | None = None) -> Scratch:
     """Scratch of a server and a child process that run already."""
     started = Started(child, time.time(), noted=False)
-    return Scratch(server.binaries, project, cache, lambda: server, lambda: started)
+    return Scratch(server.binaries, project, cache, lambda: server, lambda _project: started)
 
 
 @contextmanager
@@ -110,9 +110,9 @@ def open_scratch(project: ProjectConfig, cache: Path | None, major: int | None =
     with ExitStack() as stack:
 
         @functools.cache
-        def child() -> Started:
+        def child(of: ProjectConfig) -> Started:
             began = time.time()
-            opened = open_child(project, allowed=list(_addresses()), inputs=cache is not None)
+            opened = open_child(of, allowed=list(_addresses()), inputs=cache is not None)
             return Started(stack.enter_context(opened), began, noted=cache is not None)
 
         def server() -> Server:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from db_migrate.catalog.tokens import quoted
@@ -14,7 +15,7 @@ from db_migrate.errors import ConfigurationError, Failed
 from db_migrate.postgres.conninfo import ConnInfo
 from db_migrate.postgres.local import database, local_server
 from db_migrate.project.child_process import LearnedTarget
-from db_migrate.schemas.asked import learn
+from db_migrate.schemas.asked import address_of, learn, migrated
 from db_migrate.schemas.outcome import TargetSummary
 from db_migrate.schemas.scratch import Scratch
 
@@ -39,12 +40,16 @@ class VersionTable:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The live database. ``as_is``: env.py connects there by itself, so it need not be redirected."""
+    """The live database. ``as_is``: env.py connects there by itself, so it need not be redirected.
+
+    ``only``: which of env.py's connections it is, by place, where env.py migrates other databases too.
+    """
 
     name: str
     conninfo: ConnInfo
     as_is: bool
     version_tables: tuple[VersionTable, ...]
+    only: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,32 +92,57 @@ def find_target(settings: Settings, scratch: Scratch) -> Iterator[Target]:
     """
     url = settings.target_url(os.environ)
     learned, configured = learn(scratch, with_targets=url is None)
-    tables = tuple(VersionTable(name, schema) for name, schema in configured) or (VersionTable(),)
     if url is None:
-        yield Target(settings.target, _only(learned), True, tables)
-    elif url.startswith(EMBEDDED_SCHEME):
-        with local_server(settings.root / ".db-migrate" / "embedded" / "18") as server:
+        yield Target(settings.target, _only(migrated(learned)), True, _tables(configured))
+        return
+    with ExitStack() as stack:
+        if url.startswith(EMBEDDED_SCHEME):
+            server = stack.enter_context(local_server(settings.root / ".db-migrate" / "embedded" / "18"))
             conninfo = database(server, url.removeprefix(EMBEDDED_SCHEME))
-            yield Target(settings.target, conninfo, False, tables)
-    else:
-        yield Target(settings.target, ConnInfo.from_url(url), False, tables)
+        else:
+            conninfo = ConnInfo.from_url(url)
+        only = _meant(learned, conninfo)
+        if only is not None:
+            _, configured = learn(replace(scratch, project=replace(scratch.project, only=only)), with_targets=False)
+        yield Target(settings.target, conninfo, False, _tables(configured), only)
 
 
-def _only(learned: Sequence[LearnedTarget]) -> ConnInfo:
+def _tables(configured: Sequence[tuple[str, str | None]]) -> tuple[VersionTable, ...]:
+    return tuple(VersionTable(name, schema) for name, schema in configured) or (VersionTable(),)
+
+
+def _only(addresses: Sequence[ConnInfo]) -> ConnInfo:
     """The one database among env.py's connections that is migrated."""
-    chosen = (
-        [each for each in learned if each.configured] or [each for each in learned if not each.at_import] or learned
-    )
-    addresses = list(dict.fromkeys(ConnInfo.from_sqlalchemy_params(t.drivername, t.parameters) for t in chosen))
-    if len({(a.host, a.port, a.dbname) for a in addresses}) > 1:
-        raise ConfigurationError(
-            "target.several",
-            "env.py migrates several databases",
-            why=", ".join(a.redacted() for a in addresses),
-            state="nothing was changed",
-            next=[f"db-migrate --url postgresql://{a.host}:{a.port}/{a.dbname} status" for a in addresses],
-        )
+    if len(addresses) > 1:
+        raise _several(addresses, "")
     return addresses[0]
+
+
+def _meant(learned: Sequence[LearnedTarget], target: ConnInfo) -> tuple[int, ...] | None:
+    """Which of env.py's connections stand for a target, by place: those to a database of its name.
+
+    None where env.py migrates one database, whatever that is called elsewhere.
+    """
+    addresses = migrated(learned)
+    if len(addresses) < 2:
+        return None
+    named = [each for each in addresses if each.dbname == target.dbname]
+    exact = [each for each in named if (each.host, each.port) == (target.host, target.port)] or named
+    if len(exact) != 1:
+        raise _several(addresses, f", and which of them {target.redacted()} stands for cannot be told")
+    found = (address_of(each) for each in learned)
+    place = (exact[0].host, exact[0].port, exact[0].dbname)
+    return tuple(n for n, each in enumerate(found) if (each.host, each.port, each.dbname) == place)
+
+
+def _several(addresses: Sequence[ConnInfo], more: str) -> ConfigurationError:
+    return ConfigurationError(
+        "target.several",
+        f"env.py migrates several databases{more}",
+        why=", ".join(a.redacted() for a in addresses),
+        state="nothing was changed",
+        next=[f"db-migrate --url postgresql://{a.redacted()} status" for a in addresses],
+    )
 
 
 def look_at(connection: Connection[tuple[object, ...]], target: Target) -> LiveState:

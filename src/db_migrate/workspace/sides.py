@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -68,7 +69,11 @@ class Sides:
     @cached_property
     def target(self) -> Target:
         """The live database."""
-        return self._stack.enter_context(find_target(self.settings, self._first_scratch))
+        found = self._stack.enter_context(find_target(self.settings, self._first_scratch))
+        if found.only is not None:
+            project = replace(self.project, only=found.only)
+            self.__dict__ |= {"project": project, "_first_scratch": replace(self._first_scratch, project=project)}
+        return found
 
     @cached_property
     def live_state(self) -> LiveState:

@@ -109,6 +109,7 @@ def main() -> None:
     sys.path.append(str(Path.cwd()))
     sys.path[:0] = start.first
     redirect.tell = link.tell
+    redirect.only = start.only
     drivers.watch()
     if start.inputs:
         inputs.watch()

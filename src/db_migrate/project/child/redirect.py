@@ -52,7 +52,8 @@ class Redirect:
 
     ``database``: libpq parameters of the database to go to, or None to leave connections alone. ``learning``: do not
     connect at all. ``targets``: what was asked for, in order. ``tell`` sends an event to the parent. ``guards_raw``:
-    nothing else stops a driver that is called directly, since its C code connects unseen by an audit hook.
+    nothing else stops a driver that is called directly, since its C code connects unseen by an audit hook. ``only``:
+    which of ``targets`` are the database that is meant; None where all are.
     """
 
     database: Mapping[str, str] | None = None
@@ -61,11 +62,17 @@ class Redirect:
     tell: Callable[[events.Event], None] = lambda _event: None
     enough: Callable[[], None] = lambda: None
     guards_raw: bool = False
+    only: tuple[int, ...] | None = None
 
     def begin(self, database: Mapping[str, str] | None, *, learning: bool) -> None:
         """A new job begins."""
         self.database, self.learning = database, learning
         self.targets.clear()
+
+    def is_meant(self, connection: int | None) -> bool:
+        """Whether a connection of this number is to the database that is meant."""
+        places = (place for place, each in enumerate(self.targets) if each.connection == connection)
+        return self.only is None or connection is None or next(places, None) in self.only
 
     def refuse(self) -> NoReturn:
         """Do not connect. An env.py that catches everything and tries for ever is left after a while."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from db_migrate.project.child import failures, inputs
 from db_migrate.project.child.alembic_project import AlembicProject
 from db_migrate.project.child.capture import Capture, Running
 from db_migrate.project.child.link import Link
+from db_migrate.project.child.redirect import redirect
 
 if TYPE_CHECKING:
     from alembic.runtime.migration import MigrationContext, RevisionStep
@@ -86,6 +88,7 @@ class Contexts:
         self._link = link
         self.opened: list[MigrationContext] = []
         self.numbers: set[int] = set()
+        self._elsewhere: weakref.WeakSet[MigrationContext] = weakref.WeakSet()
 
     def install(self) -> None:
         """From now on, in every context of an env.py."""
@@ -106,13 +109,22 @@ class Contexts:
                 self._opened(context, transaction_per_migration=asked)
 
         context_class.__init__ = configured
-        context_class.run_migrations = _seeing_transactions(context_class.run_migrations)
+        context_class.run_migrations = self._where_meant(_seeing_transactions(context_class.run_migrations))
         for owner, name in (
             (migration.HeadMaintainer, "update_to_step"),
             (context_class, "get_current_heads"),
             (context_class, "_ensure_version_table"),
         ):
             setattr(owner, name, self._as_alembic(getattr(owner, name)))
+
+    def _where_meant(self, run_migrations: Callable[..., None]) -> Callable[..., None]:
+        """``run_migrations`` that does nothing on a database that is not the one that is meant."""
+
+        def run(context: MigrationContext, **kwargs: Any) -> None:
+            if context not in self._elsewhere:
+                run_migrations(context, **kwargs)
+
+        return run
 
     def _as_alembic(self, method: Callable[..., Any]) -> Callable[..., Any]:
         """``method``, marking what it sends as Alembic's own, unless it is a revision that calls it."""
@@ -132,8 +144,11 @@ class Contexts:
     def _opened(self, context: MigrationContext, *, transaction_per_migration: bool) -> None:
         if context.dialect.name != "postgresql":
             raise failures.ProjectError(f"env.py configures Alembic for {context.dialect.name}, not for postgresql")
-        self.opened.append(context)
         number = self._capture.number_of(context.connection)
+        if not redirect.is_meant(number):
+            self._elsewhere.add(context)
+            return
+        self.opened.append(context)
         if number is not None:
             self.numbers.add(number)
         self._link.tell(
