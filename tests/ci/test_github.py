@@ -219,3 +219,4 @@ def test_no_expression_stands_in_a_script() -> None:
     """Names of branches and the like reach the scripts as variables only, never as their text."""
     for step in STEPS.values():
         assert "${{" not in step.get("run", "")
+        assert step.get("shell") == ("bash" if "run" in step else None)

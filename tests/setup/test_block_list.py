@@ -28,7 +28,7 @@ UNDERSTOOD = {
     "an empty list": "repos: []  # none yet\nx: 1\n",
     "nothing after the key": "repos:\nx: 1\n",
     "a dash on its own line": "repos:\n  -\n    repo: a\nx: 1\n",
-    "strange characters": "repos:\n  - repo: 'a\u2028b\u0085c'\n    note: \"\u043c\u0438\u0440\"\n",
+    "another script": 'repos:\n  - repo: "\u043c\u0438\u0440"  # \u4e16\n',
     "a byte order mark": "\ufeffrepos:\n  - repo: a\n",
     "a similar key": "repos_x:\n  - a\nrepos:\n  - repo: a\n",
     "an inner key of that name": "x:\n  repos:\n    - y\nrepos:\n  - repo: a\n",
@@ -47,6 +47,10 @@ LEFT_ALONE = {
     "the key twice": "repos: []\nrepos: []\n",
     "a list": "- repos:\n  - a\n",
     "no mapping": "just text\n",
+    "other ends of lines": 'repos:\n  - repo: |\n      a\u2028"x": 1\n',
+    "a text that keeps its last lines": "repos:\n  - repo: |+\n      a\n\n\nx: 1\n",
+    "a text without its last end of line": "repos:\n  - repo: |\n      a",
+    "mixed ends of lines": "repos:\r\n  - repo: a\nx: 1\r\n",
 }
 
 

@@ -12,16 +12,25 @@ from collections.abc import Sequence
 _TOP_LEVEL = re.compile(r"[^\s#-]")
 _COMMENT = re.compile(r"(^|\s)#.*")
 _ITEM = re.compile(r"( *)-(\s|$)")
+_BREAKS = re.compile(r"[\r\n\x85\u2028\u2029]")
+"""What else ends a line, for YAML 1.1 at least; a mixture of them is nobody's plain form."""
+_KEEPING = re.compile(r"[|>]\d?\+\d?\s*(#.*)?$")
+_CLIPPED = re.compile(r"[|>]\d?\s*(#.*)?$")
+"""Begin a text whose last empty lines, or whose last end of line, are part of it."""
 _DIRECTIVE = re.compile(r"(---|\.\.\.|%)")
 
 
 def with_item(text: str, key: str, item: Sequence[str]) -> str | None:
     """The text with the lines of ``item`` at the end of the list ``key``; the list is made where there is none."""
     newline = "\r\n" if "\r\n" in text else "\n"
+    if _BREAKS.search(text.replace(newline, "")):
+        return None
     lines = text.removeprefix("\ufeff").split("\n")
     if lines[-1] == "":
         lines.pop()
-    lines = [line.removesuffix("\r") for line in lines] if newline == "\r\n" else lines
+    lines = [line.removesuffix("\r") for line in lines]
+    if any(_KEEPING.search(line) or (_CLIPPED.search(line) and not text.endswith("\n")) for line in lines):
+        return None
     head = f"""(["']?){re.escape(key)}\\1\\s*:(\\s|$)"""
     heads = [number for number, line in enumerate(lines) if re.match(head, line)]
     if not _is_plain(lines) or len(heads) > 1:

@@ -95,7 +95,7 @@ jobs:
         with:
           python-version: "3.12"
       - uses: ./{ACTION.parent.as_posix()}
-        # env: what env.py reads; the database that it names is not connected to
+        # env: {{DATABASE_URL: postgresql://none}}  # what env.py reads; the database that it names is not connected to
         with:{where}
           install: {quoted(_install(place))}
           # url: ${{{{ secrets.STAGING_DATABASE_URL }}}}  # adds a plan for that database, in which nothing is changed
@@ -104,6 +104,8 @@ jobs:
 
 def _install(place: Place) -> str:
     """The command that installs the project, by what is in its folder; a guess that people correct."""
+    if (place.project / "uv.lock").is_file():
+        return "python -m pip install uv && uv pip install --system -r pyproject.toml"
     if (place.project / "requirements.txt").is_file():
         return "python -m pip install -r requirements.txt"
     if (place.project / "pyproject.toml").is_file() or (place.project / "setup.py").is_file():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -155,5 +156,4 @@ def _next(workspace: Workspace, place: Place, files: tuple[Proposed, ...], first
 
 
 def _relative(path: Path | None) -> str:
-    here = Path.cwd()
-    return "" if path is None else str(path.relative_to(here) if path.is_relative_to(here) else path)
+    return "" if path is None else os.path.relpath(path)
