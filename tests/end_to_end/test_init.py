@@ -301,6 +301,7 @@ def test_what_people_have_written_stays(unfinished: Project) -> None:
         "include": [{"local": "other.yml"}, {"local": ".gitlab/db-migrate.yml"}], "stages": ["build"],
     }  # fmt: skip
     job = yaml.safe_load(after[".gitlab/db-migrate.yml"])["db-migrate"]
+    assert job["stage"] == "build"
     assert job["variables"]["MIGRATIONS_INSTALL"] == "python -m pip install ."
     ours = yaml.safe_load(after[".github/workflows/db-migrate.yml"])
     used = ours["jobs"]["db-migrate"]["steps"][-1]

@@ -17,6 +17,7 @@ from db_migrate.setup.proposal import Proposed, now, refused, text_of
 ACTION = Path(".github/actions/db-migrate/action.yml")
 WORKFLOWS = Path(".github/workflows")
 GITLAB = Path(".gitlab-ci.yml")
+_STAGES = re.compile(r"^stages[ ]*:(.*?)(?=^[^\s#-]|\Z)", re.MULTILINE | re.DOTALL)
 _MENTION = re.compile(r"^[^#\n]*db-migrate", re.MULTILINE)
 
 
@@ -114,11 +115,11 @@ def _install(place: Place) -> str:
 
 
 def _gitlab(place: Place) -> Iterator[Proposed]:
-    job = Path(f".gitlab/db-migrate{place.suffix}.yml")
-    yield copied(place.root / job, "the job of GitLab, which judges what a branch adds", _job(place).encode())
     path = place.root / GITLAB
     before = now(path) or b""
     text = text_of(path, before)
+    job = Path(f".gitlab/db-migrate{place.suffix}.yml")
+    yield copied(place.root / job, "the job of GitLab, which judges what a branch adds", _job(place, text).encode())
     purpose = "the line that includes that job"
     if job.as_posix() in text:
         yield Proposed(path, purpose, before, before)
@@ -130,9 +131,23 @@ def _gitlab(place: Place) -> Iterator[Proposed]:
     yield Proposed(path, purpose, before, after.encode())
 
 
-def _job(place: Place) -> str:
-    values = {"MIGRATIONS_FOLDER": place.inside, "MIGRATIONS_INSTALL": _install(place)}
+def _job(place: Place, pipeline: str) -> str:
+    """GitLab's job for this project, in a stage that its pipeline has."""
+    own = {
+        "stage": stage_of(pipeline),
+        "MIGRATIONS_FOLDER": place.inside,
+        "MIGRATIONS_INSTALL": _install(place),
+    }
     text = source("ci/gitlab.yml").replace("\ndb-migrate:\n", f"\ndb-migrate{place.suffix}:\n")
     lines = (line.partition(": ") for line in text.splitlines())
-    own = ((key, colon, quoted(values[key.strip()]) if key.strip() in values else rest) for key, colon, rest in lines)
-    return "".join("".join(parts) + "\n" for parts in own)
+    return "".join(
+        f"{key}{colon}{quoted(own[key.strip()]) if key.strip() in own else rest}\n" for key, colon, rest in lines
+    )
+
+
+def stage_of(pipeline: str) -> str:
+    """``test``, which every pipeline has that does not list its stages, else the first that is listed."""
+    found = _STAGES.search(pipeline)
+    listed = re.split(r"[,\n]", re.sub(r"(^|\s)#.*", "", found[1])) if found else []
+    names = [name for each in listed if (name := each.strip(" []-'\"\t\r"))]
+    return "test" if not names or "test" in names else names[0]
