@@ -20,7 +20,7 @@ import yaml
 
 from db_migrate.postgres.conninfo import ConnInfo
 
-from .conftest import ROOT, Outcome, Project
+from .conftest import ROOT, Outcome, Project, make_project
 
 MODELS = """
 from sqlalchemy import ForeignKey, String
@@ -173,6 +173,11 @@ def test_a_fresh_project_of_flask_gets_to_its_first_migration(empty: Project) ->
 @pytest.fixture
 def unfinished(project: Project) -> Project:
     """A project whose database is not named yet, so that nothing of it is run."""
+    return without_address(project)
+
+
+def without_address(project: Project) -> Project:
+    """The project with the URL that Alembic's template has."""
     ini = project.folder / "alembic.ini"
     ini.write_text(f"{ini.read_text()}sqlalchemy.url = driver://user:pass@localhost/dbname\n")
     return project
@@ -343,10 +348,10 @@ def test_what_cannot_be_merged_with_is_refused(unfinished: Project, name: str, t
     assert contents(project.folder) == before
 
 
-def test_a_project_in_a_folder_of_a_repository(unfinished: Project) -> None:
+def test_a_project_in_a_folder_of_a_repository(tmp_path: Path, target_database: ConnInfo) -> None:
     """Hook, workflow and skill go where the repository begins, and say which folder they are about."""
-    project = unfinished
-    repository = project.folder.parent
+    repository = tmp_path / "repository"
+    project = without_address(make_project(repository / "project", target_database))
     (repository / ".github").mkdir()
     git(repository, "init", "-b", "main")
     inside = project.folder.name

@@ -62,7 +62,11 @@ def mount_small_disk(folder: Path) -> None:
     """A file system of 24 MB that only this process and its children see; gone with them."""
     place = folder / "small"
     place.mkdir(exist_ok=True)
-    namespaces.unshare(_NEWNS)
+    try:
+        namespaces.unshare(_NEWNS)
+    except PermissionError:  # an ordinary user's own process: in a namespace of its own it may
+        namespaces.map_user(os.geteuid())
+        namespaces.unshare(_NEWNS)
     libc = ctypes.CDLL(None, use_errno=True)
     libc.mount(b"none", b"/", None, _MS_REC_PRIVATE, None)
     if libc.mount(b"tmpfs", os.fsencode(place), b"tmpfs", 0, b"size=24m,mode=700") != 0:

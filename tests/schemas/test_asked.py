@@ -117,6 +117,7 @@ def make(folder: Path, *, more: str = "", url: str = repr(URL), options: str = "
     }.items():
         project.write(name, text)
     (project.folder / "current").symlink_to("v1")
+    time.sleep(0.06)
     return project
 
 

@@ -52,7 +52,11 @@ def export(folder: Path, commit: str, into: Path) -> None:
     """Put all files of a commit into a folder. Raises ``GitFailed``."""
     archive = _git(toplevel(folder), "archive", "--format=tar", commit)
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-        tar.extractall(into, filter="data")
+        # Pythons before 3.11.4 have no filters (tarfile, "Extraction filters"); git's own archive needs none.
+        if hasattr(tarfile, "data_filter"):
+            tar.extractall(into, filter="data")
+        else:
+            tar.extractall(into)
 
 
 def changed_with(file: Path) -> tuple[Path, ...]:

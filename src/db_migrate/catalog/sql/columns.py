@@ -163,7 +163,7 @@ def alter(before: SchemaObject, after: SchemaObject, sides: Sides) -> Steps:
     if retyped:
         main.append(retype(before, after))
     main += _nullability(before, after, sides)
-    main += _values(before, after, names, retyped)
+    main += _values(before, after, names, retyped, sides)
     main += _physical(before, after, _alter(after), f"COLUMN {after.name}")
     main += _again_for_heirs(after, names, sides)
     return Steps(tuple(main), release=tuple(_release(before, after, names, retyped)), note=_note(names, before, after))
@@ -243,27 +243,39 @@ def _nullability(before: SchemaObject, after: SchemaObject, sides: Sides) -> Ite
         yield f"{_alter(after)} {'DROP' if after.attributes['nullable'] else 'SET'} NOT NULL"
 
 
-def _values(before: SchemaObject, after: SchemaObject, names: set[str], retyped: bool) -> Iterator[str]:
+def _values(before: SchemaObject, after: SchemaObject, names: set[str], retyped: bool, sides: Sides) -> Iterator[str]:
     attributes = after.attributes
+    old_sequence, new_sequence = own_sequence(before, sides.before), own_sequence(after, sides.after)
     if ("default" in names or retyped) and attributes.get("default") is not None:
         yield f"{_alter(after)} SET DEFAULT {attributes['default']}"
+        if new_sequence is not None and old_sequence is None:
+            yield _numbers_go_on(after, literal(new_sequence.name), None)
     if "identity" in names and attributes.get("identity") is not None:
         new = str(attributes["identity"])
         if before.attributes.get("identity") is None:
             yield f"{_alter(after)} ADD GENERATED {_identity_clause(new)}"
-            yield from _continue_numbers(after)
+            own = f"pg_catalog.pg_get_serial_sequence({literal(after.parent or '')}, {literal(_plain_name(after))})"
+            yield _numbers_go_on(after, own, old_sequence)
         else:
             yield _alter_identity(after, str(before.attributes["identity"]), new)
 
 
-def _continue_numbers(column: SchemaObject) -> Iterator[str]:
-    """The identity goes on after the highest number in the table."""
+def _plain_name(column: SchemaObject) -> str:
     name = last_part(column.name)
-    column_name = name[1:-1].replace('""', '"') if name.startswith('"') else name
-    sequence = f"pg_catalog.pg_get_serial_sequence({literal(column.parent or '')}, {literal(column_name)})"
-    yield (
-        f"SELECT pg_catalog.setval({sequence}, pg_catalog.max({name})) FROM {column.parent}"
-        f" HAVING pg_catalog.max({name}) IS NOT NULL"
+    return name[1:-1].replace('""', '"') if name.startswith('"') else name
+
+
+def _numbers_go_on(column: SchemaObject, sequence: str, old: SchemaObject | None) -> str:
+    """A new sequence goes on after the highest number in the table, and after the last one that ``old`` gave."""
+    name = last_part(column.name)
+    if old is None:
+        return (
+            f"SELECT pg_catalog.setval({sequence}, pg_catalog.max({name})) FROM {column.parent}"
+            f" HAVING pg_catalog.max({name}) IS NOT NULL"
+        )
+    return (
+        f"SELECT pg_catalog.setval({sequence}, GREATEST(s.last_value, m.highest), s.is_called OR m.highest IS NOT NULL)"
+        f" FROM {old.name} AS s, (SELECT pg_catalog.max({name}) AS highest FROM {column.parent}) AS m"
     )
 
 

@@ -35,16 +35,19 @@ class Worker:
         from db_migrate.project.child import failures
 
         self._prepare(job)
+        last: events.Event
         try:
             result = self._do(job)
         except BaseException as error:
-            self._link.tell(failures.describe(error))
+            last = failures.describe(error)
         else:
             if any(target.at_import for target in redirect.targets):
                 inputs.notes.refuse("a module connects to a database while it is imported")
-            self._link.tell(events.Done(result=result))
+            last = events.Done(result=result)
+        # First what was printed: the parent may read it as soon as it knows that the job has ended.
         sys.stdout.flush()
         sys.stderr.flush()
+        self._link.tell(last)
 
     def _prepare(self, job: jobs.Job) -> None:
         self._link.reset()
