@@ -253,6 +253,8 @@ def _values(before: SchemaObject, after: SchemaObject, names: set[str], retyped:
     if "identity" in names and attributes.get("identity") is not None:
         new = str(attributes["identity"])
         if before.attributes.get("identity") is None:
+            if old_sequence is not None:  # else it would still be the one that pg_get_serial_sequence finds
+                yield f"ALTER SEQUENCE {old_sequence.name} OWNED BY NONE"
             yield f"{_alter(after)} ADD GENERATED {_identity_clause(new)}"
             own = f"pg_catalog.pg_get_serial_sequence({literal(after.parent or '')}, {literal(_plain_name(after))})"
             yield _numbers_go_on(after, own, old_sequence)
