@@ -254,10 +254,14 @@ def drop_identity_or_expression(context: Context) -> Iterator[Hit]:
     for place, change in changed(context, Action.ALTERED, Kind.COLUMN):
         for name in ("identity", "generated"):
             found = attribute(change, name)
-            if found is not None:
-                before, after = found.from_ or "not", found.to or "not any more"
-                message = f"{column_and_table(change.object)} was {name} {before}, and is {after}"
-                yield Hit(place, change.object, message)
+            if found is None or (found.from_ is None and str(found.to).startswith("BY DEFAULT")):
+                continue  # an INSERT that names the column, and one that does not, do what they did
+            column = column_and_table(change.object)
+            if found.from_ is None:
+                yield Hit(place, change.object, f"{column} becomes {name} {found.to}")
+            else:
+                after = found.to or "not any more"
+                yield Hit(place, change.object, f"{column} was {name} {found.from_}, and is {after}")
 
 
 @rule(
