@@ -20,6 +20,7 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _PLAIN = re.compile(r"[a-z_][a-z0-9_$]*\Z")
+_SIMPLE = re.compile(r"[a-z0-9_.]*")
 _OPEN, _CLOSE = frozenset("(["), frozenset(")]")
 
 
@@ -30,6 +31,8 @@ def tokens(text: str) -> list[str]:
 
 def split_name(name: str) -> list[str]:
     """The parts of a qualified name, each as SQL writes it; a function's argument list stays with its last part."""
+    if _SIMPLE.fullmatch(name):
+        return name.split(".")
     parts = [""]
     depth = 0
     for token in tokens(name):

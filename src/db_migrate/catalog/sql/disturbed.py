@@ -59,7 +59,7 @@ def disturb(replaced: set[Key], swapped: set[Key], retyped: set[Key], needs: Nee
             continue
         if how == "replaced":
             waiting += [(each, cause, "replaced") for each in _own_sequences(key, sides)]
-        for dependent in sorted(needs.dependents.get(key, ())):
+        for dependent in sorted(needs.dependents(key)):
             reaction = _reaction(dependent, key, how, sides)
             if reaction is not None and dependent in sides.after.objects:
                 waiting.append((dependent, cause, reaction))

@@ -24,7 +24,7 @@ _TABLE_RANKS = (*RELATION_KINDS, Kind.SEQUENCE)
 
 
 class Needs:
-    """Who needs whom within one catalog."""
+    """Who needs whom within one catalog. Worked out for those who are asked about: a change concerns few of many."""
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
@@ -34,28 +34,70 @@ class Needs:
         for item in catalog:
             if item.kind not in SUBJECT_KINDS:
                 self._by_name[item.name].append(item.key)
-        self._unique = _unique_keys(catalog)
+        self._found: dict[Key, frozenset[Key]] = {}
+
+    def of(self, key: Key) -> frozenset[Key]:
+        """The keys of the objects that an object needs directly; none where there is no such object."""
+        if key not in self._found:
+            item = self._catalog.objects.get(key)
+            self._found[key] = frozenset(self._of(item)) - {key} if item is not None else frozenset()
+        return self._found[key]
+
+    def dependents(self, key: Key) -> frozenset[Key]:
+        """The keys of the objects that need an object directly."""
+        if key not in self._catalog.objects:
+            return frozenset()
+        return frozenset(each for each in self._candidates(key) if key in self.of(each))
+
+    def _candidates(self, key: Key) -> Iterable[Key]:
+        """All that may need an object, and more."""
+        kind, name = key
+        if kind is Kind.SCHEMA:
+            return self._catalog.objects
+        item = self._catalog.objects[key]
+        relation = name if kind in _TABLE_RANKS else item.parent
+        around = self._around.get(name, []) + (self._around.get(relation, []) if relation and relation != name else [])
+        children = self._catalog.children.get(relation or "", ())
+        return {*self._named.get(key, ()), *around, *(each.key for each in children)}
 
     @cached_property
-    def of(self) -> Mapping[Key, frozenset[Key]]:
-        """For each object the keys of those that it needs directly."""
-        return {item.key: frozenset(self._of(item)) - {item.key} for item in self._catalog}
+    def _named(self) -> Mapping[Key, list[Key]]:
+        """For each key those who have it from ``pg_depend``."""
+        found: dict[Key, list[Key]] = defaultdict(list)
+        for item in self._catalog:
+            for key in item.needs:
+                found[key].append(item.key)
+        return found
 
     @cached_property
-    def dependents(self) -> Mapping[Key, frozenset[Key]]:
-        """For each object the keys of those that need it directly."""
-        found: dict[Key, set[Key]] = defaultdict(set)
-        for key, needed in self.of.items():
-            for each in needed:
-                found[each].add(key)
-        return {key: frozenset(keys) for key, keys in found.items()}
+    def _around(self) -> Mapping[str, list[Key]]:
+        """By name: who is about it, inherits from it, is attached to it, refers to it, or needed a column it had."""
+        found: dict[str, list[Key]] = defaultdict(list)
+        for item in self._catalog:
+            if item.kind in SUBJECT_KINDS:
+                found[subject_of(item)].append(item.key)
+            elif item.kind in TABLE_KINDS:
+                for parent in parents_of(item):
+                    found[parent].append(item.key)
+            elif item.kind is Kind.FOREIGN_KEY:
+                found[text(item, "referenced")[:-1].rpartition("(")[0]].append(item.key)
+            elif (attached := item.attributes.get("attached_to")) is not None:
+                found[str(attached)].append(item.key)
+            for kind, name in item.needs:
+                if kind is Kind.COLUMN:
+                    found[_table_of(name)].append(item.key)
+        return found
+
+    @cached_property
+    def _unique(self) -> Mapping[tuple[str, frozenset[str]], list[Key]]:
+        return _unique_keys(self._catalog)
 
     def _of(self, item: SchemaObject) -> Iterator[Key]:
         for key in item.needs:
             if key in self._catalog.objects:
                 yield key
             elif key[0] is Kind.COLUMN:
-                yield from self._relation(key[1][: -len(last_part(key[1])) - 1])
+                yield from self._relation(_table_of(key[1]))
         if item.kind in SUBJECT_KINDS:
             yield from self._by_name.get(subject_of(item), ())
         else:
@@ -102,6 +144,10 @@ class Needs:
         names = [name.removesuffix(" PERIOD") for name in columns.split(", ")]
         yield from ((Kind.COLUMN, f"{table}.{name}") for name in names)
         yield from self._unique.get((table, frozenset(names)), ())
+
+
+def _table_of(column: str) -> str:
+    return column[: -len(last_part(column)) - 1]
 
 
 def _mentions(value: Value, name: str) -> bool:

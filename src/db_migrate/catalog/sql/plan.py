@@ -171,7 +171,7 @@ class Plan:
     def _goes_implicitly(self, item: SchemaObject) -> bool:
         """Whether dropping something else drops the object."""
         if item.kind in SUBJECT_KINDS:
-            return any(self._vanishing(key) for key in self._before.of[item.key])
+            return any(self._vanishing(key) for key in self._before.of(item.key))
         if item.kind is Kind.SEQUENCE and (owner := item.attributes.get("owned_by")) is not None:
             return self._vanishing((Kind.COLUMN, str(owner))) or self._container_vanishes(kinds.owner_table(item))
         if item.kind is Kind.COLUMN and item.attributes.get("inherited"):
@@ -319,7 +319,7 @@ class Plan:
 
     def _order_drop(self, key: Key) -> None:
         node = self._dropper(key)
-        for needed in self._before.of[key]:
+        for needed in self._before.of(key):
             self.graph.before(node, self._dropper(needed))
             self.graph.before(node, (Verb.ALTER, needed))
             self.graph.before((Verb.RELEASE, key), self._dropper(needed))
@@ -327,7 +327,7 @@ class Plan:
 
     def _order_create(self, key: Key) -> None:
         node = self._maker(key)
-        for needed in self._after.of[key]:
+        for needed in self._after.of(key):
             self.graph.before(self._maker(needed), node, soft=needed[0] is Kind.TABLE and key[0] is Kind.FOREIGN_KEY)
             self.graph.before((Verb.ALTER, needed), node)
             if key[0] is Kind.FOREIGN_KEY and needed[0] in TABLE_KINDS and node[1] == key:
@@ -344,7 +344,7 @@ class Plan:
         self.graph.before(release, finish)
         self.graph.before(alter, finish)
         self.graph.before((Verb.CREATE, key), finish)
-        before, after = self._before.of.get(key, frozenset()), self._after.of.get(key, frozenset())
+        before, after = self._before.of(key), self._after.of(key)
         for needed in after:
             for node in (alter, finish):
                 self.graph.before(self._maker(needed), node)
@@ -373,7 +373,7 @@ class Plan:
                 self.graph.before((Verb.CREATE, child.key), finish)
                 self.graph.before((Verb.RENAME, child.key), finish)
         elif item.kind in kinds.SWAPPED_KINDS:
-            for dependent in self._before.dependents.get(key, ()):
+            for dependent in self._before.dependents(key):
                 for verb in (Verb.ALTER, Verb.PURGE, Verb.FINISH):
                     self.graph.before((verb, dependent), (Verb.PURGE, key))
 
