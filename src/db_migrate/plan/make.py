@@ -28,7 +28,7 @@ from db_migrate.rules.questions import questions
 from db_migrate.schemas.live import copy_of_live
 from db_migrate.schemas.scratch import Scratch, read_through
 from db_migrate.schemas.target import LiveState, Target, look_at, without_version_tables
-from db_migrate.trace.effects import Direction, Trace
+from db_migrate.trace.effects import Direction, Lock, Trace
 from db_migrate.trace.run import install, trace
 
 
@@ -149,9 +149,9 @@ def facts_for(target: Target, done: Trace, request: Request) -> Facts:
         )
 
 
-def _relations(locks: Iterable[object]) -> Iterator[str]:
+def _relations(locks: Iterable[Lock]) -> Iterator[str]:
     for lock in locks:
-        yield lock.relation  # type: ignore[attr-defined]
+        yield lock.relation
 
 
 def _copy_warnings(before: Catalog, done: Trace, live: LiveState) -> Iterator[str]:

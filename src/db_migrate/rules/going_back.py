@@ -31,7 +31,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    pass
+    op.alter_column("users", "plan", new_column_name="plan_before")
 """,
         good="""
 def upgrade() -> None:
