@@ -129,7 +129,7 @@ def test_a_cancelled_run_ends_cleanly(project: Project) -> None:
                         while not sleeping(watch):
                             await anyio.sleep(0.1)
                     tasks.cancel_scope.cancel()
-                with anyio.fail_after(60):
+                with anyio.fail_after(15):
                     while sleeping(watch):
                         await anyio.sleep(0.1)
 

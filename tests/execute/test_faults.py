@@ -10,6 +10,7 @@ import contextlib
 import ctypes
 import functools
 import os
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -205,10 +206,15 @@ class Hit:
         with stack, running(through, plan, stepping=True, **settings) as process:
             if case.fault is Fault.LOCK and case.statement == 0:
                 stack.enter_context(bystander(site, "LOCK TABLE kept IN ACCESS SHARE MODE"))
+            struck = time.monotonic()
             for event in process.events():
                 if case.strikes_at(event):
                     self.strike(stack, process)
-            return process.end(), dict(process.outcome or {})
+                    struck = time.monotonic()
+            code = process.end()
+            # A statement lasts for thirty seconds unless it is cancelled.
+            assert case.fault not in (Fault.INTERRUPT, Fault.INTERRUPT_TWICE) or time.monotonic() - struck < 20
+            return code, dict(process.outcome or {})
 
     def strike(self, stack: ExitStack, process: Process) -> None:
         """Do it now, or when the statement that is about to be sent is being executed."""

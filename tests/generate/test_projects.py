@@ -154,3 +154,39 @@ def test_sqlmodel_in_a_circle(tmp_path: Path) -> None:
     assert project.files == ["0001_a_change.py", "0002_a_change.py", "0003_a_change_contract.py"]
     assert [bool(each.waits_for) for each in second.revisions] == [False, True]
     assert project.generate().revisions == ()
+
+
+TYPED = """
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql as pg
+
+METADATA = sa.MetaData()
+shade = pg.ENUM("dark", "pale", name="shade", metadata=METADATA)
+sa.Table("t", METADATA, sa.Column("id", sa.Integer, primary_key=True), sa.Column("flag", sa.Boolean),
+         sa.Column("color", sa.Enum("red", "blue", name="color")), sa.Column("shade", shade),
+         sa.Column("sizes", sa.ARRAY(sa.Enum("s", "m", name="size"))), sa.Column("note", sa.String(20)))
+sa.Table("u", METADATA, sa.Column("id", sa.Integer, primary_key=True), sa.Column("shade", shade))
+"""
+OTHERWISE = (
+    TYPED.replace('sa.Enum("red", "blue", name="color")', "sa.Text")
+    .replace('sa.Column("shade", shade),\n', 'sa.Column("shade", sa.Text),\n')
+    .replace('sa.ARRAY(sa.Enum("s", "m", name="size"))', "sa.ARRAY(sa.Text)")
+    .replace("sa.Boolean", "sa.Integer")
+    .replace("sa.String(20)", "sa.Integer")
+)
+
+
+def test_columns_that_get_quite_another_type(tmp_path: Path) -> None:
+    """Values are cast, and an enum goes when its last column has got another type, but not before."""
+    project = Small(tmp_path)
+    assert project.generate(TYPED).exit_code == 0
+    made = project.generate(OTHERWISE)
+    assert made.exit_code == 0, made.proof
+    source = "\n".join(each.source for each in made.revisions)
+    assert "DROP TYPE public.color" in source
+    assert "DROP TYPE public.size" in source
+    assert "DROP TYPE public.shade" not in source
+    assert project.generate().revisions == ()
+    back = project.generate(TYPED)
+    assert back.exit_code == 0, back.proof
+    assert project.generate().revisions == ()

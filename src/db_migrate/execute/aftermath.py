@@ -60,7 +60,7 @@ def _connect(target: Target) -> Connection[tuple[object, ...]]:
 
 def _end_sessions(connection: Connection[tuple[object, ...]], conductor: Conductor) -> None:
     """End the sessions of the child, which is gone: nobody can commit what they have open."""
-    pids = [worker.pid for worker in conductor.workers.values() if not worker.foreign]
+    pids = list(conductor.sessions())
     deadline = time.monotonic() + _PATIENCE_SECONDS
     for last in _each_try(deadline):
         rows = connection.execute(

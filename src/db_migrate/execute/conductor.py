@@ -111,6 +111,10 @@ class Conductor:
         failure = self.position.last_failure
         return failure is not None and failure.sqlstate in _TRY_AGAIN
 
+    def sessions(self) -> tuple[int, ...]:
+        """The processes at the target's server that do the child's work."""
+        return tuple(worker.pid for worker in tuple(self.workers.values()) if not worker.foreign)
+
     def is_beyond(self, heads: Iterable[str]) -> bool:
         """Whether the version table says that the revision at hand has run after all, though its end was not heard."""
         expected = self.heads_after.get(self.position.at)

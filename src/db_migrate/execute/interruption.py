@@ -15,6 +15,8 @@ from db_migrate.errors import DbMigrateError
 from db_migrate.postgres.conninfo import ConnInfo
 from db_migrate.postgres.session import connect
 
+_AGAIN_SECONDS = 0.5
+
 
 class InterruptedByUser(Exception):
     """The user wants the run to end; raised where it can end cleanly."""
@@ -30,6 +32,7 @@ class Interruption:
     def __init__(self, target: ConnInfo) -> None:
         self._target = target
         self._asked = threading.Event()
+        self._over = threading.Event()
         self._lock = threading.Lock()
         self.working: Callable[[], tuple[int, ...]] = lambda: ()
         """The processes at the server whose statement is to be cancelled."""
@@ -55,10 +58,17 @@ class Interruption:
         self._asked.set()
         threading.Thread(target=self._cancel, daemon=True).start()
 
+    def end(self) -> None:
+        """There is nothing to be cancelled any more."""
+        self._over.set()
+
     def _cancel(self) -> None:
-        # It may have ended by itself, or the server be gone: the run then ends without our help.
-        with contextlib.suppress(DbMigrateError), self._lock:
-            signal_backends(self._target, self.working(), "pg_cancel_backend")
+        # A statement that was let go just before may reach the server after the first call.
+        while not self._over.is_set():
+            # It may have ended by itself, or the server be gone: the run then ends without our help.
+            with contextlib.suppress(DbMigrateError), self._lock:
+                signal_backends(self._target, self.working(), "pg_cancel_backend")
+            self._over.wait(_AGAIN_SECONDS)
 
 
 def signal_backends(target: ConnInfo, pids: tuple[int, ...], function: str) -> None:
@@ -81,5 +91,6 @@ def listening(target: ConnInfo) -> Iterator[Interruption]:
     try:
         yield interruption
     finally:
+        interruption.end()
         for each, handler in before.items():
             signal.signal(each, handler)

@@ -192,6 +192,7 @@ class _Run:
         order = self._order
         if any(each.strategy != PARK for each in order.plan.kept):
             prepare(self._lock.connection)
+        self._interruption.working = conductor.sessions
         before = invalid_indexes(self._watch)
         conductor.known_invalid = frozenset(before)
         for name in drop_indexes(self._watch, built_by(order.plan.revisions) & set(before)):
@@ -201,6 +202,7 @@ class _Run:
         try:
             with open_child(order.project, allowed=allowed) as child:
                 ending = carry_out(child, conductor, order.verb, order.target, order.around)
+                self._interruption.end()
         except StoppedAtOnce as error:
             revision = conductor.revision
             ending = Ending(order.verb, revision.revision if revision else "", error=error)

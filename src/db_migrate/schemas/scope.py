@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from db_migrate.catalog.comparing import SUBJECT_KINDS
 from db_migrate.catalog.objects import CONSTRAINT_KINDS, Catalog, Kind, SchemaObject
 from db_migrate.catalog.tokens import plain, without_last
 from db_migrate.schemas.models import Models, split_name
@@ -27,16 +28,14 @@ def comparable_with_models(other: Catalog, models: Models) -> tuple[Catalog, Cat
 
     Things that models cannot express are not missing from them: of triggers, policies, views, functions and the like
     only those count that the models made themselves, through DDL events. A table that the metadata does not know
-    counts unless env.py's filters hide it, it is a partition, or its schema is none of the metadata's.
+    counts unless env.py's filters hide it, it is a partition, or its schema is none of the metadata's. An enum that no
+    model has counts where nothing needs it but columns that go, or that get another type.
     """
     declared = models.catalog
     kept_tables = {o.name for o in other if o.kind is Kind.TABLE and _counts(o, models)}
     kept_tables |= {
         o.name for o in other if o.kind in (Kind.PARTITION, Kind.FOREIGN_TABLE) and o.key in declared.objects
     }
-    types_in_use = {
-        str(c.attributes["type"]).removesuffix("[]") for c in other if c.kind is Kind.COLUMN and c.parent in kept_tables
-    } | {str(c.attributes["type"]).removesuffix("[]") for c in declared if c.kind is Kind.COLUMN}
 
     def keep(item: SchemaObject) -> bool:
         if item.key in declared.objects:
@@ -48,13 +47,27 @@ def comparable_with_models(other: Catalog, models: Models) -> tuple[Catalog, Cat
         if item.kind is Kind.SEQUENCE:
             owner = item.attributes.get("owned_by")
             return isinstance(owner, str) and without_last(owner) in kept_tables
-        if item.kind is Kind.ENUM:
-            return _in_schemas(item, models) and item.name not in types_in_use
         return False
 
+    in_use = {_element(c) for c in declared if c.kind is Kind.COLUMN}
+    for item in other:
+        if item.kind not in SUBJECT_KINDS and not keep(item):
+            in_use |= {name for kind, name in item.needs if kind is Kind.ENUM}
+            in_use |= {_element(item)} if item.kind is Kind.COLUMN else set()
+
+    def counts(item: SchemaObject) -> bool:
+        if item.kind is Kind.ENUM and item.key not in declared.objects:
+            return _in_schemas(item, models) and item.name not in in_use
+        return keep(item)
+
     left_out = models.hidden | _stand_ins(other, declared)
-    theirs = other.where(_expressible(o, declared) for o in other if keep(o) and not _is_of(o, left_out))
+    theirs = other.where(_expressible(o, declared) for o in other if counts(o) and not _is_of(o, left_out))
     return theirs, declared.where(o for o in declared if not _is_of(o, left_out))
+
+
+def _element(column: SchemaObject) -> str:
+    """A column's type, or that of its array's elements."""
+    return str(column.attributes["type"]).removesuffix("[]")
 
 
 def _stand_ins(other: Catalog, declared: Catalog) -> frozenset[str]:
