@@ -156,3 +156,20 @@ def test_of_two_applies_at_once_one_works_and_the_other_finds_nothing_to_do(
     assert states == ["done", "unchanged"]
     assert project.sql("SELECT indisvalid FROM pg_index WHERE indexrelid = 'ix_kind'::regclass") == [(True,)]
     assert project.sql("SELECT version_num FROM alembic_version") == [("r2",)]
+
+
+def test_a_revision_that_fills_its_own_table_runs_again(project: Project) -> None:
+    """Rows that the revision puts there keep the kept ones from coming back, which stay kept: nothing is lost."""
+    up = "op.execute('CREATE TABLE seeded (id int PRIMARY KEY)'); op.execute('INSERT INTO seeded VALUES (1)')"
+    project.revision("r1", up, "op.drop_table('seeded')")
+    assert project.run("apply").code == 0
+    project.sql("INSERT INTO seeded VALUES (2)")
+    assert project.run("rollback", "base", "--confirm", project.database.dbname).code == 0
+
+    again = project.run("apply", "--json")
+
+    assert again.code == 0, again.out + again.err
+    assert "seeded" in " ".join(again.json["plan"]["warnings"])
+    assert project.sql("SELECT id FROM seeded") == [(1,)]
+    (kept,) = project.run("kept", "list", "--json").json["objects"]
+    assert (kept["object"], kept["rows"]) == ("public.seeded", 2)

@@ -99,7 +99,7 @@ def _warnings(choice: Choice, homeless: list[str]) -> Iterator[str]:
     for each in choice.left_out:
         yield f"{each.object} is not kept: {each.reason}"
     for name in homeless:
-        yield f"what is kept of {name} has no place after this, and stays kept"
+        yield f"what is kept of {name} has no place after this, or other rows are there, and stays kept"
     if any(each.strategy == PARK for each in choice.kept):
         yield (
             f"a parked column stays in its table, as {PARKED}…: plain `alembic check` sees it as a removed column, and "
