@@ -30,12 +30,11 @@ from db_migrate.trace.script import ScriptFile, rehearse, trace_script
 
 @dataclass(frozen=True)
 class LintRequest:
-    """How to judge: the intents given by hand, what the models say, the baseline, and whether to go down again."""
+    """How to judge: the intents given by hand, what the models say, and whether to go down again."""
 
     settings: Settings
     allow: tuple[Intent, ...] = ()
     relationships: Callable[[], tuple[Relationship, ...]] = tuple
-    baseline: Path | None = None
     downgrades: bool = False
     cached: bool = True
 
@@ -106,12 +105,16 @@ def _judged(
     return replace(plan, revisions=tuple(each for each in plan.revisions if each.revision in chosen))
 
 
+def with_baseline(lint: Lint, file: Path | None) -> Lint:
+    """The lint with the findings of a baseline allowed."""
+    if file is None:
+        return lint
+    covered = {each.revision for each in lint.revisions}
+    findings = baseline.apply(lint.findings, baseline.read(file), file, covered)
+    return replace(lint, findings=findings, baseline=str(file))
+
+
 def _lint(plan: Plan, request: LintRequest, way_back: WayBack | None) -> Lint:
-    findings = plan.findings
-    if request.baseline is not None:
-        known = baseline.read(request.baseline)
-        covered = {each.revision for each in plan.revisions}
-        findings = baseline.apply(findings, known, request.baseline, covered)
     return Lint(
         target=None,
         warnings=plan.warnings,
@@ -122,11 +125,10 @@ def _lint(plan: Plan, request: LintRequest, way_back: WayBack | None) -> Lint:
         direction=plan.direction,
         proved_on=plan.proved_on,
         revisions=plan.revisions,
-        findings=findings,
+        findings=plan.findings,
         kept=(),
         fail_on=request.settings.fail_on.value,
         way_back=way_back,
-        baseline=str(request.baseline or ""),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from db_migrate.errors import ConfigurationError, Failed
 from db_migrate.postgres.conninfo import ConnInfo
 from db_migrate.postgres.local import database, local_server
 from db_migrate.project.child_process import LearnedTarget
+from db_migrate.project.outcomes import ChildError
 from db_migrate.schemas.asked import address_of, learn, migrated
 from db_migrate.schemas.outcome import TargetSummary
 from db_migrate.schemas.scratch import Scratch
@@ -126,22 +127,61 @@ def _meant(learned: Sequence[LearnedTarget], target: ConnInfo) -> tuple[int, ...
     addresses = migrated(learned)
     if len(addresses) < 2:
         return None
-    named = [each for each in addresses if each.dbname == target.dbname]
-    exact = [each for each in named if (each.host, each.port) == (target.host, target.port)] or named
-    if len(exact) != 1:
+    named = _standing_for(addresses, target)
+    if len(named) != 1:
         raise _several(addresses, f", and which of them {target.redacted()} stands for cannot be told")
+    return _places(learned, named[0])
+
+
+def _standing_for(addresses: Sequence[ConnInfo], target: ConnInfo) -> list[ConnInfo]:
+    named = [each for each in addresses if each.dbname == target.dbname]
+    return [each for each in named if (each.host, each.port) == (target.host, target.port)] or named
+
+
+def _places(learned: Sequence[LearnedTarget], address: ConnInfo) -> tuple[int, ...]:
     found = (address_of(each) for each in learned)
-    place = (exact[0].host, exact[0].port, exact[0].dbname)
+    place = (address.host, address.port, address.dbname)
     return tuple(n for n, each in enumerate(found) if (each.host, each.port, each.dbname) == place)
 
 
+def each_migrated(settings: Settings, scratch: Scratch) -> Mapping[str, Scratch]:
+    """For each database that env.py migrates its name and the scratch on which that one alone is migrated.
+
+    Where the settings or flags name a target it is the one that stands for that, if this can be told. Nothing is
+    connected to. Where env.py cannot be asked it is one database: what it raises is heard when it is run.
+    """
+    try:
+        learned, _ = learn(scratch, with_targets=False)
+    except ChildError:
+        return {"": scratch}
+    addresses = migrated(learned)
+    if len(addresses) < 2:
+        return {"": scratch}
+    url = settings.target_url(os.environ)
+    if url is not None:
+        named = _standing_for(addresses, ConnInfo.from_url(url.replace(EMBEDDED_SCHEME, "postgresql:///", 1)))
+        addresses = tuple(named) if len(named) == 1 else addresses
+    names = [each.dbname for each in addresses]
+    return {
+        each.dbname if names.count(each.dbname) == 1 else each.redacted(): replace(
+            scratch, project=replace(scratch.project, only=_places(learned, each))
+        )
+        for each in addresses
+    }
+
+
 def _several(addresses: Sequence[ConnInfo], more: str) -> ConfigurationError:
+    return several_databases(tuple(each.redacted() for each in addresses), more)
+
+
+def several_databases(names: Sequence[str], more: str, verb: str = "status") -> ConfigurationError:
+    """The error (``target.several``) where one of several databases has to be named."""
     return ConfigurationError(
         "target.several",
         f"env.py migrates several databases{more}",
-        why=", ".join(a.redacted() for a in addresses),
+        why=", ".join(names),
         state="nothing was changed",
-        next=[f"db-migrate --url postgresql://{a.redacted()} status" for a in addresses],
+        next=[f"db-migrate --url postgresql://{each} {verb}" for each in names],
     )
 
 

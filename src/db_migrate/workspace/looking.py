@@ -39,7 +39,10 @@ from db_migrate.trace.effects import Direction
 from db_migrate.workspace.sides import Sides
 
 if TYPE_CHECKING:
+    from db_migrate.plan.asked import Asked
+    from db_migrate.plan.lint import LintRequest
     from db_migrate.repair.view import View
+    from db_migrate.trace.script import ScriptFile
 
 T = TypeVar("T")
 
@@ -224,26 +227,43 @@ class Looking(Sides):
         ``since`` chooses the revisions added since a git ref. ``downgrades`` runs the way back too, by default for less
         than the whole history. The findings of ``baseline`` are allowed.
         """
-        from db_migrate.plan.asked import asked, stretch_of
-        from db_migrate.plan.lint import LintRequest, ground_of, lint_files, lint_history
+        from db_migrate.plan.asked import asked
+        from db_migrate.plan.lint import LintRequest, with_baseline
 
         what = asked(words, since, Path.cwd())
         request = LintRequest(
             self.settings,
             self._intents(allow),
             lambda: relationships_in(facts_of_models(self._first_scratch)),
-            baseline,
             cached=cache,
         )
-        if what.files and not self._has_project:
+        lint = self._lint_files(what.files, request) if what.files else self._lint_history(what, request, downgrades)
+        return with_baseline(lint, baseline)
+
+    def _lint_files(self, files: Sequence[ScriptFile], request: LintRequest) -> Lint:
+        from db_migrate.plan.lint import ground_of, lint_files
+        from db_migrate.schemas.target import each_migrated, several_databases
+
+        if not self._has_project:
             server = self._stack.enter_context(scratch_server(self.settings.scratch_major))
-            return lint_files(server, what.files, (), None, request)
-        scratch = self._first_scratch
-        if what.files:
-            return lint_files(scratch.server, what.files, *ground_of(scratch, self.graph), request)
+            return lint_files(server, files, (), None, request)
+        databases = each_migrated(self.settings, self._first_scratch)
+        if len(databases) > 1:
+            words = " ".join(each.name for each in files)
+            raise several_databases(tuple(databases), ", and which of them a file is for is not said", f"lint {words}")
+        (scratch,) = databases.values()
+        return lint_files(scratch.server, files, *ground_of(scratch, self.graph), request)
+
+    def _lint_history(self, what: Asked, request: LintRequest, downgrades: bool | None) -> Lint:
+        from db_migrate.plan.asked import stretch_of
+        from db_migrate.plan.lint import lint_history
+        from db_migrate.plan.several import joined
+        from db_migrate.schemas.target import each_migrated
+
         stretch = stretch_of(what, self.graph, self.project.version_locations)
-        wanted = not stretch.whole if downgrades is None else downgrades
-        lint = lint_history(scratch, self.graph, stretch, replace(request, downgrades=wanted))
+        request = replace(request, downgrades=not stretch.whole if downgrades is None else downgrades)
+        databases = each_migrated(self.settings, self._first_scratch)
+        lint = joined({name: lint_history(each, self.graph, stretch, request) for name, each in databases.items()})
         strays = (f"{each} is no revision of this project and was not linted" for each in what.strays(self.graph))
         return replace(lint, warnings=(*strays, *lint.warnings))
 
