@@ -106,3 +106,17 @@ def test_the_name_does_not_lift_what_would_fail() -> None:
     down = replace(SAFE, findings=(finding("would-fail-on-data"),))
 
     assert refusal(down, confirm="shop", verb="rollback").code == "plan.findings"
+
+
+def test_a_downgrade_that_is_no_way_back_is_refused_with_the_command_that_goes_back_all_the_same() -> None:
+    """Whether it leads elsewhere or fails; only where a derived one was proved, and nobody has allowed the own one."""
+    down = replace(SAFE, direction="downgrade", findings=(finding("downgrade-not-inverse"),))
+    failing = replace(down, revisions=(replace(REVISION, error="ValueError: no"),))
+    offered = (replace(finding("downgrade-not-inverse"), fix="`db-migrate rollback r1 --derive`"),)
+
+    for plan in (down, failing):
+        assert not any("--derive" in each for each in refusal(plan, verb="rollback").next)
+        refused = refusal(replace(plan, findings=offered), verb="rollback")
+        assert "db-migrate rollback r1 --derive" in refused.next
+    allowed = replace(down, findings=(finding("downgrade-not-inverse", allowed=True),))
+    check_consent(allowed, confirm=None, production=False, database="shop", verb="rollback")

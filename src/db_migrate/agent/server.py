@@ -129,15 +129,25 @@ def _add_looking(server: MCPServer[Any], session: Session) -> None:
 
     @server.tool(annotations=_LOOKS)
     async def plan(
-        context: Context[Any, Any], revision: str | None = None, down: bool = False, allow: list[str] | None = None
+        context: Context[Any, Any],
+        revision: str | None = None,
+        down: bool = False,
+        allow: list[str] | None = None,
+        derive: bool = False,
     ) -> Document:
         """Prove the pending revisions on a scratch copy of the target. Changes nothing.
 
         Shows SQL, locks, rewrites, scans, what is lost or kept, findings with code to paste, and whether the downgrade
         gives back what was there. `revision` is a name, heads or +N; with `down` it plans the way back, to -N or a
         name. `allow` are RULE:OBJECT of findings that a person has agreed to. The hash is what apply or rollback need.
+        With `derive` a downgrade that is no way back is replaced by one derived from the catalogs and proved.
         """
-        words = [*_flag("--down", down), *(f"--allow={each}" for each in allow or ()), *_argument(revision)]
+        words = [
+            *_flag("--down", down),
+            *_flag("--derive", derive),
+            *(f"--allow={each}" for each in allow or ()),
+            *_argument(revision),
+        ]
         return await session.plan(context, *words)
 
     @server.tool(annotations=_LOOKS)

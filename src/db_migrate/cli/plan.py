@@ -29,6 +29,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--sample", metavar="N", help="Copy N rows of each touched table to scratch, for revisions that read.")
 @click.option("--no-data", is_flag=True, help="Leave out the keys of rows that are in the way.")
 @click.option("--down", is_flag=True, help="Plan the way back to the revision, one step back by default.")
+@click.option("--derive", is_flag=True, help="With --down: derived downgrades where the project's are no way back.")
 @click.pass_context
 def command(
     context: click.Context,
@@ -40,6 +41,7 @@ def command(
     sample: str | None,
     no_data: bool,
     down: bool,
+    derive: bool,
 ) -> int:
     """What would happen on this target: SQL, locks, rewrites, losses, findings, and whether it can be undone.
 
@@ -61,6 +63,7 @@ def command(
             allow=allow,
             down=down or revision.startswith("-"),
             values=not no_data,
+            derive=derive,
         )
         if out:
             write_file(out, json.encode(json.document("plan", plan, exit_code(plan))))

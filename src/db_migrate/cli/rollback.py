@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 @click.command(cls=Verb, formats=("text", "json", "jsonl"), context_settings=STEPS)
 @click.argument("to", default="-1", metavar="[-N|REV|base]", callback=steps_or_revision, shell_complete=revisions())
 @click.option("--allow", metavar="RULE:OBJECT", multiple=True, help="The intent for one finding; repeatable.")
+@click.option("--derive", is_flag=True, help="Where a downgrade is no way back: one derived from the catalogs, proved.")
 @click.option("--confirm", metavar="NAME", help="The database's name, where data is lost or it is in production.")
 @click.option("--lock-budget", metavar="DURATION", help="How long to try for locks in all, such as 10m.")
 @click.option("--cancel-blockers", type=click.Choice(("none", "idle")), help="End sessions idle in old transactions.")
@@ -28,6 +29,7 @@ def command(
     context: click.Context,
     to: str,
     allow: tuple[str, ...],
+    derive: bool,
     confirm: str | None,
     lock_budget: str | None,
     cancel_blockers: str | None,
@@ -41,7 +43,10 @@ def command(
 
     def work(workspace: Workspace) -> RunResult:
         return confirmed(
-            lambda name: workspace.rollback(to, allow=allow, confirm=name), confirm, ask=not yes, context=context
+            lambda name: workspace.rollback(to, allow=allow, confirm=name, derive=derive),
+            confirm,
+            ask=not yes,
+            context=context,
         )
 
     given = {"lock_budget": lock_budget, "cancel_blockers": cancel_blockers}

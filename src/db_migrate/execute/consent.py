@@ -11,6 +11,12 @@ from db_migrate.rules.finding import Finding
 LOSS = frozenset({"loses-data", "truncate", "truncate-cascade"})
 """The rules that say that rows or values are gone afterwards."""
 
+NO_WAY_BACK = "downgrade-not-inverse"
+"""The rule that says that a downgrade does not give back what was there."""
+
+DERIVE = "--derive"
+"""The flag that goes back by derived downgrades; what a finding of that rule shows when they were proved."""
+
 
 def check_consent(plan: Plan, *, confirm: str | None, production: bool, database: str, verb: str = "apply") -> None:
     """Return if the plan may be executed; raise ``Refused`` (exit code 3) with what has to be said first.
@@ -18,7 +24,7 @@ def check_consent(plan: Plan, *, confirm: str | None, production: bool, database
     ``plan.findings`` when a finding stops it, ``plan.failed`` when the proof failed, ``consent.missing`` when the
     database's name has to be given and is not, ``consent.wrong-name`` when another one was given.
     """
-    _check_proved(plan)
+    _check_proved(plan, verb)
     _check_findings(plan, verb)
     reasons = tuple(_reasons(plan, production=production, verb=verb))
     if confirm is not None and confirm != database:
@@ -43,17 +49,25 @@ def _command(plan: Plan, verb: str) -> str:
     return "db-migrate repair" if verb == "repair" else f"db-migrate {verb} {' '.join(plan.destination) or 'base'}"
 
 
-def _check_proved(plan: Plan) -> None:
+def _check_proved(plan: Plan, verb: str) -> None:
     failed = next((each for each in plan.revisions if each.error is not None), None)
     if failed is not None:
+        derived = [*_deriving(plan, verb)]
         raise Refused(
             "plan.failed",
             f"revision {failed.revision} fails on a copy of the schema",
             why=failed.error or "",
             where=failed.file,
             state="nothing was changed",
-            next=["db-migrate plan"],
+            next=derived or ["db-migrate plan --down" if plan.direction == "downgrade" else "db-migrate plan"],
         )
+
+
+def _deriving(plan: Plan, verb: str) -> Iterator[str]:
+    """The command that goes back by derived downgrades, where those were proved instead of the project's own."""
+    found = (each for each in plan.findings if each.rule == NO_WAY_BACK and each.stops)
+    if verb == "rollback" and any(DERIVE in each.fix for each in found):
+        yield f"{_command(plan, verb)} {DERIVE}"
 
 
 def _check_findings(plan: Plan, verb: str) -> None:
@@ -69,7 +83,8 @@ def _check_findings(plan: Plan, verb: str) -> None:
         where=f"{first.file}:{first.line}" if first.line else first.file,
         state="nothing was changed",
         next=[
-            "db-migrate plan",
+            "db-migrate plan --down" if plan.direction == "downgrade" else "db-migrate plan",
+            *_deriving(plan, verb),
             f"{_command(plan, verb)} "
             + " ".join(f"--allow {name}" for name in dict.fromkeys(f.name for f in stopping)),
         ],

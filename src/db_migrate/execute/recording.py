@@ -146,6 +146,7 @@ class Recorder:
         """A revision has ended; its script is kept, so that what was applied can be told from what the file says."""
         path = self.scripts.get(revision.revision, Path(revision.file))
         data = path.read_bytes() if path.is_file() else b""
+        data = revision.derived.encode() or data
         content = {
             "revision": revision.revision,
             "direction": revision.direction,

@@ -78,6 +78,11 @@ class Order:
         return (lambda handler: handler) if committed is None else (lambda handler: Resuming(handler, committed))
 
     @property
+    def derived(self) -> Mapping[str, str]:
+        """The downgrades that are run in place of the files', by revision."""
+        return {each.revision: each.derived for each in self.plan.revisions if each.derived}
+
+    @property
     def budgets(self) -> Mapping[str, float]:
         """The time limits in seconds, with the target's own where it has some."""
         names = ("lock_timeout", "lock_budget", "statement_timeout")
@@ -200,7 +205,7 @@ class _Run:
             self._recorder.note(Entry.NOTE, {"dropped_invalid_index": name})
         allowed = [order.target.conninfo.as_libpq()]
         try:
-            with open_child(order.project, allowed=allowed) as child:
+            with open_child(order.project, allowed=allowed) as child, child.going_back_by(order.derived):
                 ending = carry_out(child, conductor, order.verb, order.target, order.around)
                 self._interruption.end()
         except StoppedAtOnce as error:

@@ -11,6 +11,7 @@ import msgspec
 from db_migrate.execute.blockers import statement
 from db_migrate.execute.discipline import Tried
 from db_migrate.execute.expectation import HeldLock
+from db_migrate.execute.keep.store import literal
 from db_migrate.execute.locks import mode_of
 from db_migrate.project.child_process import Link, QueryError
 from db_migrate.trace.effects import Lock
@@ -60,8 +61,11 @@ def introduce(link: Link, server_version: int) -> None:
 
 
 def try_locks(link: Link, locks: Iterable[Lock], timeout: float) -> Tried:
-    """Take locks in the session's transaction, all or none. Whatever comes, the transaction has not failed after it."""
-    takes = " ".join(f"LOCK TABLE ONLY {lock.relation} IN {lock.mode} MODE;" for lock in locks)
+    """Take locks in the session's transaction, all or none. Whatever comes, the transaction has not failed after it.
+
+    Views are left to the statement: LOCK TABLE would lock the tables behind them in the same mode.
+    """
+    takes = " ".join(_take(lock) for lock in locks)
     if not takes:
         return Tried.GOT
     answer = f"PERFORM pg_catalog.set_config('{_ANSWER}', "
@@ -81,6 +85,11 @@ def try_locks(link: Link, locks: Iterable[Lock], timeout: float) -> Tried:
         if error.sqlstate != _INSUFFICIENT_PRIVILEGE:
             raise
         return Tried.IMPOSSIBLE
+
+
+def _take(lock: Lock) -> str:
+    kind = f"SELECT relkind FROM pg_catalog.pg_class WHERE oid = pg_catalog.to_regclass({literal(lock.relation)})"
+    return f"IF ({kind}) IS DISTINCT FROM 'v' THEN LOCK TABLE ONLY {lock.relation} IN {lock.mode} MODE; END IF;"
 
 
 def set_timeouts(link: Link, worker: Worker, wanted: dict[str, float], *, autocommit: bool) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 
 import msgspec
 
@@ -31,13 +32,17 @@ from db_migrate.trace.effects import Trace, TracedRevision, TracedStatement
 
 @dataclass(frozen=True)
 class Subject:
-    """What a plan is about: where it begins, where it leads, on which database."""
+    """What a plan is about: where it begins, where it leads, on which database.
+
+    ``derived`` are downgrades that are run in place of the files', by revision.
+    """
 
     target: TargetSummary | None
     current: tuple[str, ...]
     destination: tuple[str, ...]
     direction: str
     fingerprint: str
+    derived: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
 def assemble(
@@ -51,7 +56,10 @@ def assemble(
     warnings: Sequence[str] = (),
 ) -> Plan:
     """The plan, with its hash."""
-    revisions = tuple(_revision(each, proofs.get(each.revision), facts) for each in trace.revisions)
+    revisions = tuple(
+        replace(_revision(each, proofs.get(each.revision), facts), derived=subject.derived.get(each.revision, ""))
+        for each in trace.revisions
+    )
     plan = Plan(
         target=subject.target,
         warnings=tuple(dict.fromkeys((*warnings, *trace.warnings, *facts.warnings))),

@@ -36,7 +36,7 @@ def with_kept(plan: Plan, trace: Trace, facts: Facts, settings: Settings, ground
     if any(each.error is not None for each in trace.revisions):
         return plan
     choice = choose(trace, facts, settings, without_version_tables(table for table, _ in ground.live.heads))
-    back = _due(plan, ground.target)
+    back = due_back(plan, ground.target)
     if not choice.kept and not back:
         return _finished(plan, choice, (), ())
     while True:
@@ -72,7 +72,7 @@ def _weaker(choice: Choice, trace: Trace, done: Rehearsed) -> Choice:
     return Choice(tuple(kept), tuple(left_out))
 
 
-def _due(plan: Plan, target: Target) -> tuple[Kept, ...]:
+def due_back(plan: Plan, target: Target) -> tuple[Kept, ...]:
     """What is kept on the target that the plan's revisions make room for."""
     with closing(connect(target.conninfo)) as connection:
         found = kept_objects(lambda sql: _texts(connection.execute(sql.encode()).fetchall()))

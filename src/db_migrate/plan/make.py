@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from types import MappingProxyType
 
 from db_migrate.catalog.diff import diff, drifted
 from db_migrate.catalog.objects import Catalog
 from db_migrate.config import Settings
 from db_migrate.errors import ConfigurationError
 from db_migrate.execute.keep.reach import concerned
+from db_migrate.execute.keep.store import Kept
 from db_migrate.plan.document import Subject, assemble
 from db_migrate.plan.facts import read_facts
-from db_migrate.plan.keeping import Ground, with_kept
+from db_migrate.plan.keeping import Ground, due_back, with_kept
 from db_migrate.plan.proofs import downgrades, proofs_of, trace_back
 from db_migrate.plan.running import changed_with, running_release
 from db_migrate.plan.sample import sample_for, touched_tables
+from db_migrate.plan.ways_back import History, WaysBack, look_at_ways_back
 from db_migrate.postgres.session import read_only
 from db_migrate.project.graph import Graph
-from db_migrate.results import Plan
+from db_migrate.results import DowngradeProof, Plan
 from db_migrate.rules.context import RuleSettings
 from db_migrate.rules.facts import Facts, Mapped, Relationship
 from db_migrate.rules.intents import Intent
@@ -28,24 +31,30 @@ from db_migrate.rules.questions import questions
 from db_migrate.schemas.live import copy_of_live
 from db_migrate.schemas.scratch import Scratch, read_through
 from db_migrate.schemas.target import LiveState, Target, look_at, without_version_tables
-from db_migrate.trace.effects import Direction, Lock, Trace
+from db_migrate.trace.effects import Direction, Lock, Trace, TracedRevision
 from db_migrate.trace.run import install, trace
 
 
 @dataclass(frozen=True)
 class Proved:
-    """A plan and what it was made from. ``before`` is the live catalog as the target prints it."""
+    """A plan and what it was made from. ``before`` is the live catalog as the target prints it.
+
+    ``ways_back`` are the downgrades of a rollback, held against the history; ``due`` is what is kept that may go back.
+    """
 
     plan: Plan
     before: Catalog
     trace: Trace
+    ways_back: WaysBack = field(default_factory=WaysBack)
+    due: tuple[Kept, ...] = ()
 
 
 @dataclass(frozen=True)
 class Request:
     """What is to be planned: Alembic's name for the destination, which way, and the intents given by hand.
 
-    Without ``values`` nothing of any row, such as an offending key, is read into the plan.
+    Without ``values`` nothing of any row, such as an offending key, is read into the plan. ``derived`` are downgrades
+    that are run in place of the files', by revision; with ``history`` downgrades are held against it.
     """
 
     revision: str
@@ -54,6 +63,8 @@ class Request:
     relationships: tuple[Relationship, ...] = ()
     mapped: Mapped = field(default_factory=Mapped)
     values: bool = True
+    derived: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    history: History | None = None
 
 
 def make_plan(scratch: Scratch, graph: Graph, target: Target, settings: Settings, request: Request) -> Proved:
@@ -61,6 +72,11 @@ def make_plan(scratch: Scratch, graph: Graph, target: Target, settings: Settings
 
     Raises ``ChildError`` with Alembic's words when there is no such way, and what reading the target raises.
     """
+    with scratch.child.going_back_by(request.derived):
+        return _make_plan(scratch, graph, target, settings, request)
+
+
+def _make_plan(scratch: Scratch, graph: Graph, target: Target, settings: Settings, request: Request) -> Proved:
     _check_one(target, ())
     with read_only(target.conninfo) as connection:
         live = look_at(connection, target)
@@ -68,41 +84,80 @@ def make_plan(scratch: Scratch, graph: Graph, target: Target, settings: Settings
     steps = scratch.child.steps(request.direction.value, request.revision, live.current)
     destination = steps[-1].to_heads if steps else live.current
     release = running_release(scratch, settings.running_release, before) if steps else None
+    ran = _run(_Place(scratch, graph, target, live, before), settings, request, commits=release is not None)
+    done, ways_back = ran.trace, WaysBack()
+    if request.history is not None and request.direction is Direction.DOWNGRADE:
+        hidden = without_version_tables(table for table, _ in live.heads)
+        unread = {each.name for each in before.not_covered if each.kind == "table"}
+        ways_back = look_at_ways_back(done, steps, request.history, hidden | unread)
+    facts = replace(
+        facts_for(target, done, request),
+        release=release,
+        mapped=request.mapped,
+        changed_with=changed_with(done),
+        downgrades={**downgrades(ran.proofs, ran.back), **ways_back.downgrades},
+    )
+    findings = judge(done, facts, rule_settings(settings), allow=request.allow)
+    subject = Subject(
+        live.summary, live.current, destination, request.direction.value, before.fingerprint, request.derived
+    )
+    warnings = (*_copy_warnings(before, done, live), *ran.warnings, *([ways_back.unknown] if ways_back.unknown else ()))
+    plan = assemble(subject, done, ran.proofs, facts, findings, warnings=warnings)
+    plan = with_kept(plan, done, facts, settings, Ground(scratch, target, live), request.revision)
+    return Proved(plan, before, done, ways_back, due_back(plan, target) if ways_back.unusable else ())
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where revisions are run: a copy of ``target``, which is as ``live`` and ``before`` say."""
+
+    scratch: Scratch
+    graph: Graph
+    target: Target
+    live: LiveState
+    before: Catalog
+
+
+@dataclass(frozen=True)
+class _Ran:
+    """What came of it: the trace, and forwards what the downgrades did and prove."""
+
+    trace: Trace
+    back: Mapping[str, TracedRevision]
+    proofs: Mapping[str, DowngradeProof]
+    warnings: tuple[str, ...]
+
+
+def _run(place: _Place, settings: Settings, request: Request, *, commits: bool) -> _Ran:
+    """Run the revisions on a copy; with rows where they are wanted, of all tables that turn out to be touched."""
+    scratch, graph, target, live = place.scratch, place.graph, place.target, place.live
     run = partial(trace, scratch, graph, direction=request.direction, target=request.revision)
     versions = without_version_tables(table for table, _ in live.heads)
     touched: frozenset[str] = frozenset()
     while True:
         with copy_of_live(scratch, target, live) as copy:
-            sampled = sample_for(settings, target.conninfo, copy.superuser, before, touched)
+            sampled = sample_for(settings, target.conninfo, copy.superuser, place.before, touched)
             install(copy.superuser)
-            done = run(database=copy.runner, commits=release is not None, sampled=sampled.relations)
+            done = run(database=copy.runner, commits=commits, sampled=sampled.relations)
             _check_one(target, [each.revision for each in done.revisions])
             more = touched_tables(done) - versions - touched if settings.sample else frozenset()
             if not more:  # else what it has touched needs rows as well, and with them it may come further
                 upgrading = request.direction is Direction.UPGRADE
                 back = trace_back(scratch, graph, copy.runner, live.current, done) if upgrading else {}
                 proofs = proofs_of(done, back) if upgrading else {}
-                break
+                return _Ran(_without_places(done, request.derived), back, proofs, sampled.warnings)
             touched |= more
-    facts = replace(
-        facts_for(target, done, request),
-        release=release,
-        mapped=request.mapped,
-        changed_with=changed_with(done),
-        downgrades=downgrades(proofs, back),
-    )
-    findings = judge(done, facts, rule_settings(settings), allow=request.allow)
-    subject = Subject(live.summary, live.current, destination, request.direction.value, before.fingerprint)
-    plan = assemble(
-        subject,
-        done,
-        proofs,
-        facts,
-        findings,
-        warnings=(*_copy_warnings(before, done, live), *sampled.warnings),
-    )
-    plan = with_kept(plan, done, facts, settings, Ground(scratch, target, live), request.revision)
-    return Proved(plan, before, done)
+
+
+def _without_places(done: Trace, derived: Mapping[str, str]) -> Trace:
+    """The trace, whose derived downgrades are in no file."""
+
+    def placed(revision: TracedRevision) -> TracedRevision:
+        if revision.revision not in derived:
+            return revision
+        return replace(revision, statements=tuple(replace(s, file="", line=0) for s in revision.statements))
+
+    return replace(done, revisions=tuple(placed(each) for each in done.revisions))
 
 
 def _check_one(target: Target, revisions: Sequence[str]) -> None:

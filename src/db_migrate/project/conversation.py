@@ -81,6 +81,7 @@ class Child:
         """Addresses that the supervisor has refused and that no handler was told yet."""
         self._attempts: list[events.Attempt] = []
         self._seen: str | None = None
+        self._derived: Mapping[str, str] = {}
         self.jail = "none"
         self.jail_why = ""
 
@@ -161,7 +162,12 @@ class Child:
         """
         keeper = _Keeper(handler or Ignore())
         job = jobs.Migrate(
-            direction=direction, target=target, database=_as_dict(database), steps=steps, seen=self._seen
+            direction=direction,
+            target=target,
+            database=_as_dict(database),
+            steps=steps,
+            seen=self._seen,
+            derived=dict(self._derived) if direction == "downgrade" else {},
         )
         return keeper.outcome(self._run(job, keeper), steps)
 
@@ -218,6 +224,15 @@ class Child:
             yield
         finally:
             self._seen = before
+
+    @contextlib.contextmanager
+    def going_back_by(self, derived: Mapping[str, str]) -> Iterator[None]:
+        """Within the context, these texts' ``downgrade`` is run in place of the files', by revision."""
+        before, self._derived = self._derived, derived
+        try:
+            yield
+        finally:
+            self._derived = before
 
     def propose(self, job: jobs.Propose, handler: Handler | None = None) -> jobs.Proposal:
         """What Alembic's autogenerate proposes, through the project's env.py and hooks. Raises ``ChildError``."""

@@ -64,6 +64,7 @@ class Migrate(Message, frozen=True):
     """Run the steps to ``target`` on ``database`` (None: on what env.py connects to), at most ``steps`` of them.
 
     ``seen``: a folder with more revisions than the project's own; with ``=`` before it, with all of them.
+    ``derived``: Python that defines ``downgrade`` and is run in place of the file's, by revision.
     """
 
     direction: str
@@ -71,6 +72,7 @@ class Migrate(Message, frozen=True):
     database: dict[str, str] | None
     steps: int | None = None
     seen: str | None = None
+    derived: dict[str, str] = {}
 
 
 class Stamp(Message, frozen=True):

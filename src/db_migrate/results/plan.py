@@ -67,7 +67,8 @@ class DowngradeProof:
 class PlannedRevision:
     """``checksum`` is the SHA-256 of the revision file that was traced.
 
-    ``may_write`` are relations that its intent lets it write beyond those that its statements do.
+    ``may_write`` are relations that its intent lets it write beyond those that its statements do. ``derived`` is the
+    Python that is run in place of the file's ``downgrade()``; empty where the file's own is.
     """
 
     revision: str
@@ -81,6 +82,7 @@ class PlannedRevision:
     fingerprint: str
     error: str | None = None
     may_write: tuple[str, ...] = ()
+    derived: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from db_migrate.rules.context import Context, Hit, Place
 from db_migrate.rules.finding import Severity
 from db_migrate.rules.names import owner_of
 from db_migrate.rules.registry import About, Rule, Section, registered, rule
-from db_migrate.trace.effects import Trace, TracedRevision
+from db_migrate.trace.effects import Direction, Trace, TracedRevision
 
 _WAITING = (Section.ADD_COLUMN, Section.TYPE, Section.CONSTRAINT, Section.INDEX)
 """Sections about what makes others wait; a downgrade drops what the upgrade made, which is its very purpose."""
@@ -44,10 +44,17 @@ def downgrade() -> None:
     ),
 )
 def downgrade_not_inverse(context: Context) -> Iterator[Hit]:
-    """By running it: up and down on the same scratch copy, and the two catalogs compared."""
+    """By running it: up and down on the same scratch copy, and the two catalogs compared.
+
+    Where it is the way that is about to be gone, it is held against the history, and an error: it was tried for this.
+    """
     for revision in context.trace.revisions:
         tried = context.facts.downgrades.get(revision.revision)
-        if tried is not None and tried.problem and revision.error is None:
+        if tried is None or not tried.problem:
+            continue
+        if revision.direction is Direction.DOWNGRADE:
+            yield Hit(revision, revision.revision, tried.problem, severity=Severity.ERROR)
+        elif revision.error is None:
             yield Hit(revision, revision.revision, tried.problem)
 
 

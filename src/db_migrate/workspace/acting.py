@@ -45,9 +45,15 @@ class Workspace(Looking):
         self.watcher.planned(proved.plan)
         return self._execute(proved.plan, proved, "apply", confirm, backup)
 
-    def rollback(self, to: str = "-1", *, allow: Sequence[str] = (), confirm: str | None = None) -> RunResult:
-        """Prove the way back and go it; then verify. Raises as ``apply`` does."""
-        proved = self._proved(to, allow, Direction.DOWNGRADE)
+    def rollback(
+        self, to: str = "-1", *, allow: Sequence[str] = (), confirm: str | None = None, derive: bool = False
+    ) -> RunResult:
+        """Prove the way back and go it; then verify. Raises as ``apply`` does.
+
+        ``derive``: by downgrades derived from the catalogs where the project's own are not usable; ``Refused``
+        (``rollback.not-derivable``) where none is proved.
+        """
+        proved = self._proved(to, allow, Direction.DOWNGRADE, derive=derive)
         self.watcher.planned(proved.plan)
         return self._execute(proved.plan, proved, "rollback", confirm)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -207,10 +208,20 @@ class Looking(Sides):
         return [("history", "models"), history, ("models", "live")] if self._has_models else [history]
 
     def plan(
-        self, revision: str = "heads", *, allow: Sequence[str] = (), down: bool = False, values: bool = True
+        self,
+        revision: str = "heads",
+        *,
+        allow: Sequence[str] = (),
+        down: bool = False,
+        values: bool = True,
+        derive: bool = False,
     ) -> Plan:
-        """What would happen on the target on the way to a revision; without ``values`` no row's keys are in it."""
-        return self._proved(revision, allow, Direction.DOWNGRADE if down else Direction.UPGRADE, values=values).plan
+        """What would happen on the target on the way to a revision; without ``values`` no row's keys are in it.
+
+        ``derive``: see ``rollback``.
+        """
+        direction = Direction.DOWNGRADE if down else Direction.UPGRADE
+        return self._proved(revision, allow, direction, values=values, derive=derive).plan
 
     def lint(
         self,
@@ -323,8 +334,25 @@ class Looking(Sides):
             )
         )
 
-    def _proved(self, revision: str, allow: Sequence[str], direction: Direction, *, values: bool = True) -> Proved:
+    def _proved(
+        self,
+        revision: str,
+        allow: Sequence[str],
+        direction: Direction,
+        *,
+        values: bool = True,
+        derive: bool = False,
+    ) -> Proved:
         facts = self._model_facts
         relationships, mapped = relationships_in(facts), mapped_in(facts)
         request = Request(revision, direction, self._intents(allow), relationships, mapped, values)
-        return make_plan(self.scratch, self.graph, self.target, self.settings, request)
+        make = partial(make_plan, self.scratch, self.graph, self.target, self.settings)
+        if direction is Direction.UPGRADE:
+            return make(request)
+        from db_migrate.generate.way_back import Wish, find_way_back
+
+        return find_way_back(
+            lambda derived: make(replace(request, derived=derived, history=self._history)),
+            self._history,
+            Wish(revision, derive, self._hidden),
+        )

@@ -22,8 +22,19 @@ if TYPE_CHECKING:
 
 def plan(script: ScriptDirectory, direction: str, target: str, heads: Any) -> list[RevisionStep]:
     """Alembic's ordered steps from ``heads`` to ``target``. Raises Alembic's ``CommandError``."""
-    choose = script._upgrade_revs if direction == "upgrade" else script._downgrade_revs
-    return choose(target, heads)
+    if direction == "upgrade":
+        return script._upgrade_revs(target, heads)
+    for each in script.walk_revisions():
+        if not hasattr(each.module, "downgrade"):
+            vars(each.module)["downgrade"] = _no_downgrade(each.revision)
+    return script._downgrade_revs(target, heads)
+
+
+def _no_downgrade(revision: str) -> Callable[..., Any]:
+    def downgrade(**_given: Any) -> None:
+        raise NotImplementedError(f"revision {revision} has no downgrade()")
+
+    return downgrade
 
 
 def steps(project: AlembicProject, job: jobs.Steps) -> jobs.StepsAnswer:
@@ -213,7 +224,9 @@ class Run:
         self._link.ask(events.StepBegin(**facts), query)
         if self._link.stopped:
             return
-        step.migration_fn = self._watched(step.migration_fn, revision)
+        text = self._job.derived.get(revision.revision)
+        function = step.migration_fn if text is None else derived(revision.revision, text)
+        step.migration_fn = self._watched(function, revision, None if text is None else function.__code__.co_filename)
         yield step
         if self._capture.commit_at_driver(context.connection):
             self._link.tell(events.ExternalTransaction(connection=number or 0, revision=revision.revision))
@@ -221,11 +234,14 @@ class Run:
         self.done.append(revision.revision)
         self._link.ask(events.StepEnd(**facts), query)
 
-    def _watched(self, function: Callable[..., Any], revision: Any) -> Callable[..., Any]:
-        """``function`` (a revision's upgrade or downgrade), with what it sends marked as the revision's."""
+    def _watched(self, function: Callable[..., Any], revision: Any, file: str | None) -> Callable[..., Any]:
+        """``function`` (a revision's upgrade or downgrade), with what it sends marked as the revision's.
+
+        ``file``: what it was compiled from, where that is not the revision's own.
+        """
 
         def run(**kwargs: Any) -> Any:
-            with inputs.notes.by_revisions(), _inside(self._capture.running, revision):
+            with inputs.notes.by_revisions(), _inside(self._capture.running, revision, file):
                 return function(**kwargs)
 
         run.__name__ = function.__name__
@@ -240,9 +256,17 @@ def _end_what_alembic_began(context: MigrationContext) -> None:
         connection.commit()
 
 
+def derived(revision: str, text: str) -> Callable[..., Any]:
+    """The function ``downgrade`` of a text that was made in place of a revision's own."""
+    namespace: dict[str, Any] = {"__name__": f"downgrade_of_{revision}"}
+    exec(compile(text, f"<downgrade of {revision}>", "exec"), namespace)
+    function: Callable[..., Any] = namespace["downgrade"]
+    return function
+
+
 @contextmanager
-def _inside(running: Running, revision: Any) -> Iterator[None]:
-    running.revision, running.file = revision.revision, str(revision.path)
+def _inside(running: Running, revision: Any, file: str | None) -> Iterator[None]:
+    running.revision, running.file = revision.revision, file or str(revision.path)
     try:
         yield
     finally:

@@ -96,6 +96,8 @@ def revision_text(revision: PlannedRevision, style: Style) -> str:
     lines = [
         f"{style.bold(name(revision.revision))}  {name(revision.message)}  {style.dim(place(revision.file))}".rstrip()
     ]
+    if revision.derived:
+        lines.append(style.warn("  derived from the catalogs, in place of the downgrade in the file"))
     for held in timeline(revision):
         kind = "no transaction (autocommit)" if held.statements[0].autocommit else "one transaction"
         lines.append(style.dim(f"  in {kind}"))

@@ -1,0 +1,106 @@
+"""Going back where a downgrade is missing, empty, failing or wrong: one is derived from the catalogs, and proved."""
+
+from __future__ import annotations
+
+from .conftest import Project
+
+BEFORE = """
+op.create_table(
+    "accounts",
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("kind", sa.String(20), nullable=False),
+    sa.Column("note", sa.Text, unique=True),
+    sa.Column("amount", sa.Numeric(10, 2), nullable=False, server_default="0"),
+)
+op.create_table("notes", sa.Column("id", sa.Integer, primary_key=True), sa.Column("text", sa.Text, nullable=False))
+op.create_index("ix_accounts_amount", "accounts", ["amount"])
+op.execute("CREATE VIEW rich AS SELECT id FROM accounts WHERE amount > 1000")
+"""
+
+ALLOW = 'db_migrate_allow = {{"{}": "for the test"}}'
+
+
+def lay_out(project: Project) -> None:
+    """Four revisions on top of a schema with rows: none of their downgrades is a way back."""
+    project.revision("r1", BEFORE, "op.execute('DROP VIEW rich'); op.drop_table('notes'); op.drop_table('accounts')")
+    assert project.run("apply").code == 0
+    project.sql(
+        "INSERT INTO accounts (kind, note, amount) SELECT 'kind ' || n, 'note ' || n, n FROM generate_series(1, 300) n",
+        "INSERT INTO notes (text) SELECT repeat('x', n) FROM generate_series(1, 40) n",
+        "CREATE TABLE by_hand (id int)",
+    )
+    missing = project.revision(
+        "r2", "op.drop_column('accounts', 'kind')", extra=ALLOW.format("drop-column:public.accounts.kind")
+    )
+    missing.write_text(missing.read_text().partition("\n\ndef downgrade")[0] + "\n")
+    project.revision("r3", "op.drop_table('notes')", extra=ALLOW.format("drop-table:public.notes"))
+    project.revision(
+        "r4",
+        "op.drop_index('ix_accounts_amount', 'accounts')"
+        "; op.execute('CREATE TYPE mood AS ENUM (\\'good\\', \\'bad\\')')"
+        "; op.add_column('accounts', sa.Column('late', sa.Text)); op.create_index('late', 'accounts', ['late'])",
+        "raise NotImplementedError('nobody goes back')",
+    )
+    project.revision(
+        "r5",
+        "op.execute('CREATE OR REPLACE VIEW rich AS SELECT id FROM accounts WHERE amount > 2000')",
+        "op.execute('DROP VIEW rich')",
+    )
+
+
+def contents(project: Project) -> list[tuple[object, ...]]:
+    """All rows that were there before."""
+    return [
+        *project.sql("SELECT id, kind, note, amount FROM accounts WHERE id <= 300 ORDER BY id"),
+        *project.sql("SELECT * FROM notes ORDER BY id"),
+    ]
+
+
+def test_a_way_back_is_derived_proved_offered_and_gone(project: Project) -> None:
+    """Refused without it, with the text and the command; with it schema and rows are back, and it goes on."""
+    lay_out(project)
+    was, name = contents(project), project.database.dbname
+    allow = [word for each in ("r2", "r3", "r4", "r5") for word in ("--allow", f"downgrade-not-inverse:{each}")]
+    applied = project.run("apply", *allow, "--allow", "index-not-concurrent:public.late", "--json", "--confirm", name)
+    assert applied.code == 0, (applied.json.get("error"), applied.json.get("verify"))
+    project.sql("INSERT INTO accounts (note, amount) VALUES ('since', 7)")
+
+    last = project.run("plan", "-1", "--json").json
+    (finding,) = [each for each in last["findings"] if each["rule"] == "downgrade-not-inverse"]
+    assert (finding["severity"], finding["revision"]) == ("error", "r5")
+    assert "public.rich" in finding["message"]
+    assert "db-migrate rollback -1 --derive" in finding["fix"]
+    assert "amount > (1000)::numeric" in finding["fix"]
+    taken = project.run("rollback", "-1", "--allow", "downgrade-not-inverse:r5", "--json", "--confirm", name)
+    assert taken.code == 0, taken.out + taken.err  # whoever says that it is right is believed
+    assert project.sql("SELECT to_regclass('rich')") == [(None,)]
+    project.sql("CREATE VIEW rich AS SELECT id FROM accounts WHERE amount > 1000")
+    failing = project.run("rollback", "r3", "--json", "--confirm", name)
+    assert failing.json["error"]["code"] == "plan.failed"
+    assert failing.json["error"]["next"] == ["db-migrate rollback r3 --derive"]
+    assert project.sql("SELECT version_num FROM alembic_version") == [("r4",)]
+
+    project.run("plan", "r3", "--down", "--derive", "--out", str(project.folder / "back.json"), "--json")
+    first = project.run("apply", "back.json", "--json", "--confirm", name)
+    assert (first.code, first.json["state"]) == (1, "done"), first.out + first.err
+    assert "CREATE INDEX ix_accounts_amount" in str(first.json["steps"])
+    assert not any(each["autocommit"] for r in first.json["plan"]["revisions"] for each in r["statements"])
+    assert [each["object"] for each in first.json["verify"]["problems"]] == ["public.by_hand"]  # which is drift
+    back = project.run("rollback", "r1", "--derive", "--json", "--confirm", name)
+    assert back.code == 0, back.out + back.err
+    assert {each["object"]: each["rows"] for each in back.json["restored"]} == {
+        "public.accounts.kind": 300,
+        "public.notes": 40,
+    }
+    assert contents(project) == was
+    assert project.sql("SELECT kind FROM accounts WHERE note = 'since'") == [("",)]
+    assert "by_hand" in str(project.sql("SELECT to_regclass('by_hand')")), (
+        "what the revisions do not know is left alone"
+    )
+    differences = project.run("drift", "--from", "history@r1", "--to", "live", "--json").json
+    left = [each["object"] for each in differences["comparisons"][0]["changes"] if each["class"] == "drift"]
+    assert left == ["public.by_hand"]
+    scripts = project.sql("SELECT content ->> 'script' FROM db_migrate.entries WHERE kind = 'revision_done'")
+    assert sum("derived" in str(each) or "op.create_table(" in str(each) for (each,) in scripts) >= 2
+    again = project.run("apply", *allow, "--allow", "index-not-concurrent:public.late", "--json", "--confirm", name)
+    assert again.code == 0, again.out + again.err
