@@ -11,8 +11,9 @@ from db_migrate.config import Settings
 from db_migrate.plan.document import Subject, assemble
 from db_migrate.plan.make import rule_settings
 from db_migrate.plan.proofs import NOT_REACHED, downgrades
+from db_migrate.plan.several import joined
 from db_migrate.plan.stretch import Stretch
-from db_migrate.plan.traced_history import trace_history
+from db_migrate.plan.traced_history import TracedHistory, read_cached, trace_history
 from db_migrate.postgres.scratch import scratch_database
 from db_migrate.postgres.server import Server
 from db_migrate.project.graph import Graph
@@ -21,8 +22,9 @@ from db_migrate.rules import baseline
 from db_migrate.rules.facts import Facts, Relationship
 from db_migrate.rules.intents import Intent
 from db_migrate.rules.judge import judge
-from db_migrate.schemas.history import replay, template_of
+from db_migrate.schemas.history import history_key, replay, template_of
 from db_migrate.schemas.scratch import Scratch
+from db_migrate.schemas.target import each_migrated
 from db_migrate.trace.effects import Trace
 from db_migrate.trace.run import install
 from db_migrate.trace.script import ScriptFile, rehearse, trace_script
@@ -40,11 +42,28 @@ class LintRequest:
 
 
 def lint_history(scratch: Scratch, graph: Graph, stretch: Stretch, request: LintRequest) -> Lint:
-    """Trace and judge a stretch of the history.
+    """Trace and judge a stretch of the history, in each of the databases that env.py migrates.
 
     Raises ``Failed`` (``history.replay``) when what comes before it does not run, and what ``judge`` raises.
     """
-    traced = trace_history(scratch, graph, stretch, downgrades=request.downgrades, cached=request.cached)
+
+    def traced(scratch: Scratch) -> TracedHistory:
+        return trace_history(scratch, graph, stretch, downgrades=request.downgrades, cached=request.cached)
+
+    marker = f"{history_key(scratch, graph, ())}.several"
+    alone = traced(scratch) if read_cached(scratch, marker) is None else None
+    one = alone is not None and alone.trace.connections < 2
+    databases = {"": scratch} if one else each_migrated(request.settings, scratch)
+    if scratch.cache is not None and len(databases) > 1:
+        scratch.cache.put(marker, b"")
+    lints = {}
+    for name, on in databases.items():
+        found = alone if alone is not None and on is scratch else traced(on)
+        lints[name] = _lint_traced(found, on, graph, stretch, request)
+    return joined(lints)
+
+
+def _lint_traced(traced: TracedHistory, scratch: Scratch, graph: Graph, stretch: Stretch, request: LintRequest) -> Lint:
     said = request.relationships() if _has_keys(traced.trace) else ()
     facts = Facts.unknown(scratch.version, said)
     order = graph.between(stretch.lower, stretch.upper)

@@ -123,7 +123,8 @@ def _joined(scratch: Scratch, done: Sequence[TracedRevision], traces: Sequence[T
     warnings = tuple(dict.fromkeys((*unseen_warnings(done), *said)))
     empty = traces[0].before if traces else _NOTHING
     before, after = (revisions[0].before, revisions[-1].after) if revisions else (empty, empty)
-    return Trace(tuple(revisions), scratch.version, before, after, warnings)
+    connections = max((each.connections for each in traces or ()), default=1)
+    return Trace(tuple(revisions), scratch.version, before, after, warnings, connections=connections)
 
 
 def _renumbered(revision: TracedRevision, by: int) -> TracedRevision:

@@ -195,6 +195,7 @@ class Trace:
     ``sampled`` are the tables of which rows had been copied from the target.
     ``prepared`` is what Alembic itself made before the first revision.
     ``refused``: the revisions tried to reach something that they were not let, and may do otherwise where they are.
+    ``connections``: over how many of its connections env.py ran Alembic.
     """
 
     revisions: tuple[TracedRevision, ...]
@@ -205,3 +206,4 @@ class Trace:
     sampled: frozenset[str] = frozenset()
     refused: bool = False
     prepared: tuple[str, ...] = ()
+    connections: int = 1

@@ -82,6 +82,7 @@ def trace(
         sampled,
         refused=bool(tracer.refused),
         prepared=tuple(tracer.prepared),
+        connections=len(tracer.configured),
     )
 
 

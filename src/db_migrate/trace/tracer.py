@@ -104,12 +104,16 @@ class Tracer:
         self.refused: list[events.Refused] = []
         self.prepared: list[str] = []
         """What Alembic itself made before the first revision: its version table."""
+        self.configured: set[int | None] = set()
+        """The connections that env.py gave to Alembic."""
 
     def event(self, event: events.Event, link: Link) -> None:
         """Take in one event; called by the child process's parent end."""
         match event:
             case events.Connected():
                 self._connections[event.connection] = Borrowed(event.backend_pid)
+            case events.Configure():
+                self.configured.add(event.connection)
             case events.StepBegin():
                 self._begin_revision(event, link)
             case events.Statement():

@@ -268,13 +268,10 @@ class Looking(Sides):
     def _lint_history(self, what: Asked, request: LintRequest, downgrades: bool | None) -> Lint:
         from db_migrate.plan.asked import stretch_of
         from db_migrate.plan.lint import lint_history
-        from db_migrate.plan.several import joined
-        from db_migrate.schemas.target import each_migrated
 
         stretch = stretch_of(what, self.graph, self.project.version_locations)
         request = replace(request, downgrades=not stretch.whole if downgrades is None else downgrades)
-        databases = each_migrated(self.settings, self._first_scratch)
-        lint = joined({name: lint_history(each, self.graph, stretch, request) for name, each in databases.items()})
+        lint = lint_history(self._first_scratch, self.graph, stretch, request)
         strays = (f"{each} is no revision of this project and was not linted" for each in what.strays(self.graph))
         return replace(lint, warnings=(*strays, *lint.warnings))
 
