@@ -1,7 +1,8 @@
 """Lint of a history of 100 revisions, cold and warm, beside `alembic upgrade head` on the same embedded server.
 
 Cold means that nothing is there: neither a cache nor a server nor its data directory, and the starting of the server is
-part of what is measured, on both sides. Warm is what follows one more revision on a machine that has linted before.
+part of what is measured, on both sides. Warm is what follows one more revision on a machine that has linted before; in
+examples/mesh too, where the models are imported, which alone takes what is shown beside it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from bench import peers
 from bench.measure import Case, Comparison, interleaved
 
 BIN = Path(sys.executable).parent
@@ -29,11 +31,16 @@ from alembic import context
 from sqlalchemy import create_engine, pool
 
 url = os.environ.get("DATABASE_URL", "postgresql+psycopg://nobody@localhost/none")
-engine = create_engine(url, poolclass=pool.NullPool)
-with engine.connect() as connection:
-    context.configure(connection=connection)
+if context.is_offline_mode():
+    context.configure(url=url, literal_binds=True)
     with context.begin_transaction():
         context.run_migrations()
+else:
+    engine = create_engine(url, poolclass=pool.NullPool)
+    with engine.connect() as connection:
+        context.configure(connection=connection)
+        with context.begin_transaction():
+            context.run_migrations()
 """
 
 HEAD = """
@@ -113,12 +120,12 @@ def write(folder: Path, revisions: int) -> None:
         add(folder, number)
 
 
-def add(folder: Path, number: int, remark: str = "") -> None:
+def add(folder: Path, number: int) -> None:
     """One more revision."""
     down = repr(f"{number - 1:04}") if number > 1 else None
     table = number - (number - 1) % len(BODIES)
     body = BODIES[(number - 1) % len(BODIES)].format(n=number, table=table)
-    text = HEAD.format(n=number, down=down) + body + remark
+    text = HEAD.format(n=number, down=down) + body
     (folder / "migrations" / "versions" / f"{number:04}.py").write_text(text)
 
 
@@ -146,26 +153,45 @@ def run(folder: Path) -> Iterator[Comparison]:
     """Cold beside the upgrade, then one new revision on a warm machine."""
     project, place = folder / "project", Place(folder)
     write(project, REVISIONS)
+    squawk = peers.installed(folder, "squawk-cli")
     ours = partial(Case, folder=project, ours=True, expect=frozenset({0, 1}), environ=place.environ)
     lint = (str(BIN / "db-migrate"), "lint")
     upgrade = (sys.executable, "-m", "bench.on_scratch", str(BIN / "alembic"), "upgrade", "head")
+    text = f"{BIN / 'alembic'} upgrade head --sql | {squawk.bin / 'squawk'}"
     yield interleaved(
         f"{REVISIONS} revisions, from nothing, with the start of the server",
         [
             Case("alembic upgrade head", upgrade, project, environ=place.environ, before=place.forget),
+            Case("alembic upgrade head --sql | squawk", ("sh", "-c", text), project, expect=frozenset({0, 1})),
             ours("db-migrate lint", lint, before=place.forget),
         ],
         rounds=3,
         warm_up=False,
         goal=4.0,
+        versions=squawk.versions,
     )
-    remarks = iter(range(1000))
-
-    def new_revision() -> None:
-        add(project, REVISIONS + 1, f"\n# {next(remarks)}\n")
-
-    one = ours("db-migrate lint 0101", (*lint, f"{REVISIONS + 1:04}"), before=new_revision)
-    yield interleaved(
-        "one new revision, warm", [one, ours("db-migrate lint, all", lint, before=new_revision)], rounds=3
-    )
+    new = partial(_change, project / "migrations" / "versions" / f"{REVISIONS + 1:04}.py")
+    add(project, REVISIONS + 1)
+    one = ours("db-migrate lint 0101", (*lint, f"{REVISIONS + 1:04}"), before=new)
+    yield interleaved("one new revision, warm", [one, ours("db-migrate lint, all", lint, before=new)], rounds=3)
+    yield _of_mesh(folder / "mesh", place)
     place.forget()
+
+
+def _change(revision: Path) -> None:
+    with revision.open("a", encoding="utf-8") as file:
+        file.write("\n# changed\n")
+
+
+def _of_mesh(folder: Path, place: Place) -> Comparison:
+    """One new revision of examples/mesh, beside the import of its models by Python alone."""
+    shutil.copytree(ROOT / "examples" / "mesh", folder, ignore=shutil.ignore_patterns("__pycache__", ".*"))
+    versions = folder / "alembic" / "versions"
+    for each in (folder / "demo" / "versions").glob("*.py"):
+        shutil.copy(each, versions)
+    environ = {**place.environ, "DATABASE_URL": "postgresql+psycopg://nobody@localhost/none"}
+    models = Case("python -c 'import src.database'", (sys.executable, "-c", "import src.database"), folder)
+    command = (str(BIN / "db-migrate"), "lint", "0101")
+    new = partial(_change, next(versions.glob("0101*.py")))
+    one = Case("db-migrate lint 0101", command, folder, True, frozenset({0, 1}), environ, new)
+    return interleaved("one new revision of examples/mesh, warm (goal: 2 s)", [models, one])

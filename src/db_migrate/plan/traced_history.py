@@ -78,6 +78,7 @@ def _run(
     *,
     downgrades: bool,
 ) -> TracedHistory:
+    _ = scratch.child  # it imports what it needs while we make the database
     began = _heads_after(graph, stretch, tuple(each.revision for each in done))
     ground = template_of(scratch, replay(scratch, graph, began)) if began else None
     with scratch.database("lint of the history", template=ground) as database:
