@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from shlex import quote
 from typing import TYPE_CHECKING
 
@@ -89,6 +89,16 @@ def read_only(
     ) as connection:
         connection.execute("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         yield connection
+
+
+def run_text(connection: psycopg.Connection[tuple[object, ...]]) -> Callable[[str], str]:
+    """What runs one SQL text in this session and returns its one value as text; empty where there is no row."""
+
+    def run(sql: str) -> str:
+        row = connection.execute(sql.encode()).fetchone()
+        return "" if row is None else str(row[0])
+
+    return run
 
 
 def server_version(connection: psycopg.Connection[tuple[object, ...]]) -> int:

@@ -66,13 +66,16 @@ A = TypeVar("A")
 
 def recall(scratch: Scratch, question: str, kind: type[A]) -> A | None:
     """The answer that is kept, if nothing has changed since."""
-    kept = _kept(scratch, question)
+    name = name_of(scratch, question)
+    kept = kept_as(scratch, name)
     if kept is None or state_of(kept.inputs, os.environ) != kept.state:
         return None
     try:
-        return msgspec.msgpack.decode(kept.answer, type=kind)
+        answer = msgspec.msgpack.decode(kept.answer, type=kind)
     except msgspec.DecodeError:
         return None
+    scratch.consulted[name] = kept.state
+    return answer
 
 
 def remember(scratch: Scratch, question: str, answer: object, inputs: Inputs) -> str | None:
@@ -80,6 +83,8 @@ def remember(scratch: Scratch, question: str, answer: object, inputs: Inputs) ->
 
     Returns what the answer depends on, as ``state_now`` does; None where nothing is kept.
     """
+    name = name_of(scratch, question)
+    scratch.consulted[name] = None
     started = scratch.start_child(scratch.project)
     if scratch.cache is None or not started.noted:
         return None
@@ -92,14 +97,14 @@ def remember(scratch: Scratch, question: str, answer: object, inputs: Inputs) ->
         notice(scratch, f"{path} changed meanwhile: what the project's code does is not kept this time")
         return None
     kept = Kept(inputs, state, msgspec.Raw(msgspec.msgpack.encode(answer)))
-    name = _name(scratch, question)
     scratch.cache.put(name, msgspec.msgpack.encode(kept))
+    scratch.consulted[name] = state
     return f"{name} {state}"
 
 
 def remember_more(scratch: Scratch, question: str, inputs: Inputs) -> str | None:
     """Keep what something depends on, with what it was known to depend on before; else as ``remember``."""
-    kept = _kept(scratch, question)
+    kept = kept_as(scratch, name_of(scratch, question))
     return remember(scratch, question, None, inputs if kept is None else _together(kept.inputs, inputs))
 
 
@@ -119,12 +124,18 @@ def notice(scratch: Scratch, text: str) -> None:
 
 def state_now(scratch: Scratch, question: str) -> str | None:
     """What the answer depends on, as it is now; None if this was never answered, so that nobody knows."""
-    kept = _kept(scratch, question)
-    return None if kept is None else f"{_name(scratch, question)} {state_of(kept.inputs, os.environ)}"
+    name = name_of(scratch, question)
+    kept = kept_as(scratch, name)
+    if kept is None:
+        return None
+    state = state_of(kept.inputs, os.environ)
+    scratch.consulted[name] = state
+    return f"{name} {state}"
 
 
-def _kept(scratch: Scratch, question: str) -> Kept | None:
-    content = scratch.cache.get(_name(scratch, question)) if scratch.cache is not None else None
+def kept_as(scratch: Scratch, name: str) -> Kept | None:
+    """What lies in the cache under an answer's name."""
+    content = scratch.cache.get(name) if scratch.cache is not None else None
     if content is None:
         return None
     try:
@@ -133,7 +144,7 @@ def _kept(scratch: Scratch, question: str) -> Kept | None:
         return None
 
 
-def _name(scratch: Scratch, question: str) -> str:
+def name_of(scratch: Scratch, question: str) -> str:
     """The file of an answer: one for each project, settings for Alembic, version and question."""
     parts = (_FORMAT, __version__, scratch.version, scratch.project, question)
     return f"{hashlib.sha256(repr(parts).encode()).hexdigest()}.answer"

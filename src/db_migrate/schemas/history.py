@@ -175,6 +175,12 @@ def history_key(scratch: Scratch, graph: Graph, revisions: tuple[str, ...]) -> s
     return digest.hexdigest()
 
 
+def digest_of(graph: Graph) -> str:
+    """A digest of all revisions' files."""
+    files = sorted(revision.file for revision in graph.revisions.values())
+    return hashlib.sha256(repr([_file(each, each.stat().st_mtime_ns).digest for each in files]).encode()).hexdigest()
+
+
 @dataclass(frozen=True, slots=True)
 class _File:
     digest: str

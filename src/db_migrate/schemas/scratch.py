@@ -19,7 +19,7 @@ from db_migrate.postgres.conninfo import DEFAULT_PORT, ConnInfo
 from db_migrate.postgres.instance import scratch_instance
 from db_migrate.postgres.scratch import free_roles, scratch_database
 from db_migrate.postgres.server import Server, programs_of, scratch_server
-from db_migrate.postgres.session import read_only, server_version
+from db_migrate.postgres.session import read_only, run_text, server_version
 from db_migrate.project.child_process import Child, Handler, MigrateOutcome, open_child
 from db_migrate.project.config import ProjectConfig
 from db_migrate.schemas.cache import Cache
@@ -41,7 +41,9 @@ OUR_SCHEMAS = ("db_migrate", KEPT_SCHEMA, "db_migrate_scratch")
 class Scratch:
     """A scratch server, the child process that may reach it and nothing else, and where results are cached.
 
-    Neither is started before it is asked for. ``notices`` say what could not be kept, and why.
+    Neither is started before it is asked for. ``notices`` say what could not be kept, and why. ``consulted`` are the
+    kept answers that this command has used, by file, each with a digest of what it depends on; None where that is
+    unknown, so that nothing which rests on the answer can be kept either.
     """
 
     programs: Binaries
@@ -50,6 +52,7 @@ class Scratch:
     start_server: Callable[[], Server]
     start_child: Callable[[ProjectConfig], Started]
     notices: list[str] = field(default_factory=list)
+    consulted: dict[str, str | None] = field(default_factory=dict)
 
     @cached_property
     def server(self) -> Server:
@@ -156,12 +159,8 @@ def read_through(
 ) -> Catalog:
     """The catalog as an open read-only session sees it."""
 
-    def run(sql: str) -> str:
-        row = connection.execute(sql.encode()).fetchone()
-        return "" if row is None else str(row[0])
-
     return read_catalog(
-        run,
+        run_text(connection),
         server_version(connection),
         privileges=privileges,
         exclude_schemas=(*OUR_SCHEMAS, *exclude_schemas),

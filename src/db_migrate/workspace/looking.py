@@ -13,14 +13,12 @@ from typing import TYPE_CHECKING, TypeVar
 from db_migrate.catalog.change import Change
 from db_migrate.catalog.diff import diff, drifted
 from db_migrate.catalog.sql import with_sql
-from db_migrate.config.writing import NEW_FILE, acknowledge
-from db_migrate.errors import DbMigrateError, UsageError
+from db_migrate.errors import DbMigrateError
 from db_migrate.plan.make import Proved, Request, make_plan
 from db_migrate.plan.running import facts_of_models, mapped_in, relationships_in
 from db_migrate.postgres.server import scratch_server
 from db_migrate.results import (
     Doctor,
-    Drift,
     DriftCounts,
     History,
     HistoryRevision,
@@ -34,10 +32,9 @@ from db_migrate.results import (
     Status,
     Verify,
 )
-from db_migrate.schemas.acknowledge import about_nothing, acknowledging, sort_out, unmatched
 from db_migrate.schemas.compare import not_compared
 from db_migrate.trace.effects import Direction
-from db_migrate.workspace.sides import Sides
+from db_migrate.workspace.comparing import Comparing
 
 if TYPE_CHECKING:
     from db_migrate.plan.asked import Asked
@@ -48,7 +45,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Looking(Sides):
+class Looking(Comparing):
     """The verbs that look: at the target in read-only transactions, at everything else on scratch."""
 
     def status(self) -> Status:
@@ -154,58 +151,6 @@ class Looking(Sides):
         )
         warnings = not_compared([found.catalog])
         return Schema(target=self.live_state.summary, side=found.name, objects=entries, warnings=warnings)
-
-    def drift(
-        self,
-        *,
-        from_: str | None = None,
-        to: str | None = None,
-        privileges: bool = False,
-        cache: bool = True,
-    ) -> Drift:
-        """The sides compared: the two that are named, or history→models, history→live and models→live.
-
-        ``privileges`` adds grants and default privileges; without ``cache`` every side is made anew.
-        """
-        if cache != self._cached:
-            self._cached = cache
-            self._forget("_first_scratch", "scratch", "target", "live_state", "_live_catalog", "_models", "_histories")
-        self._privileges = privileges
-        if (from_ is None) != (to is None):
-            raise UsageError(
-                "drift.side", "--from and --to go together", next=["db-migrate drift --from history --to live"]
-            )
-        pairs = [(from_, to)] if from_ and to else self._all_pairs()
-        comparisons = tuple(self._compare(a, b) for a, b in pairs)
-        without = (
-            [] if from_ or len(pairs) > 1 else ["env.py gives Alembic no target_metadata, so no models are compared"]
-        )
-        warnings = [
-            *without,
-            *not_compared(self._side(name).catalog for name in sorted({name for pair in pairs for name in pair})),
-        ]
-        if self.live_state.unreadable and not from_:
-            unread = ", ".join(self.live_state.unreadable)
-            warnings.append(f"{unread} may not be read, so live is held against the history at its heads")
-        if not from_:
-            warnings += about_nothing(unmatched(comparisons, self.settings.drift.acknowledge))
-        return Drift(target=self.live_state.summary, comparisons=comparisons, warnings=tuple(warnings))
-
-    def accept(self, drift: Drift, reason: str) -> Drift:
-        """Write down in the settings file that what is drift is intended, and why; the drift without that.
-
-        Raises ``ConfigurationError`` (``settings.unwritable``).
-        """
-        new = acknowledging(drift.comparisons, reason, strict=self.settings.strict)
-        if new:
-            acknowledge(self.settings.file or self.settings.root / NEW_FILE, new)
-        return replace(drift, comparisons=tuple(sort_out(each, new) for each in drift.comparisons))
-
-    def _all_pairs(self) -> list[tuple[str, str]]:
-        """The pairs that are compared when none is named; those with models only where the project has any."""
-        history = (self._live_history(), "live")
-        self._side("history")  # the ground that the models are made on
-        return [("history", "models"), history, ("models", "live")] if self._has_models else [history]
 
     def plan(
         self,

@@ -21,8 +21,8 @@ from db_migrate.project.jobs import ModelFacts
 from db_migrate.results import Comparison, RunSummary
 from db_migrate.rules.intents import Intent
 from db_migrate.schemas.compare import Side, compare, parse_side, within
-from db_migrate.schemas.history import replay, with_privileges, without_owners
-from db_migrate.schemas.live import carried_over
+from db_migrate.schemas.history import replay, with_privileges
+from db_migrate.schemas.live_catalog import live_catalog, state_of_live
 from db_migrate.schemas.models import Models, materialise
 from db_migrate.schemas.scratch import Scratch, like_the_target, open_scratch, read_through
 from db_migrate.schemas.target import LiveState, Target, find_target, look_at, without_version_tables
@@ -134,22 +134,21 @@ class Sides:
         return {}
 
     @cached_property
+    def _live_name(self) -> str | None:
+        """What stands for the live schema as it is now; None where nobody can tell, or nothing may be kept."""
+        return state_of_live(self.target) if self._cached else None
+
+    @cached_property
     def _live_catalog(self) -> Catalog:
         """The live schema as the scratch server prints it."""
-        if self.live_state.server_version // 10000 != self.scratch.major:
-            catalog = carried_over(
-                self.scratch,
-                self.target,
-                self.live_state,
-                privileges=self._privileges,
-                exclude_schemas=self.settings.exclude_schemas,
-            )
-            return without_owners(catalog) if self._privileges else catalog
-        with read_only(self.target.conninfo) as connection:
-            catalog = read_through(
-                connection, privileges=self._privileges, exclude_schemas=self.settings.exclude_schemas
-            )
-        return without_owners(catalog) if self._privileges else catalog
+        return live_catalog(
+            self.scratch,
+            self.target,
+            self.live_state,
+            state=self._live_name,
+            privileges=self._privileges,
+            exclude_schemas=self.settings.exclude_schemas,
+        )
 
     @cached_property
     def _models(self) -> Models:
@@ -179,7 +178,7 @@ class Sides:
 
     def _forget_live(self) -> None:
         """What was read from the target before a run is no longer so."""
-        self._forget("live_state", "_live_catalog")
+        self._forget("live_state", "_live_catalog", "_live_name")
 
     def _forget(self, *names: str) -> None:
         for name in names:

@@ -1,0 +1,111 @@
+"""The verb that compares: sides made only when nothing that is kept says what their comparison would."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import msgspec
+
+from db_migrate.config.writing import NEW_FILE, acknowledge
+from db_migrate.errors import UsageError
+from db_migrate.results import Comparison, Drift
+from db_migrate.schemas.acknowledge import about_nothing, acknowledging, sort_out, unmatched
+from db_migrate.schemas.compare import not_compared
+from db_migrate.schemas.derived import keep_derived, recall_derived
+from db_migrate.schemas.history import digest_of
+from db_migrate.schemas.live_catalog import state_of_live
+from db_migrate.workspace.sides import Sides
+
+
+class Compared(msgspec.Struct, frozen=True):
+    """What comparing found, as it lies in the cache."""
+
+    comparisons: tuple[Comparison, ...]
+    warnings: tuple[str, ...]
+
+
+class Comparing(Sides):
+    """Compares, and writes down which of the differences are intended."""
+
+    def drift(
+        self,
+        *,
+        from_: str | None = None,
+        to: str | None = None,
+        privileges: bool = False,
+        cache: bool = True,
+    ) -> Drift:
+        """The sides compared: the two that are named, or history→models, history→live and models→live.
+
+        ``privileges`` adds grants and default privileges; without ``cache`` every side is made anew.
+        """
+        if cache != self._cached:
+            self._cached = cache
+            self._forget("_first_scratch", "scratch", "target")
+            self._forget_sides()
+        if privileges != self._privileges:
+            self._privileges = privileges
+            self._forget_sides()
+        if (from_ is None) != (to is None):
+            raise UsageError(
+                "drift.side", "--from and --to go together", next=["db-migrate drift --from history --to live"]
+            )
+        found = self._known_or_compared((from_, to) if from_ and to else None)
+        return Drift(target=self.live_state.summary, comparisons=found.comparisons, warnings=found.warnings)
+
+    def accept(self, drift: Drift, reason: str) -> Drift:
+        """Write down in the settings file that what is drift is intended, and why; the drift without that.
+
+        Raises ``ConfigurationError`` (``settings.unwritable``).
+        """
+        new = acknowledging(drift.comparisons, reason, strict=self.settings.strict)
+        if new:
+            acknowledge(self.settings.file or self.settings.root / NEW_FILE, new)
+        return replace(drift, comparisons=tuple(sort_out(each, new) for each in drift.comparisons))
+
+    def _known_or_compared(self, pair: tuple[str, str] | None) -> Compared:
+        """What comparing found when everything was as it is now; else what it finds.
+
+        That depends on what the project's code told (see ``keep_derived``), on the live schema, and on what is named
+        here. While somebody changes the live schema nothing is kept.
+        """
+        live = self._live_name
+        if live is None:
+            return self._compared(pair)
+        drift = self.settings.drift
+        parts = (pair, self._privileges, live, self.live_state, self.scratch.version, digest_of(self.graph))
+        question = f"drift {(*parts, drift.acknowledge, self.settings.exclude_schemas)}"
+        known = recall_derived(self.scratch, question, Compared)
+        if known is not None:
+            return known
+        found = self._compared(pair)
+        if state_of_live(self.target) == live:
+            keep_derived(self.scratch, question, found)
+        return found
+
+    def _compared(self, pair: tuple[str, str] | None) -> Compared:
+        pairs = [pair] if pair else self._all_pairs()
+        comparisons = tuple(self._compare(a, b) for a, b in pairs)
+        without = (
+            [] if pair or len(pairs) > 1 else ["env.py gives Alembic no target_metadata, so no models are compared"]
+        )
+        warnings = [
+            *without,
+            *not_compared(self._side(name).catalog for name in sorted({name for pair in pairs for name in pair})),
+        ]
+        if self.live_state.unreadable and not pair:
+            unread = ", ".join(self.live_state.unreadable)
+            warnings.append(f"{unread} may not be read, so live is held against the history at its heads")
+        if not pair:
+            warnings += about_nothing(unmatched(comparisons, self.settings.drift.acknowledge))
+        return Compared(comparisons, tuple(warnings))
+
+    def _all_pairs(self) -> list[tuple[str, str]]:
+        """The pairs that are compared when none is named; those with models only where the project has any."""
+        history = (self._live_history(), "live")
+        self._side("history")  # the ground that the models are made on
+        return [("history", "models"), history, ("models", "live")] if self._has_models else [history]
+
+    def _forget_sides(self) -> None:
+        self._forget_live()
+        self._forget("_models", "_histories")
