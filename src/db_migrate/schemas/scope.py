@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from db_migrate.catalog.comparing import SUBJECT_KINDS
 from db_migrate.catalog.objects import CONSTRAINT_KINDS, Catalog, Kind, SchemaObject
-from db_migrate.catalog.tokens import plain, without_last
-from db_migrate.schemas.models import Models, split_name
+from db_migrate.catalog.tokens import plain, split_name, unquoted, without_last
+from db_migrate.schemas.models import Models
 
 _PARTS = CONSTRAINT_KINDS | {Kind.COLUMN, Kind.INDEX}
 
@@ -97,7 +97,7 @@ def _counts(table: SchemaObject, models: Models) -> bool:
 
 
 def _in_schemas(item: SchemaObject, models: Models) -> bool:
-    schema, _ = split_name(item.name)
+    schema = unquoted(split_name(item.name)[0])
     return models.facts.include_schemas or schema in ("public", *models.facts.schemas)
 
 

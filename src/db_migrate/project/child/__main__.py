@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import os
 import socket
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +40,8 @@ class Worker:
         self._prepare(job)
         last: events.Event
         try:
-            result = self._do(job)
+            with _loading() if isinstance(job, _LOADS) else contextlib.nullcontext():
+                result = self._do(job)
         except BaseException as error:
             last = failures.describe(error)
         else:
@@ -94,6 +98,21 @@ class Worker:
         run = Run(job, self._capture, self._contexts, self._link)
         self._project.run_env(run.work, command=job.direction, destination_rev=job.target)
         return run.done
+
+
+_LOADS = (jobs.Describe, jobs.Learn, jobs.Models)
+"""The jobs that load the project's code and let nothing run for long."""
+
+
+@contextlib.contextmanager
+def _loading() -> Iterator[None]:
+    """Modules and models stay for as long as the process does; looking for garbage among them takes long."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def main() -> None:
