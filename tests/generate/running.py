@@ -20,6 +20,7 @@ from db_migrate.generate.filling import Fill, How
 from db_migrate.generate.make import ATTEMPTS, Attempt
 from db_migrate.generate.request import Request
 from db_migrate.generate.safe import Choices
+from db_migrate.generate.split import parts
 from db_migrate.generate.text import indent
 from db_migrate.generate.types import Types
 from db_migrate.postgres.conninfo import ConnInfo
@@ -28,13 +29,16 @@ from db_migrate.postgres.server import Server
 from db_migrate.postgres.session import connect
 
 
+@dataclass(frozen=True)
 class Yes:
-    """Says that whatever may have been renamed was, and that no row lacks a value."""
+    """Says that whatever may have been renamed was, or was not, and that no row lacks a value."""
+
+    rename: bool = True
 
     def renamed(self, kind: Kind, old: str, new: str) -> bool | None:
-        """Yes."""
+        """The same of everything."""
         del kind, old, new
-        return True
+        return self.rename
 
     def fill(self, column: str, *, new: bool) -> Fill | None:
         """Nothing to fill."""
@@ -44,24 +48,27 @@ class Yes:
 
 @dataclass(frozen=True)
 class Generated:
-    """Both functions of a revision, and what decided on them."""
+    """What decided on the revisions, and both functions of each."""
 
     decision: Decision
-    upgrade: Body
-    downgrade: Body
+    revisions: tuple[tuple[Body, Body], ...]
 
 
 def between(
-    before: Catalog, after: Catalog, attempt: Attempt | None = None, request: Request | None = None
+    before: Catalog, after: Catalog, attempt: Attempt | None = None, questioner: Yes | None = None
 ) -> Generated:
     """What leads from one catalog to the other."""
-    attempt, request = attempt or Attempt(), request or Request()
-    decision = decide(before, after, request, Yes())
-    choices = Choices(attempt.safe, fills(decision, request, Yes()))
+    attempt, questioner = attempt or Attempt(), questioner or Yes()
+    decision = decide(before, after, Request(), questioner)
+    choices = Choices(attempt.safe, fills(decision, Request(), questioner))
     types = Types({}), Types({})
-    up = body(decision.forward(choices), Direction(decision.way, types, plain_sql=attempt.plain_sql))
-    down = body(decision.backward(Choices(attempt.safe)), Direction(decision.back, types, plain_sql=attempt.plain_sql))
-    return Generated(decision, up, down)
+
+    def bodies(part: Decision) -> tuple[Body, Body]:
+        up, down = (Direction(side, types, plain_sql=attempt.plain_sql) for side in (part.way, part.back))
+        return body(part.forward(choices), up), body(part.backward(Choices(attempt.safe)), down)
+
+    divided = parts(decision, divided=attempt.divided)
+    return Generated(decision, tuple(bodies(part.decision) for part in divided))
 
 
 def compiled(made: Body) -> Callable[[], None]:
@@ -82,36 +89,41 @@ def run(made: Body, database: ConnInfo) -> None:
             compiled(made)()
 
 
-def unproved(server: Server, old: str, before: Catalog, after: Catalog) -> list[str]:
-    """Why each form of the revision that is tried fails, where ``old`` makes ``before``; nothing once one is proved."""
-    failures: list[str] = []
-    for attempt in ATTEMPTS[1:]:
+def unproved(
+    server: Server, old: str, before: Catalog, after: Catalog, questioner: Yes | None = None
+) -> list[tuple[Attempt, str]]:
+    """Why each form that is tried fails, where ``old`` makes ``before``; nothing once one is proved."""
+    failures: list[tuple[Attempt, str]] = []
+    for attempt in ATTEMPTS:
+        if attempt.project_types:
+            continue  # there is no project whose types could be used
         with scratch_database(server, purpose="generate") as database:
             try:
-                left = _there_and_back(old, database, before, after, attempt)
-            except Exception as error:  # whatever Alembic or the server raises: the next form is tried
-                failures.append(repr(error))
+                left = _there_and_back(old, database, before, after, between(before, after, attempt, questioner))
+            except sa.exc.DBAPIError as error:  # the next form is tried
+                failures.append((attempt, str(error)))
                 continue
         if not left:
             return []
-        failures.append(repr(left))
+        failures.append((attempt, repr(left)))
     return failures
 
 
 def _there_and_back(
-    old: str, database: ConnInfo, before: Catalog, after: Catalog, attempt: Attempt
+    old: str, database: ConnInfo, before: Catalog, after: Catalog, made: Generated
 ) -> tuple[Change, ...]:
-    """What is left to be done after the upgrade, or after the downgrade."""
-    made = between(before, after, attempt)
+    """What is left to be done after the upgrade, after the downgrade, or after the second upgrade."""
     with connect(database) as connection:
         connection.execute(b"SET search_path = public")
         connection.execute(old.encode())
-    run(made.upgrade, database)
-    left = drifted(diff(catalog_of(database), after))
-    if left:
-        return left
-    run(made.downgrade, database)
-    return drifted(diff(catalog_of(database), before))
+    there = [upgrade for upgrade, _ in made.revisions]
+    back = [downgrade for _, downgrade in reversed(made.revisions)]
+    for way, wanted in ((there, after), (back, before), (there, after)):
+        for each in way:
+            run(each, database)
+        if left := drifted(diff(catalog_of(database), wanted)):
+            return left
+    return ()
 
 
 def catalog_of(database: ConnInfo) -> Catalog:

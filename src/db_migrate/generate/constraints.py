@@ -115,6 +115,8 @@ def create(item: SchemaObject, names: Names, piece: Piece) -> list[Written] | No
     if item.kind is Kind.PRIMARY_KEY:
         made = call("op.create_primary_key", name, table, strings(_columns(item)), **options, **_deferrable(item))
     elif item.kind is Kind.UNIQUE:
+        if item.attributes.get("include"):
+            return None  # Alembic would look for those columns among the others
         made = call(
             "op.create_unique_constraint", name, table, strings(_columns(item)), **options, **_unique_options(item)
         )

@@ -26,18 +26,23 @@ from db_migrate.schemas.replay import Witness
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One way to write a revision: the nicest first, and simpler ones where it does not hold."""
+    """One way to write a revision: the nicest first, and simpler ones where it does not hold.
+
+    ``divided``: what has to wait for a release is set apart; sometimes PostgreSQL lets the rest not be done before it.
+    """
 
     project_types: bool = True
     plain_sql: bool = False
     safe: bool = True
+    divided: bool = True
 
 
 ATTEMPTS = (
     Attempt(),
     Attempt(project_types=False),
     Attempt(project_types=False, plain_sql=True),
-    Attempt(project_types=False, plain_sql=True, safe=False),
+    Attempt(divided=False),
+    Attempt(project_types=False, plain_sql=True, safe=False, divided=False),
 )
 
 
@@ -114,8 +119,9 @@ def _operations_of(proposal: Proposal | None) -> Sequence[Proposed]:
 
 @dataclass(frozen=True)
 class Made:
-    """The revisions of one attempt, each with its bodies, and their proof."""
+    """The revisions of one attempt, each with its part of the changes and its bodies, and their proof."""
 
+    parts: tuple[Part, ...]
     drafts: tuple[Draft, ...]
     bodies: tuple[Bodies, ...]
     proof: Proof
@@ -146,6 +152,8 @@ class _Making:
                 return made
             self._decision = whole
         for attempt in ATTEMPTS:
+            if attempt.safe and not attempt.divided and len(found[0].parts) == 1:
+                continue  # the same as the first
             found.append(self._attempt(attempt))
             if found[-1].proof.holds:
                 return found[-1]
@@ -153,7 +161,7 @@ class _Making:
 
     def _attempt(self, attempt: Attempt) -> Made:
         safe = self._choices.safe and attempt.safe
-        divided = parts(self._decision, safe=self._choices.safe)
+        divided = parts(self._decision, divided=self._choices.safe and attempt.divided)
         written = [self._bodies(part, replace(attempt, safe=safe)) for part in divided]
         with draft_folder() as folder, self._ground.scratch.child.seeing(folder):
             written[0] = replace(written[0], extra=self._extra(divided[0], written[0], folder))
@@ -162,7 +170,7 @@ class _Making:
                 drafts.append(self._draft(part, bodies, drafts))
                 put_aside(drafts[-1:], folder)
             proof = prove(self._ground, folder, [draft.revision for draft in drafts])
-        return Made(tuple(drafts), tuple(written), proof)
+        return Made(divided, tuple(drafts), tuple(written), proof)
 
     def _bodies(self, part: Part, attempt: Attempt) -> Bodies:
         decision = part.decision
@@ -233,10 +241,9 @@ class _Making:
         written = wanted and not request.dry_run
         if written:
             put_in_place(made.drafts)
-        divided = parts(self._decision, safe=self._choices.safe)
         operations = tuple(
             each
-            for part, bodies, draft in zip(divided, made.bodies, made.drafts, strict=True)
+            for part, bodies, draft in zip(made.parts, made.bodies, made.drafts, strict=True)
             for each in _operations(part.decision.changes, bodies.upgrade, draft.revision)
         )
         extra = made.bodies[0].extra.upgrade

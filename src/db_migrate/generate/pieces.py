@@ -24,9 +24,11 @@ class Phase(IntEnum):
     """Looking through the rows that were there before a constraint."""
     FINISH = 5
     """What rests on that."""
+    CONFIRM = 6
+    """Looking through the rows once more, for a foreign key to a key that was not there before."""
 
 
-AUTOCOMMIT = frozenset({Phase.LABELS, Phase.BUILD, Phase.VALIDATE})
+AUTOCOMMIT = frozenset({Phase.LABELS, Phase.BUILD, Phase.VALIDATE, Phase.CONFIRM})
 
 
 class Form(StrEnum):

@@ -309,7 +309,7 @@ def _after_what_it_needs(found: Iterable[Piece], sides: Sides) -> Iterator[Piece
     for piece in found:
         item = sides.after.objects.get(piece.key)
         waits = [made[key] for key in (item.needs if item is not None else ()) if key in made]
-        if item is not None and piece.verb is Verb.CREATE and item.kind is Kind.FOREIGN_KEY:
+        if item is not None and piece.verb in (Verb.CREATE, Verb.FINISH) and item.kind is Kind.FOREIGN_KEY:
             waits.append(unique.get(text(item, "referenced"), Phase.LABELS))
         if item is not None and item.kind in TABLE_KINDS and piece.verb is Verb.FINISH:
             waits.append(mentioned.get(item.name, Phase.LABELS))
@@ -320,6 +320,7 @@ def _after_what_it_needs(found: Iterable[Piece], sides: Sides) -> Iterator[Piece
             waits.append(made[Kind.INDEX, str(attached)])
         needed = max((Phase(p + (p in (Phase.BUILD, Phase.VALIDATE))) for p in waits), default=Phase.LABELS)
         if piece.phase is Phase.VALIDATE and needed > Phase.VALIDATE:
-            yield replace(piece, phase=Phase.FINISH)
+            foreign = piece.key[0] is Kind.FOREIGN_KEY
+            yield replace(piece, phase=Phase.CONFIRM if foreign else Phase.FINISH)
         else:
             yield replace(piece, phase=needed) if piece.phase is not Phase.VALIDATE and needed > piece.phase else piece

@@ -25,7 +25,7 @@ class Part:
     suffix: str = ""
 
 
-def parts(whole: Decision, *, safe: bool) -> tuple[Part, ...]:
+def parts(whole: Decision, *, divided: bool) -> tuple[Part, ...]:
     """The revisions that a decision is carried out in: one, or two where something is dropped beside other changes."""
     gone = [c for c in whole.changes if c.action is Action.DROPPED and c.kind in _CONTRACTING]
     renamed = [c for c in whole.changes if c.action is Action.RENAMED and c.kind in _CONTRACTING]
@@ -33,7 +33,7 @@ def parts(whole: Decision, *, safe: bool) -> tuple[Part, ...]:
     if not gone:
         return (Part(whole, waits),)
     contracting = _still_mapped(gone)
-    if not safe:
+    if not divided:
         return (Part(whole, contracting),)
     between = _between(whole, gone)
     first = _decided(whole, whole.from_, between, whole.renames)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from db_migrate.catalog.comparing import own_sequence
 from db_migrate.catalog.objects import Catalog, Kind, SchemaObject
@@ -219,6 +220,8 @@ def retype(before: SchemaObject, after: SchemaObject) -> str:
 def needs_using(old: str, new: str) -> str:
     """How values of one type become those of another where PostgreSQL does not do so by itself; else empty."""
     old_base, new_base = _base(old), _base(new)
+    if "money" in (old_base, new_base) and {old_base, new_base} <= _NUMBERS - {"numeric"}:
+        return f"{{column}}::numeric::{new}"  # the one number that is cast to money and back
     if (
         old_base == new_base
         or new_base in _STRINGS
@@ -259,7 +262,7 @@ def _values(before: SchemaObject, after: SchemaObject, names: set[str], retyped:
             own = f"pg_catalog.pg_get_serial_sequence({literal(after.parent or '')}, {literal(_plain_name(after))})"
             yield _numbers_go_on(after, own, old_sequence)
         else:
-            yield _alter_identity(after, str(before.attributes["identity"]), new)
+            yield from _alter_identity(before, after)
 
 
 def _plain_name(column: SchemaObject) -> str:
@@ -267,13 +270,17 @@ def _plain_name(column: SchemaObject) -> str:
     return name[1:-1].replace('""', '"') if name.startswith('"') else name
 
 
-def _numbers_go_on(column: SchemaObject, sequence: str, old: SchemaObject | None) -> str:
-    """A new sequence goes on after the highest number in the table, and after the last one that ``old`` gave."""
+def _numbers_go_on(column: SchemaObject, sequence: str, old: SchemaObject | None, least: int | None = None) -> str:
+    """A new sequence goes on after the highest number in the table, and after the last one that ``old`` gave.
+
+    Numbers below ``least`` are none of the sequence's.
+    """
     name = last_part(column.name)
     if old is None:
+        counts = "IS NOT NULL" if least is None else f">= {least}"
         return (
             f"SELECT pg_catalog.setval({sequence}, pg_catalog.max({name})) FROM {column.parent}"
-            f" HAVING pg_catalog.max({name}) IS NOT NULL"
+            f" HAVING pg_catalog.max({name}) {counts}"
         )
     return (
         f"SELECT pg_catalog.setval({sequence}, GREATEST(s.last_value, m.highest), s.is_called OR m.highest IS NOT NULL)"
@@ -282,38 +289,59 @@ def _numbers_go_on(column: SchemaObject, sequence: str, old: SchemaObject | None
 
 
 _IDENTITY_OPTION = re.compile(r"(START WITH|INCREMENT BY|MINVALUE|MAXVALUE|CACHE|CYCLE)(?: (-?\d+))?")
-_IDENTITY_USUAL = {
-    "INCREMENT BY": "1",
-    "MINVALUE": "NO MINVALUE",
-    "MAXVALUE": "NO MAXVALUE",
-    "CACHE": "1",
-    "CYCLE": "NO CYCLE",
-}
+_LARGEST = {"smallint": 32767, "integer": 2147483647, "bigint": 9223372036854775807}
 
 
-def _alter_identity(column: SchemaObject, old: str, new: str) -> str:
-    before, after = (dict(_IDENTITY_OPTION.findall(identity)) for identity in (old, new))
-    clauses = []
-    if old.split(" (")[0] != new.split(" (")[0]:
-        clauses.append(f"SET GENERATED {new.split(' (')[0]}")
-    turned = len({side.get("INCREMENT BY", "1").startswith("-") for side in (before, after)}) > 1
-    for option in ("INCREMENT BY", "MINVALUE", "MAXVALUE", "START WITH", "CACHE", "CYCLE"):
-        # Limits that were the usual ones of the other direction stay what they were unless they are said again.
-        if before.get(option) != after.get(option) or (turned and option in ("MINVALUE", "MAXVALUE")):
-            clauses.append(f"SET {_identity_option(option, after)}")
-    if turned:
+@dataclass(frozen=True, slots=True)
+class _Numbers:
+    """The options of an identity as they are in force, whether they were said or not."""
+
+    mode: str
+    increment: int
+    low: int
+    high: int
+    start: int
+    cache: int
+    cycle: bool
+
+    @classmethod
+    def of(cls, column: SchemaObject) -> _Numbers:
+        identity = text(column, "identity")
+        said = {name: int(value or 1) for name, value in _IDENTITY_OPTION.findall(identity)}
+        largest, increment = _LARGEST[text(column, "type")], said.get("INCREMENT BY", 1)
+        low = said.get("MINVALUE", 1 if increment > 0 else -largest - 1)
+        high = said.get("MAXVALUE", largest if increment > 0 else -1)
+        start = said.get("START WITH", low if increment > 0 else high)
+        mode = identity.partition(" (")[0]
+        return cls(mode, increment, low, high, start, said.get("CACHE", 1), "CYCLE" in said)
+
+
+def _alter_identity(before: SchemaObject, after: SchemaObject) -> Iterator[str]:
+    old, new = _Numbers.of(before), _Numbers.of(after)
+    clauses = [f"SET GENERATED {new.mode}"] if old.mode != new.mode else []
+    turned = (old.increment > 0) != (new.increment > 0)
+    clauses += [f"SET INCREMENT BY {new.increment}"] if old.increment != new.increment else []
+    # Limits that were the usual ones of the other direction or type stay what they were unless they are said again.
+    said = turned or text(before, "type") != text(after, "type")
+    clauses += [_limit("MINVALUE", new.low, after)] if said or old.low != new.low else []
+    clauses += [_limit("MAXVALUE", new.high, after)] if said or old.high != new.high else []
+    clauses += [f"SET START WITH {new.start}"] if old.start != new.start else []
+    clauses += [f"SET CACHE {new.cache}"] if old.cache != new.cache else []
+    clauses += [f"SET {'' if new.cycle else 'NO '}CYCLE"] if old.cycle != new.cycle else []
+    excluded = not new.low <= old.start <= new.high
+    if turned or excluded:
         clauses.append("RESTART")
-    return f"{_alter(column)} {' '.join(clauses)}"
+    if clauses:
+        yield f"{_alter(after)} {' '.join(clauses)}"
+    if excluded and new.increment > 0:
+        own = f"pg_catalog.pg_get_serial_sequence({literal(after.parent or '')}, {literal(_plain_name(after))})"
+        yield _numbers_go_on(after, own, None, new.low)
 
 
-def _identity_option(option: str, after: dict[str, str]) -> str:
-    if option in after:
-        return f"{option} {after[option]}".strip()
-    if option == "START WITH":
-        ascending = not after.get("INCREMENT BY", "1").startswith("-")
-        return f"START WITH {after.get('MINVALUE', '1') if ascending else after.get('MAXVALUE', '-1')}"
-    usual = _IDENTITY_USUAL[option]
-    return usual if usual.startswith("NO ") else f"{option} {usual}"
+def _limit(option: str, value: int, column: SchemaObject) -> str:
+    """``NO MINVALUE`` and the like where that is what it would be anyway."""
+    said = _IDENTITY_OPTION.findall(text(column, "identity"))
+    return f"SET {option} {value}" if any(name == option for name, _ in said) else f"SET NO {option}"
 
 
 def _physical(before: SchemaObject, after: SchemaObject, alter: str, described: str = "") -> Iterator[str]:

@@ -245,13 +245,17 @@ class Plan:
     def _add_swap(self, key: Key) -> None:
         before, after = self._sides.before.objects[key], self._sides.after.objects[key]
         users = [(c, self._sides.after.objects[c.key]) for c in self._users(key)]
-        own = [(b, a) for b, a in users if a.key not in self._steps or self._steps[a.key] == Steps()]
+        own = [(b, a) for b, a in users if not self._is_moved_otherwise(a.key)]
         steps = named_types.swap(before, after, own)
         self._add(Verb.ALTER, key, steps.main, steps.note)
         self._add(Verb.PURGE, key, steps.purge)
         for _, column in users:
             if column.attributes.get("default") is not None or self._had_default(column):
                 self._add_released(column.key)
+
+    def _is_moved_otherwise(self, column: Key) -> bool:
+        """Whether the column is made again, or gets its new type by a step of its own."""
+        return column in self._disturbed.replaced or self._differs(column, {"type", "collation"})
 
     def _add_mentions(self, item: SchemaObject) -> None:
         """Say again which index a table is clustered on or identified by, when that index was made again."""
@@ -372,10 +376,27 @@ class Plan:
             for child in self._sides.after.children.get(item.name, ()):
                 self.graph.before((Verb.CREATE, child.key), finish)
                 self.graph.before((Verb.RENAME, child.key), finish)
+            self._order_logging(item)
         elif item.kind in kinds.SWAPPED_KINDS:
             for dependent in self._before.dependents(key):
                 for verb in (Verb.ALTER, Verb.PURGE, Verb.FINISH):
                     self.graph.before((verb, dependent), (Verb.PURGE, key))
+
+    def _order_logging(self, table: SchemaObject) -> None:
+        """A logged table never refers to one that is not: who refers turns unlogged first, and logged last."""
+        before, alter = self._sides.before.get(*table.key), (Verb.ALTER, table.key)
+        if before is None or before.attributes.get("persistence") == table.attributes.get("persistence"):
+            return
+        for key in self._before.dependents(table.key):
+            if key[0] is not Kind.FOREIGN_KEY:
+                continue
+            self.graph.before(self._dropper(key), alter)
+            referring = (Kind.TABLE, without_last(key[1]))
+            referred = (Kind.TABLE, text(self._sides.before.objects[key], "referenced").rpartition("(")[0])
+            first, then = (
+                (referring, referred) if table.attributes["persistence"] == "unlogged" else (referred, referring)
+            )
+            self.graph.before((Verb.ALTER, first), (Verb.ALTER, then), soft=True)
 
     def _order_slots(self) -> None:
         """What takes a name comes after what gives it up."""
