@@ -26,7 +26,13 @@ _LABELS = (
 """How the labels of enums are written on one side, and on the other."""
 
 
-@settings(max_examples=500 if LONG else 40, deadline=None, database=None, suppress_health_check=_SLOW)
+@settings(
+    max_examples=500 if LONG else 40,
+    derandomize=not LONG,
+    deadline=None,
+    database=None,
+    suppress_health_check=_SLOW,
+)
 @given(old=metadata().map(ddl), new=metadata().map(ddl), labels=st.sampled_from(_LABELS), questioner=st.builds(Yes))
 def test_whatever_leads_from_one_to_another_is_proved(
     old: str, new: str, labels: tuple[str, str], questioner: Yes, bench: Bench
