@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.schemas.projects import ENV, INI
+
 from db_migrate.catalog.objects import Kind
 from db_migrate.postgres.scratch import scratch_database
 from db_migrate.postgres.session import connect
@@ -14,21 +16,6 @@ from db_migrate.project.config import load_config
 from db_migrate.project.graph import load_graph
 from db_migrate.schemas.history import History, replay, template_of
 from db_migrate.schemas.scratch import Scratch, open_scratch
-
-INI = "[alembic]\nscript_location = %(here)s/migrations\nprepend_sys_path = %(here)s\n"
-
-ENV = """
-from alembic import context
-from sqlalchemy import create_engine, pool
-
-import models
-
-engine = create_engine("postgresql+psycopg2://u@db.invalid/app", poolclass=pool.NullPool)
-with engine.connect() as connection:
-    context.configure(connection=connection, target_metadata=models.metadata)
-    with context.begin_transaction():
-        context.run_migrations()
-"""
 
 MODELS = """
 from sqlalchemy import Column, Integer, MetaData, Table

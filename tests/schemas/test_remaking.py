@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from tests.schemas.projects import ENV, INI
 
 from db_migrate.catalog.diff import diff
 from db_migrate.project.config import load_config
@@ -13,24 +14,9 @@ from db_migrate.schemas import ground, making
 from db_migrate.schemas.asked import declared
 from db_migrate.schemas.scratch import Scratch, open_scratch
 
-INI = "[alembic]\nscript_location = %(here)s/migrations\nprepend_sys_path = %(here)s\n"
-
-ENV = """
-from alembic import context
-from sqlalchemy import create_engine, pool
-
-import models
-
-engine = create_engine("postgresql+psycopg2://u@db.invalid/app", poolclass=pool.NullPool)
-with engine.connect() as connection:
-    context.configure(connection=connection, target_metadata=models.metadata)
-    with context.begin_transaction():
-        context.run_migrations()
-"""
-
 NEW = 'Table("new", metadata, Column("id", ForeignKey("plain_01.id")))\n'
 IN_THE_WAY = """
-Table("plain", metadata, Column("02_name_check", Integer), Index("plain_05_pkey1", "02_name_check"))
+Table("plain", metadata, Column("02_name_check", Integer), Index("plain_05_pkey", "02_name_check"))
 for n in range(40):"""
 
 MODELS = """
@@ -60,7 +46,7 @@ CHANGED = {
     "a new table": ('Table("heir"', NEW + 'Table("heir"', True),
     "a table less": ("range(40)", "range(39)", True),
     "one of a circle": ('"a", ForeignKey("loop_a.id")', '"a", ForeignKey("loop_a.id"), unique=True', True),
-    "a name that another could have got": ("\nfor n in range(40):", IN_THE_WAY, True),
+    "a name that another would have got": ("\nfor n in range(40):", IN_THE_WAY, False),
     "an enum": ("bad = 2", "bad = 2\n    ugly = 3", False),
     "too many": ("String(20)", "String(21)", False),
 }  # fmt: skip
@@ -91,6 +77,6 @@ def test_a_part_is_as_good_as_the_whole(tmp_path: Path, monkeypatch: pytest.Monk
             catalog = made(scratch)
         with open_scratch(load_config(project), None) as scratch:
             again = made(scratch)
-        part, whole_of_it = run
+        *parts, whole_of_it = run
         assert (catalog.objects == again.objects, diff(catalog, again)) == (True, ()), what
-        assert (part < whole_of_it / 3) == partly, (what, run)
+        assert (sum(parts) < whole_of_it / 3) == partly, (what, run)

@@ -58,7 +58,7 @@ class Graph:
 
     def ancestors(self, *revisions: str) -> frozenset[str]:
         """Everything that must have run before ``revisions`` are done, themselves included."""
-        return _reachable(revisions, self.parents)
+        return reachable(revisions, self.parents)
 
     def between(self, lower: Iterable[str], upper: Iterable[str]) -> tuple[str, ...]:
         """What lies between the heads ``lower`` (already run) and ``upper`` (to be run), parents first."""
@@ -113,8 +113,8 @@ class Graph:
 
     def _lineage(self, revision: str) -> frozenset[str]:
         """Ancestors and descendants of ``revision`` along ``down_revision`` only."""
-        down = _reachable([revision], lambda name: self.revisions[name].down_revision)
-        return down | _reachable([revision], self.children)
+        down = reachable([revision], lambda name: self.revisions[name].down_revision)
+        return down | reachable([revision], self.children)
 
     def _identify(self, text: str, label: str | None = None) -> str:
         """The one revision with this id, this label, or whose id begins like this (within the branch ``label``)."""
@@ -279,13 +279,14 @@ def _needed(
     """The written dependencies less those that an ancestor has as well (Alembic's ``_normalize_depends_on``)."""
     found = {}
     for name, dependencies in written.items():
-        ancestors = _reachable([name], lambda each: revisions[each].down_revision) - {name} if dependencies else ()
+        ancestors = reachable([name], lambda each: revisions[each].down_revision) - {name} if dependencies else ()
         inherited = {each for ancestor in ancestors for each in written[ancestor]}
         found[name] = tuple(each for each in dependencies if each not in inherited)
     return found
 
 
-def _reachable(start: Iterable[str], following: Callable[[str], Iterable[str]]) -> frozenset[str]:
+def reachable(start: Iterable[str], following: Callable[[str], Iterable[str]]) -> frozenset[str]:
+    """All that can be reached from some names, themselves included; ``following`` are those next to one."""
     found: set[str] = set()
     waiting = list(start)
     while waiting:

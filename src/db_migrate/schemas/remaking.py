@@ -17,6 +17,7 @@ import msgspec
 from db_migrate.catalog.comparing import SUBJECT_KINDS, subject_of
 from db_migrate.catalog.objects import RELATION_KINDS, Catalog, Key, Kind, SchemaObject
 from db_migrate.catalog.tokens import last_part, plain, split_name, without_last
+from db_migrate.project.graph import reachable
 from db_migrate.project.jobs import ModelFacts
 from db_migrate.schemas.ground import created
 from db_migrate.schemas.scratch import Scratch
@@ -95,10 +96,11 @@ def _parts(facts: ModelFacts, last: Made, now: Made) -> _Parts | None:
     if len(different) + len(gone) > most:
         return None
     changed = different | _mentioning(facts, different | gone)
-    made = _with_needs(facts, changed)
+    needs = {each.name: each.needs for each in facts.drafted}
+    made = reachable(changed, lambda name: needs.get(name, ()))
     if len(made) > most:
         return None
-    return _Parts(frozenset(changed), frozenset(made), frozenset(changed | gone))
+    return _Parts(frozenset(changed), made, frozenset(changed | gone))
 
 
 def _mentioning(facts: ModelFacts, names: Iterable[str]) -> set[str]:
@@ -108,18 +110,6 @@ def _mentioning(facts: ModelFacts, names: Iterable[str]) -> set[str]:
     return {
         each.name for each in facts.drafted if pattern and any(pattern.search(facts.ddl[p]) for p in each.statements)
     }
-
-
-def _with_needs(facts: ModelFacts, names: Iterable[str]) -> set[str]:
-    needs = {each.name: each.needs for each in facts.drafted}
-    found: set[str] = set()
-    open_ = list(names)
-    while open_:
-        name = open_.pop()
-        if name not in found:
-            found.add(name)
-            open_.extend(needs.get(name, ()))
-    return found
 
 
 def _together(old: Catalog, new: Catalog, parts: _Parts, facts: ModelFacts) -> Catalog | None:
