@@ -20,7 +20,7 @@ from db_migrate.generate.filling import Fill, How
 from db_migrate.generate.make import ATTEMPTS, Attempt
 from db_migrate.generate.request import Request
 from db_migrate.generate.safe import Choices
-from db_migrate.generate.split import parts
+from db_migrate.generate.split import Part, parts
 from db_migrate.generate.text import indent
 from db_migrate.generate.types import Types
 from db_migrate.postgres.conninfo import ConnInfo
@@ -63,12 +63,13 @@ def between(
     choices = Choices(attempt.safe, fills(decision, Request(), questioner))
     types = Types({}), Types({})
 
-    def bodies(part: Decision) -> tuple[Body, Body]:
-        up, down = (Direction(side, types, plain_sql=attempt.plain_sql) for side in (part.way, part.back))
-        return body(part.forward(choices), up), body(part.backward(Choices(attempt.safe)), down)
+    def bodies(part: Part) -> tuple[Body, Body]:
+        way, back = part.decision.way, part.decision.back
+        up, down = (Direction(side, types, plain_sql=attempt.plain_sql) for side in (way, back))
+        return body(part.forward(choices), up), body(part.decision.backward(Choices(attempt.safe)), down)
 
     divided = parts(decision, divided=attempt.divided)
-    return Generated(decision, tuple(bodies(part.decision) for part in divided))
+    return Generated(decision, tuple(bodies(part) for part in divided))
 
 
 def compiled(made: Body) -> Callable[[], None]:
@@ -89,24 +90,29 @@ def run(made: Body, database: ConnInfo) -> None:
             compiled(made)()
 
 
-def unproved(
-    server: Server, old: str, before: Catalog, after: Catalog, questioner: Yes | None = None
-) -> list[tuple[Attempt, str]]:
-    """Why each form that is tried fails, where ``old`` makes ``before``; nothing once one is proved."""
+@dataclass(frozen=True)
+class Tried:
+    """What was written in the form that is proved (None: in no form), and why those before it are not."""
+
+    proved: Generated | None
+    failures: tuple[tuple[Attempt, str], ...] = ()
+
+
+def tried(server: Server, old: str, before: Catalog, after: Catalog, questioner: Yes | None = None) -> Tried:
+    """One form after the other, where ``old`` makes ``before``, until one is proved."""
     failures: list[tuple[Attempt, str]] = []
-    for attempt in ATTEMPTS:
-        if attempt.project_types:
-            continue  # there is no project whose types could be used
+    for attempt in ATTEMPTS[1:]:  # the first one differs in the project's types, and there is no project
+        made = between(before, after, attempt, questioner)
         with scratch_database(server, purpose="generate") as database:
             try:
-                left = _there_and_back(old, database, before, after, between(before, after, attempt, questioner))
+                left = _there_and_back(old, database, before, after, made)
             except sa.exc.DBAPIError as error:  # the next form is tried
                 failures.append((attempt, str(error)))
                 continue
         if not left:
-            return []
+            return Tried(made, tuple(failures))
         failures.append((attempt, repr(left)))
-    return failures
+    return Tried(None, tuple(failures))
 
 
 def _there_and_back(

@@ -8,7 +8,7 @@ whose text only shows the new type of its column) is part of that one change and
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from db_migrate.catalog.change import Action, AttributeChange, Change, ChangeClass
@@ -30,19 +30,21 @@ class Matched:
     """Two catalogs with the differences in name between them taken out.
 
     ``before`` is *from* under the new names; ``after`` is *to*. Both have partitions and stand-alone tables of the
-    same name brought to one form.
+    same name brought to one form. ``origins`` has, for each object of ``before`` whose key is another than in *from*,
+    the key that it has there.
     """
 
     renames: tuple[Rename, ...]
     before: Catalog
     after: Catalog
+    origins: Mapping[Key, Key]
 
 
 def match(from_: Catalog, to: Catalog, not_renamed: frozenset[Key] = frozenset()) -> Matched:
     """Find what is called differently, and read *from* under the new names; ``not_renamed`` are no such objects."""
-    renames, before = find_renames(from_, to, not_renamed)
+    renames, before, origins = find_renames(from_, to, not_renamed)
     before, after = level(before, to)
-    return Matched(renames, before, after)
+    return Matched(renames, before, after, origins)
 
 
 def diff(from_: Catalog, to: Catalog, not_renamed: frozenset[Key] = frozenset()) -> tuple[Change, ...]:

@@ -8,7 +8,7 @@ is still recognised, and nothing that merely mentions a renamed object is a chan
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from db_migrate.catalog.comparing import NAME_ONLY_KINDS, identity, is_name_only, is_serial, nameless
@@ -22,8 +22,10 @@ Signature = Callable[[SchemaObject, Catalog], object | None]
 
 def find_renames(
     from_: Catalog, to: Catalog, not_renamed: frozenset[Key] = frozenset()
-) -> tuple[tuple[Rename, ...], Catalog]:
-    """All renames, in the order in which they can be carried out, and *from* under the new names.
+) -> tuple[tuple[Rename, ...], Catalog, Mapping[Key, Key]]:
+    """All renames, in the order in which they can be carried out, *from* under the new names, and whose key is another.
+
+    For each of those objects: the key that it had.
 
     ``not_renamed`` are objects of either side that somebody said to be others, however alike.
     """
@@ -38,7 +40,7 @@ def find_renames(
         found += stage
         from_, former = project(from_, stage)
         origins |= {new: origins.get(old, old) for new, old in former.items()}
-    return tuple(found), from_
+    return tuple(found), from_, origins
 
 
 def _stage(kinds: frozenset[Kind], signature: Signature, from_: Catalog, to: Catalog) -> Iterator[Rename]:

@@ -53,9 +53,9 @@ class Body:
     def text(self) -> str:
         """The body, without indentation; empty for nothing to do."""
         lines = []
-        for phase, members in groupby(self.blocks, key=lambda b: b.phase):
+        for alone, members in groupby(self.blocks, key=lambda b: b.phase in AUTOCOMMIT):
             python = [b.python for b in members]
-            lines += [block("with op.get_context().autocommit_block()", python)] if phase in AUTOCOMMIT else python
+            lines += [block("with op.get_context().autocommit_block()", python)] if alone else python
         return "\n".join(lines)
 
     @property

@@ -2,27 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 from db_migrate.catalog.change import Action, Change, ChangeClass
 from db_migrate.catalog.diff import diff
-from db_migrate.catalog.objects import Catalog, Key, Kind, SchemaObject
-from db_migrate.catalog.sql.steps import text, texts
+from db_migrate.catalog.objects import Catalog, Key, Kind, SchemaObject, Value
+from db_migrate.catalog.sql.needs import Needs
+from db_migrate.catalog.sql.steps import table_of, text, texts
 from db_migrate.catalog.tokens import last_part, mentions
 from db_migrate.generate.dispose import Decision, decision
+from db_migrate.generate.pieces import Piece
 from db_migrate.generate.renaming import Renames
+from db_migrate.generate.safe import Choices
+
+WHY_NULLABLE = "So that a release that does not know the column need not fill it."
+WHY_UNBOUND = "So that a release that does not know of it may delete what it refers to."
 
 _CONTRACTING = frozenset({Kind.TABLE, Kind.COLUMN})
 
 
 @dataclass(frozen=True)
 class Part:
-    """One revision to be written. ``waits_for`` says what has to happen before it may be applied."""
+    """One revision to be written. ``waits_for`` says what has to happen before it may be applied.
+
+    ``reasons`` say why something is done to an object that is to go later.
+    """
 
     decision: Decision
     waits_for: str | None = None
     suffix: str = ""
+    reasons: Mapping[Key, str] = field(default_factory=lambda: MappingProxyType({}))
+
+    def forward(self, choices: Choices) -> list[Piece]:
+        """The upgrade."""
+        pieces = self.decision.forward(choices)
+        return [replace(p, comment=p.comment or self.reasons.get(p.key, "")) for p in pieces]
 
 
 def parts(whole: Decision, *, divided: bool) -> tuple[Part, ...]:
@@ -40,17 +56,27 @@ def parts(whole: Decision, *, divided: bool) -> tuple[Part, ...]:
     if not first.changes:
         return (Part(whole, contracting),)
     second = _decided(whole, between, whole.to, Renames())
-    return (Part(first, waits), Part(second, contracting, " (contract)"))
+    return (Part(first, waits, reasons=_reasons(whole, between)), Part(second, contracting, " (contract)"))
+
+
+def _reasons(whole: Decision, between: Catalog) -> Mapping[Key, str]:
+    """Why what is to go is changed before it goes."""
+    gone = [item for item in whole.way.before if item.key not in whole.way.after.objects]
+    return {
+        item.key: WHY_NULLABLE if item.key in between.objects else WHY_UNBOUND
+        for item in gone
+        if item.kind is Kind.COLUMN or (item.kind is Kind.FOREIGN_KEY and item.key not in between.objects)
+    }
 
 
 def _decided(whole: Decision, before: Catalog, after: Catalog, renames: Renames) -> Decision:
     refused = frozenset(whole.renames.refused)
     kept = Renames(renames.explicit, set(refused))
-    original = {(c.kind, c.object, c.action) for c in whole.ignored}
+    original = {(c.kind, c.object, c.action, c.class_) for c in whole.ignored}
     changes = [
         c
         for c in diff(before, after, refused)
-        if (c.kind, c.object, c.action) not in original and c.class_ is not ChangeClass.ORDER_ONLY
+        if (c.kind, c.object, c.action, c.class_) not in original and c.class_ is not ChangeClass.ORDER_ONLY
     ]
     return decision(before, after, kept, changes, whole.ignored)
 
@@ -74,7 +100,38 @@ def _between(whole: Decision, gone: Sequence[Change]) -> Catalog:
     for item in before:
         if item.name in types and item.key not in after.objects:
             kept[item.key] = item
-    return after.where([*after, *kept.values()])
+    between = after.where([*after, *kept.values()])
+    needs = Needs(between)
+    unbound = {key for key, item in kept.items() if _in_the_way(item, before, after, between, needs)}
+    return between.where(item for item in between if item.key not in unbound)
+
+
+def _in_the_way(item: SchemaObject, before: Catalog, after: Catalog, between: Catalog, needs: Needs) -> bool:
+    """Whether it is a foreign key that would stop a release that does not know it, or that what it rests on leaves."""
+    if item.kind is not Kind.FOREIGN_KEY:
+        return False
+    own, referred = item.parent or "", text(item, "referenced").rpartition("(")[0]
+    follows = text(item, "on_delete").startswith(_FOLLOWS)
+    needed = needs.of(item.key)
+    key_is_there = any(kind in _KEYS for kind, _ in needed)
+    retyped = any(_type(each, before) != _type(each, between) for each in needed if each[0] is Kind.COLUMN)
+    logged_to_unlogged = _unlogged(referred, between) and not _unlogged(own, between)
+    stops_deletes = (Kind.TABLE, referred) in after.objects and not follows
+    return stops_deletes or not key_is_there or retyped or logged_to_unlogged
+
+
+def _type(column: Key, side: Catalog) -> Value:
+    found = side.objects.get(column)
+    return found.attributes["type"] if found is not None else None
+
+
+def _unlogged(table: str, side: Catalog) -> bool:
+    found = table_of(table, side)
+    return found is not None and found.attributes.get("persistence") == "unlogged"
+
+
+_FOLLOWS = ("CASCADE", "SET NULL", "SET DEFAULT")
+_KEYS = frozenset({Kind.PRIMARY_KEY, Kind.UNIQUE, Kind.INDEX})
 
 
 def _goes_along(item: SchemaObject, tables: set[str], columns: dict[str, SchemaObject]) -> bool:

@@ -41,12 +41,13 @@ def script(changes: Sequence[Change], from_: Catalog, to: Catalog, not_renamed: 
     """
     if not changes:
         return Script()
-    forward = Plan(changes, from_, to, not_renamed).graph
+    there = Plan(changes, from_, to, not_renamed)
+    forward = there.graph
     first = {place: place for place in range(len(changes))}
     operations = forward.sorted(forward.owner_positions(first))
     order = owners_in_order(operations)
     order += [place for place in range(len(changes)) if place not in order]
-    backward = Plan(changes, to, from_, not_renamed).graph
+    backward = Plan(changes, to, from_, not_renamed, there).graph
     reversed_order = order[::-1]
     reverse = backward.sorted({owner: place for place, owner in enumerate(reversed_order)})
     texts, reverse_texts = cut(operations, order), cut(reverse, reversed_order)

@@ -66,6 +66,41 @@ def disturb(replaced: set[Key], swapped: set[Key], retyped: set[Key], needs: Nee
     return found
 
 
+def in_circles(sides: Sides) -> set[Key]:
+    """The foreign keys of tables that turn logged or unlogged, and of which each refers to the next, back to the first.
+
+    Whichever of the tables turned first would refer to, or be referred to by, one that has not yet.
+    """
+    turning = {o.name for o in sides.after if o.kind is Kind.TABLE and _turns(o, sides)}
+    references: dict[str, dict[Key, str]] = {}
+    for table in turning:
+        for item in sides.before.children.get(table, ()):
+            referred = text(item, "referenced").rpartition("(")[0]
+            if item.kind is Kind.FOREIGN_KEY and referred in turning - {table} and item.key in sides.after.objects:
+                references.setdefault(table, {})[item.key] = referred
+    return {
+        key
+        for table, keys in references.items()
+        for key, referred in keys.items()
+        if table in _reached(referred, references)
+    }
+
+
+def _turns(table: SchemaObject, sides: Sides) -> bool:
+    before = sides.before.get(*table.key)
+    return before is not None and before.attributes.get("persistence") != table.attributes.get("persistence")
+
+
+def _reached(start: str, references: Mapping[str, Mapping[Key, str]]) -> set[str]:
+    found, waiting = set(), [start]
+    while waiting:
+        table = waiting.pop()
+        if table not in found:
+            found.add(table)
+            waiting += references.get(table, {}).values()
+    return found
+
+
 def _own_sequences(key: Key, sides: Sides) -> Iterator[Key]:
     """The sequences that go with a table."""
     if key[0] in TABLE_KINDS:

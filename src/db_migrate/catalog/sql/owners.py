@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from db_migrate.catalog.change import Action, Change
 from db_migrate.catalog.comparing import SUBJECT_KINDS, subject_of
@@ -15,7 +15,8 @@ from db_migrate.catalog.tokens import last_part, without_last
 class Owners:
     """The changes of a list, found by the objects that they are about or whose differences follow from them."""
 
-    def __init__(self, changes: Sequence[Change], sides: Sides) -> None:
+    def __init__(self, changes: Sequence[Change], sides: Sides, names: Mapping[Key, Key]) -> None:
+        """``names`` has the keys of objects that the changes call otherwise than the sides do, by what those say."""
         self._changes = changes
         self._sides = sides
         self._altering: dict[Key, int] = {}
@@ -24,11 +25,13 @@ class Owners:
             table = self._renaming if change.action is Action.RENAMED else self._altering
             for name in (change.object, change.from_object):
                 if name is not None:
-                    table.setdefault((change.kind, name), place)
+                    key = (change.kind, name)
+                    table.setdefault(key if table is self._renaming else names.get(key, key), place)
         self._columns: dict[str, list[int]] = {}
         for place, change in enumerate(changes):
             if change.kind is Kind.COLUMN and change.parent is not None:
-                self._columns.setdefault(change.parent, []).append(place)
+                _, column = names.get((Kind.COLUMN, change.object), (Kind.COLUMN, change.object))
+                self._columns.setdefault(without_last(column), []).append(place)
 
     def of_rename(self, kind: Kind, new: str) -> int | None:
         """The change that a rename is."""

@@ -19,7 +19,7 @@ from db_migrate.catalog.objects import (
 )
 from db_migrate.catalog.projection import Rename
 from db_migrate.catalog.sql import columns, definitions, kinds, named_types, tables
-from db_migrate.catalog.sql.disturbed import Disturbed, by_cause, disturb, mentions_type
+from db_migrate.catalog.sql.disturbed import Disturbed, by_cause, disturb, in_circles, mentions_type
 from db_migrate.catalog.sql.needs import Needs
 from db_migrate.catalog.sql.order import Graph, Node, Operation, Verb
 from db_migrate.catalog.sql.owners import Owners
@@ -34,12 +34,20 @@ class Plan:
     """All operations between two catalogs that a list of changes asks for."""
 
     def __init__(
-        self, changes: Sequence[Change], from_: Catalog, to: Catalog, not_renamed: frozenset[Key] = frozenset()
+        self,
+        changes: Sequence[Change],
+        from_: Catalog,
+        to: Catalog,
+        not_renamed: frozenset[Key] = frozenset(),
+        forward: Plan | None = None,
     ) -> None:
+        """``forward`` is the plan in the direction that the changes are about, where this one leads back."""
         self.graph = Graph()
         matched = match(from_, to, not_renamed)
+        self.origins = matched.origins
         self._sides = Sides(matched.before, matched.after)
-        self._owners = Owners(changes, self._sides)
+        back = {origin: key for key, origin in matched.origins.items()}
+        self._owners = Owners(changes, self._sides, {**forward.origins, **back} if forward is not None else {})
         self._before, self._after = Needs(matched.before), Needs(matched.after)
         self._dropped = {o.key for o in matched.before if o.key not in matched.after.objects}
         self._created = {o.key for o in matched.after if o.key not in matched.before.objects}
@@ -95,7 +103,7 @@ class Plan:
             for key in self._steps
             if key[0] is Kind.COLUMN and key not in replaced and self._differs(key, {"type", "collation"})
         }
-        return disturb(replaced, swapped, retyped, self._before, self._sides)
+        return disturb(replaced | in_circles(self._sides), swapped, retyped, self._before, self._sides)
 
     def _differs(self, key: Key, names: set[str]) -> bool:
         before, after = self._sides.before.objects[key], self._sides.after.objects[key]
