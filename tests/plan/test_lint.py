@@ -162,6 +162,39 @@ def test_what_ran_once_is_not_run_again_until_it_may_go_otherwise(history: Histo
     assert history.lint().warnings == ("c1 was not linted: an earlier revision fails",)
 
 
+def test_a_guard_is_not_in_the_way_and_a_failure_is_placed(
+    history: History, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What asks the catalogs is one line and not in the hash; what fails has its line and SQL, the rest one warning."""
+    history.add("a1", USERS)
+    guarded = """
+    bind = op.get_bind()
+    if "age" not in {c["name"] for c in sa.inspect(bind).get_columns("users")} and not sa.inspect(bind).has_table("x"):
+        op.add_column("users", sa.Column("age", sa.Integer))
+        op.create_index("ix", "users", ["old"], if_not_exists=True)
+    assert sa.inspect(bind).get_indexes("users")
+    """
+    history.add("b1", guarded, after="a1")
+    first, second = history.lint("b1", cache=False), history.lint("b1", cache=False)
+    assert first.hash == second.hash
+    sql = [[s.sql for r in each.revisions for s in r.statements] for each in (first, second)]
+    assert sql[0] != sql[1]  # by the numbers that the table had
+    history.add("c1", "\nop.execute('SELECT 1')\nop.drop_column('users', 'nothing')", after="b1")
+    for name, after in (("d1", "c1"), ("e1", "d1"), ("f1", "e1"), ("g1", "f1"), ("h1", "g1")):
+        history.add(name, "pass", after=after)
+    assert main(["lint", "--verbose", "--no-downgrades"]) == 1
+    told = capsys.readouterr().out
+    assert "queries of the catalogs" in told
+    assert "pg_catalog" not in told
+    for form in ([], ["--verbose"]):
+        main(["lint", "--no-downgrades", *form])
+        told = capsys.readouterr().out
+        line = 1 + (history.folder / "alembic/versions/c1.py").read_text().split("op.drop_column")[0].count("\n")
+        assert f"--> alembic/versions/c1.py:{line}" in told
+        assert "ALTER TABLE users DROP COLUMN nothing" in told
+        assert "d1, e1, f1 and 2 more were not linted: an earlier revision fails" in told
+
+
 def test_how_far_down_one_can_go(history: History) -> None:
     """The first downgrade from the end that fails, or leaves something, is where the way back ends."""
     history.add("a1", USERS, 'op.drop_table("users")')

@@ -27,7 +27,7 @@ from db_migrate.rules.dependence import may_write
 from db_migrate.rules.estimate import estimate
 from db_migrate.rules.facts import Facts
 from db_migrate.rules.finding import Finding
-from db_migrate.trace.effects import Trace, TracedRevision, TracedStatement
+from db_migrate.trace.effects import RevisionError, Trace, TracedRevision, TracedStatement
 
 
 @dataclass(frozen=True)
@@ -78,17 +78,24 @@ def assemble(
 
 
 def plan_hash(plan: Plan) -> str:
-    """SHA-256 over every field but the hash itself, the warnings and what was estimated or timed."""
+    """SHA-256 over every field but the hash itself, the warnings, what was estimated or timed, and looks at catalogs.
+
+    Those have the numbers that objects have on scratch in them, which are others the next time.
+    """
     stable = replace(
         plan,
         hash="",
         warnings=(),
         revisions=tuple(
-            replace(r, statements=tuple(replace(s, estimate=Estimate(None, None, None)) for s in r.statements))
+            replace(r, statements=tuple(_without_estimate(s) for s in r.statements if not s.only_looks))
             for r in plan.revisions
         ),
     )
     return hashlib.sha256(msgspec.json.encode(stable)).hexdigest()
+
+
+def _without_estimate(statement: PlannedStatement) -> PlannedStatement:
+    return replace(statement, estimate=Estimate(None, None, None))
 
 
 def checksum(file: str) -> str:
@@ -115,7 +122,17 @@ def _revision(revision: TracedRevision, downgrade: DowngradeProof | None, facts:
         fingerprint=revision.after.fingerprint,
         may_write=may_write(revision, revision.after),
         error=f"{revision.error.type}: {revision.error.message}" if revision.error else None,
+        error_place=_place(revision.error) if revision.error else "",
+        error_sql=_refused(revision, revision.error) if revision.error else "",
     )
+
+
+def _place(error: RevisionError) -> str:
+    return f"{error.file}:{error.line}" if error.file and error.line else ""
+
+
+def _refused(revision: TracedRevision, error: RevisionError) -> str:
+    return revision.statements[error.statement].sql if error.statement is not None else ""
 
 
 def _statement(statement: TracedStatement, facts: Facts) -> PlannedStatement:

@@ -29,6 +29,9 @@ from db_migrate.trace.effects import Trace
 from db_migrate.trace.run import install
 from db_migrate.trace.script import ScriptFile, rehearse, trace_script
 
+_MOST_NAMED = 3
+"""Of the revisions that were not reached, how many are named."""
+
 
 @dataclass(frozen=True)
 class LintRequest:
@@ -68,11 +71,19 @@ def _lint_traced(traced: TracedHistory, scratch: Scratch, graph: Graph, stretch:
     facts = Facts.unknown(scratch.version, said)
     order = graph.between(stretch.lower, stretch.upper)
     ran = {each.revision for each in traced.trace.revisions}
-    warnings = [f"{each} was not linted: an earlier revision fails" for each in order if each not in ran]
+    warnings = _not_reached([each for each in order if each not in ran])
     plan = _judged(traced.trace, traced.proofs, facts, stretch.chosen, request, warnings)
     plan = replace(plan, current=stretch.lower, destination=stretch.upper)
     way_back = _way_back(graph, traced.trace, traced.proofs) if request.downgrades else None
     return _lint(plan, request, way_back)
+
+
+def _not_reached(revisions: Sequence[str]) -> list[str]:
+    if len(revisions) < 2:
+        return [f"{each} was not linted: an earlier revision fails" for each in revisions]
+    named = ", ".join(revisions[:_MOST_NAMED])
+    rest = f" and {len(revisions) - _MOST_NAMED} more" if len(revisions) > _MOST_NAMED else ""
+    return [f"{named}{rest} were not linted: an earlier revision fails"]
 
 
 def lint_files(

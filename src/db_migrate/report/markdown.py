@@ -134,10 +134,12 @@ def _findings(findings: Sequence[Finding]) -> str:
 def _revision(revision: PlannedRevision) -> str:
     title = f"### {cell(revision.revision)} {cell(revision.message)}"
     rows = [
-        (str(number), code(_first_line(each)), _effects(each)) for number, each in enumerate(revision.statements, 1)
+        (str(number), code(_first_line(each)), _effects(each))
+        for number, each in enumerate(revision.statements, 1)
+        if not each.only_looks
     ]
     listed = table(("#", "statement", "effects"), rows) if rows else "No statements."
-    sql = "\n".join(each.sql.strip().rstrip(";") + ";" for each in revision.statements)
+    sql = "\n".join(each.sql.strip().rstrip(";") + ";" for each in revision.statements if not each.only_looks)
     details = f"<details><summary>SQL</summary>\n\n{fence(sql, 'sql')}\n\n</details>" if rows else ""
     failed = f"**Fails on scratch:** {cell(revision.error)}" if revision.error else ""
     back = ""

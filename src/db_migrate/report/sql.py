@@ -23,8 +23,9 @@ def plan_sql(plan: Plan, lock_timeout: float) -> str:
     """The plan's statements as a script that ``psql -f`` runs as they are planned, stopping at the first error.
 
     Each transaction is in BEGIN and COMMIT with ``lock_timeout`` (seconds) set, unless it ends itself; autocommit
-    statements stand outside. The version table's changes are among the plan's own statements. The script stops before
-    a statement that is not in the plan as it was sent: one with a password, or with very many sets of parameters.
+    statements stand outside. Queries of the catalogs are left out; the version table's changes are among the plan's
+    own statements. The script stops before a statement that is not in the plan as it was sent: one with a password, or
+    with very many sets of parameters.
     """
     head = [
         f"-- {plan.direction} {_list(plan.current)} -> {_list(plan.destination)}",
@@ -33,7 +34,7 @@ def plan_sql(plan: Plan, lock_timeout: float) -> str:
         "\\set ON_ERROR_STOP on",
         "",
     ]
-    steps = [(revision, statement) for revision in plan.revisions for statement in revision.statements]
+    steps = [(each, statement) for each in plan.revisions for statement in each.statements if not statement.only_looks]
     timeout = f"SET LOCAL lock_timeout = '{lock_timeout * 1000:.0f}ms';"
     body = ["-- before the first revision, by Alembic itself"] if plan.prepared else []
     body += [line for each in plan.prepared for line in (terminated(each.strip()), "")]

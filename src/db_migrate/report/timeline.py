@@ -47,7 +47,7 @@ def timeline(revision: PlannedRevision) -> Iterator[Held]:
 
 def _spans(members: Sequence[tuple[int, PlannedStatement]]) -> Iterator[Span]:
     """The strongest lock on each table, from when it was first held; those on its indexes go with it."""
-    last = members[-1][0]
+    last = max((number for number, statement in members if not _keeps_version(statement)), default=members[0][0])
     found: dict[str, Span] = {}
     indexes = {each.index for _, statement in members for each in statement.effects.index_builds}
     made = {c.object for _, statement in members for c in statement.effects.changes if c.action == "created"}
@@ -59,6 +59,12 @@ def _spans(members: Sequence[tuple[int, PlannedStatement]]) -> Iterator[Span]:
             if known is None or len(lock.blocks) > len(known.blocks):
                 found[lock.relation] = Span(lock.relation, lock.mode, lock.blocks, number, last)
     return iter(sorted(found.values(), key=lambda each: (each.first, each.relation)))
+
+
+def _keeps_version(statement: PlannedStatement) -> bool:
+    """Whether it is Alembic's own, at a revision's end, which takes no time."""
+    tables = [each.rpartition(".")[2] for each in statement.effects.writes]
+    return not statement.line and tables == ["alembic_version"]
 
 
 def held_text(held: Held) -> Iterator[str]:
@@ -91,6 +97,8 @@ def gantt(revisions: Iterable[PlannedRevision]) -> str:
             continue
         lines.append(f"    section {_task(held.revision)} from statement {held.first}")
         for offset, statement in enumerate(held.statements):
+            if statement.only_looks:
+                continue
             first_line = " ".join(statement.sql.split())[:60]
             lines.append(f"    {held.first + offset} {_task(first_line)} :{at + offset}, {at + offset + 1}")
         for span in held.spans:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from db_migrate.catalog.change import Change
 from db_migrate.results.base import Result
 from db_migrate.rules.finding import Finding, Severity
 from db_migrate.trace.effects import IndexBuild, Rewrite
+
+_OF_THE_CATALOGS = re.compile(r"\s*SELECT\b.*\bFROM\s+(pg_catalog|information_schema)\.", re.IGNORECASE | re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,9 @@ class StatementEffects:
     changes: tuple[Change, ...]
     writes: tuple[str, ...]
     truncated: tuple[str, ...] = ()
+
+
+_NOTHING = StatementEffects((), (), (), (), (), (), ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +59,11 @@ class PlannedStatement:
     effects: StatementEffects
     estimate: Estimate
 
+    @property
+    def only_looks(self) -> bool:
+        """Whether it only asks PostgreSQL's own catalogs, as ``sa.inspect()`` does, by numbers of scratch."""
+        return not self.ddl and self.effects == _NOTHING and _OF_THE_CATALOGS.match(self.sql) is not None
+
 
 @dataclass(frozen=True, slots=True)
 class DowngradeProof:
@@ -68,7 +79,8 @@ class PlannedRevision:
     """``checksum`` is the SHA-256 of the revision file that was traced.
 
     ``may_write`` are relations that its intent lets it write beyond those that its statements do. ``derived`` is the
-    Python that is run in place of the file's ``downgrade()``; empty where the file's own is.
+    Python that is run in place of the file's ``downgrade()``; empty where the file's own is. ``error_place`` is the
+    ``file:line`` of the user's code that failed, ``error_sql`` the statement that PostgreSQL refused; else empty.
     """
 
     revision: str
@@ -83,6 +95,8 @@ class PlannedRevision:
     error: str | None = None
     may_write: tuple[str, ...] = ()
     derived: str = ""
+    error_place: str = ""
+    error_sql: str = ""
 
 
 @dataclass(frozen=True, slots=True)

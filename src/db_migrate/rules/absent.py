@@ -29,7 +29,7 @@ _UNDEFINED = frozenset({"42P01", "42703", "3F000", "42704", "42883"})
 def missing_object(context: Context) -> Iterator[Hit]:
     """An error where the statement fails, a note where a stand-in let it run."""
     for place in context.places:
-        error = place.statement.error
+        error = place.error
         if error is not None and error.sqlstate in _UNDEFINED:
             yield Hit(place, place.revision.revision, error.message)
             continue

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from db_migrate.catalog.change import Action
+from db_migrate.catalog.change import Action, AttributeChange
 from db_migrate.catalog.objects import Kind
-from db_migrate.rules import advice
-from db_migrate.rules.columns import is_rewritten
+from db_migrate.rules import advice, grammar
+from db_migrate.rules.columns import added, fills_itself, is_rewritten
 from db_migrate.rules.context import Context, Hit, Place
 from db_migrate.rules.conversions import base_of, misfits
 from db_migrate.rules.finding import Severity
@@ -49,7 +49,7 @@ op.drop_constraint("users_full_name_set", "users", type_="check")
 def set_not_null_scan(context: Context) -> Iterator[Hit]:
     """Proved by the scan itself."""
     for place in context.places:
-        for column in made_not_null(place):
+        for column in (*made_not_null(place), *filled_not_null(context, place)):
             relation = owner_of(column)
             if context.exempt(place, relation) or relation not in place.effects.scans:
                 continue
@@ -60,6 +60,14 @@ def set_not_null_scan(context: Context) -> Iterator[Hit]:
                 advice.not_null_by_check(column),
                 context.block_severity(place),
             )
+
+
+def filled_not_null(context: Context, place: Place) -> Iterator[str]:
+    """The columns that one piece of code added, filled and made NOT NULL."""
+    for column in added(context, place):
+        filled = owner_of(column.name) in place.effects.writes
+        if filled and column.attributes.get("nullable") is False and not fills_itself(column):
+            yield column.name
 
 
 def made_not_null(place: Place) -> Iterator[str]:
@@ -87,10 +95,17 @@ def change_type_rewrite(context: Context) -> Iterator[Hit]:
     for place in context.places:
         for column, old, new in type_changes(context, place):
             relation = owner_of(column)
-            if not is_rewritten(place, relation) or context.exempt(place, relation) or {old, new} == _TIMESTAMPS:
+            rewritten = is_rewritten(place, relation) and not context.exempt(place, relation)
+            if not rewritten or _by_time_zone(place, column, old, new):
                 continue
             message = f"rewrites {context.size(place, relation)}: {last(column)} from {old} to {new}"
             yield Hit(place, column, message, _other_column(column, new), context.block_severity(place))
+
+
+def _by_time_zone(place: Place, column: str, old: str, new: str) -> bool:
+    """Whether the values are converted by the session's TimeZone; not where the statement's USING says how."""
+    zoned = {base_of(old)[0], base_of(new)[0]} == _TIMESTAMPS
+    return zoned and grammar.using_of(place.statement.sql, last(column)) != "computed"
 
 
 def _other_column(column: str, new: str) -> str:
@@ -128,7 +143,7 @@ def change_type_timestamp_tz(context: Context) -> Iterator[Hit]:
     """A note where nothing was rewritten: it was UTC on scratch, and may not be on the target."""
     for place in context.places:
         for column, old, new in type_changes(context, place):
-            if {base_of(old)[0], base_of(new)[0]} != _TIMESTAMPS:
+            if not _by_time_zone(place, column, old, new):
                 continue
             relation = owner_of(column)
             rewritten = is_rewritten(place, relation) and not context.exempt(place, relation)
@@ -169,10 +184,24 @@ def change_type_narrowing(context: Context) -> Iterator[Hit]:
                 continue
             enum = place.find(Kind.ENUM, new)
             labels = advice.texts(enum, "labels") if enum is not None else None
+            if labels is not None and set(labels) >= _labels_before(place, old) != set():
+                continue
             found = misfits(tail(column), old, new, labels, context.major)
             if found.refused or found.changed or found.unknown:
                 message = f"not every {old} of {column_and_table(column)} is a {new}"
                 yield Hit(place, column, message, _check_first(column, found.refused or found.changed))
+
+
+def _labels_before(place: Place, enum: str) -> set[str]:
+    """The labels of an enum as the statement found it, whatever the revision has called it before; empty for none."""
+    added: set[str] = set()
+    for statement in reversed(place.revision.statements[: place.index]):
+        for change in (c for c in statement.effects.changes if c.kind is Kind.ENUM and c.object == enum):
+            labels = attribute(change, "labels")
+            added |= set(labels.to) if labels is not None and isinstance(labels.to, tuple) else set()
+            enum = change.from_object or enum
+    found = place.revision.before.get(Kind.ENUM, enum)
+    return added | (set(advice.texts(found, "labels")) if found is not None else set())
 
 
 def _check_first(column: str, offending: str) -> str:
@@ -277,9 +306,44 @@ def drop_identity_or_expression(context: Context) -> Iterator[Hit]:
     ),
 )
 def sequence_alter(context: Context) -> Iterator[Hit]:
-    """An owner or cache alone is harmless."""
+    """An owner or cache alone, and a wider range, are harmless."""
     watched = ("type", "increment", "min", "max", "start", "cycle")
     for place, change in changed(context, Action.ALTERED, Kind.SEQUENCE):
-        said = [f"{a.name} {a.from_} -> {a.to}" for a in change.attributes if a.name in watched]
+        said = [f"{a.name} {a.from_} -> {a.to}" for a in change.attributes if a.name in watched and not _is_wider(a)]
         if said:
             yield Hit(place, change.object, f"{change.object}: {', '.join(said)}")
+    for place in context.places:
+        for name in place.effects.dropped:
+            if (column := _begins_again(place, name)) and not _is_set(place):
+                yield Hit(place, column, f"the numbers of {column_and_table(column)} begin again: {name} is gone")
+
+
+_WIDTHS = ("smallint", "integer", "bigint")
+
+
+def _is_wider(change: AttributeChange) -> bool:
+    """Whether a sequence's type or bound lets through all that it did."""
+    old, new = str(change.from_), str(change.to)
+    match change.name:
+        case "type":
+            return old in _WIDTHS and new in _WIDTHS and _WIDTHS.index(new) >= _WIDTHS.index(old)
+        case "max":
+            return int(new) >= int(old)
+        case "min":
+            return int(new) <= int(old)
+    return False
+
+
+def _begins_again(place: Place, sequence: str) -> str:
+    """The column that drew its numbers from a dropped sequence and has become an identity; empty for none."""
+    found = place.revision.before.get(Kind.SEQUENCE, sequence)
+    owner = found.attributes.get("owned_by") if found is not None else None
+    column = place.revision.after.get(Kind.COLUMN, owner) if isinstance(owner, str) else None
+    identity = str(column.attributes.get("identity") or "START") if column is not None else "START"
+    return str(owner) if "START" not in identity else ""
+
+
+def _is_set(place: Place) -> bool:
+    """Whether the revision says with which number to go on, from this statement on."""
+    later = place.revision.statements[place.index :]
+    return any(name == "setval" for each in later for name, _ in grammar.calls(each.sql))

@@ -51,9 +51,10 @@ def add_column_not_null_no_default(context: Context) -> Iterator[Hit]:
     """Judged by the column as PostgreSQL stored it: a domain's own default counts only if it is the column's."""
     for place in context.places:
         for column in added(context, place):
-            if column.attributes.get("nullable") is not False or fills_itself(column):
-                continue
             relation = owner_of(column.name)
+            filled = fills_itself(column) or relation in place.effects.writes  # by the same piece of code
+            if column.attributes.get("nullable") is not False or filled:
+                continue
             table = context.table(place, relation)
             type_ = advice.text(column, "type")
             rows = "" if table is None else f", which has {in_words(table.rows)} rows"

@@ -14,7 +14,17 @@ from db_migrate.rules.facts import Facts, TableFacts
 from db_migrate.rules.finding import Severity
 from db_migrate.rules.names import owner_of, rebase
 from db_migrate.rules.source import Source, read_source
-from db_migrate.trace.effects import Direction, Effects, LockMode, Trace, TracedRevision, TracedStatement
+from db_migrate.trace.effects import (
+    Direction,
+    Effects,
+    LockMode,
+    StatementError,
+    Trace,
+    TracedRevision,
+    TracedStatement,
+)
+
+_IN_FAILED_TRANSACTION = "25P02"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +73,18 @@ class Place:
     def effects(self) -> Effects:
         """What the statement did."""
         return self.statement.effects
+
+    @property
+    def error(self) -> StatementError | None:
+        """What PostgreSQL refused and the revision failed of; an error that it caught, to go on, is none."""
+        stopped = self.revision.error
+        if self.revision.file.endswith(".sql"):
+            return self.statement.error
+        if stopped is None or (
+            stopped.sqlstate != _IN_FAILED_TRANSACTION and stopped.statement not in (None, self.index)
+        ):
+            return None
+        return self.statement.error
 
     @property
     def locks(self) -> Mapping[str, LockMode]:

@@ -12,7 +12,7 @@ from db_migrate.rules.finding import Severity
 from db_migrate.rules.matching import TABLES, changed, subject
 from db_migrate.rules.names import last, owner_of, tail
 from db_migrate.rules.registry import About, Section, rule
-from db_migrate.trace.effects import Direction, TracedStatement
+from db_migrate.trace.effects import Direction, TracedRevision, TracedStatement
 
 
 def dropped_tables(place: Place) -> tuple[str, ...]:
@@ -44,9 +44,9 @@ def _made_here(place: Place, name: str) -> bool:
     return name in place.before.created or owner_of(name) in place.before.created
 
 
-def severity_of_loss(place: Place) -> Severity:
+def severity_of_loss(revision: TracedRevision) -> Severity:
     """Going back drops what going forward made; its consent is asked by rollback itself."""
-    return Severity.WARNING if place.revision.direction is Direction.DOWNGRADE else Severity.ERROR
+    return Severity.WARNING if revision.direction is Direction.DOWNGRADE else Severity.ERROR
 
 
 @rule(
@@ -71,7 +71,7 @@ def drop_table(context: Context) -> Iterator[Hit]:
                 name,
                 f"drops the table {context.size(place, name)}",
                 advice.intent("drop-table", name, "which release stopped reading it, and where the rows went"),
-                severity_of_loss(place),
+                severity_of_loss(place.revision),
             )
 
 
@@ -97,7 +97,7 @@ def drop_column(context: Context) -> Iterator[Hit]:
                 name,
                 f"drops the column {name} of {context.size(place, owner_of(name))}",
                 advice.intent("drop-column", name, "where the values went, and which release stopped reading it"),
-                severity_of_loss(place),
+                severity_of_loss(place.revision),
             )
 
 
@@ -124,7 +124,7 @@ def truncate(context: Context) -> Iterator[Hit]:
                     name,
                     f"empties {context.size(place, name)}",
                     advice.intent("truncate", name, "why nobody needs these rows"),
-                    severity_of_loss(place),
+                    severity_of_loss(place.revision),
                 )
 
 
@@ -156,7 +156,7 @@ def truncate_cascade(context: Context) -> Iterator[Hit]:
                     name,
                     f"empties {context.size(place, name)} too, over its foreign key to {', '.join(over)}",
                     advice.intent("truncate-cascade", name, "why nobody needs these rows"),
-                    severity_of_loss(place),
+                    severity_of_loss(place.revision),
                 )
 
 
@@ -182,7 +182,7 @@ def drop_schema(context: Context) -> Iterator[Hit]:
                 change.object,
                 f"drops the schema {change.object}",
                 advice.intent("drop-schema", change.object, "who used it, and since when nobody does"),
-                severity_of_loss(place),
+                severity_of_loss(place.revision),
             )
 
 
@@ -284,5 +284,5 @@ def destructive_force_create(context: Context) -> Iterator[Hit]:
                     name,
                     f"replaces {context.size(place, name)} by an empty table of the same name",
                     advice.intent("destructive-force-create", name, "why nobody needs these rows"),
-                    severity_of_loss(place),
+                    severity_of_loss(place.revision),
                 )

@@ -62,7 +62,7 @@ op.execute("INSERT INTO orders (user_id, state) SELECT 1, 'lost' WHERE false")
 def enum_value_used_same_tx(context: Context) -> Iterator[Hit]:
     """PostgreSQL's own refusal on scratch."""
     for place in context.places:
-        error = place.statement.error
+        error = place.error
         if error is None or error.sqlstate != "55P04":
             continue
         earlier = [p for p, *_rest in new_labels(context) if p.revision is place.revision and p.index < place.index]

@@ -6,8 +6,9 @@ behind a network, table of 10 M rows, data not in memory) and halved. The settin
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from db_migrate.rules.facts import Facts
@@ -55,6 +56,7 @@ def estimate(
 
     ``origins`` says what relations that were renamed in this run are called on the target; ``fresh`` are relations
     that this run created, which are empty. A rewrite rebuilds the indexes too: it is taken as of the whole relation.
+    Building an index is itself the scan of its table, whose rows and bytes count once.
     """
     speed = throughput or Throughput()
     names, new = origins or {}, frozenset(fresh)
@@ -62,11 +64,12 @@ def estimate(
     total = NOTHING
     for relation in sorted(rewritten):
         total += _part(relation, facts, speed.rewrite, names, new, whole=True)
-    for relation in sorted(set(effects.scans) - rewritten):
+    builds = Counter(each.relation for each in effects.index_builds if each.relation not in rewritten)
+    for relation in sorted(set(effects.scans) - rewritten - builds.keys()):
         total += _part(relation, facts, speed.scan, names, new)
-    for build in effects.index_builds:
-        if build.relation not in rewritten:
-            total += _part(build.relation, facts, speed.index_build, names, new)
+    for relation, times in sorted(builds.items()):
+        once = _part(relation, facts, speed.index_build, names, new)
+        total += replace(once, seconds=None if once.seconds is None else once.seconds * times)
     return total
 
 

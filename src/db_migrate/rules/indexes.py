@@ -254,7 +254,7 @@ def index_corruption_version(context: Context) -> Iterator[Hit]:
 def drop_constraint_backing_index(context: Context) -> Iterator[Hit]:
     """PostgreSQL's own refusal on scratch."""
     for place in context.places:
-        error = place.statement.error
+        error = place.error
         if error is None or error.sqlstate != "2BP01" or "drop_stmt" not in grammar.kinds(failed_sql(place)):
             continue
         name = subject(context, place)

@@ -45,16 +45,44 @@ def altered(context: Context, kind: Kind, name: str) -> Iterator[tuple[Place, Ch
             yield place, change, found
 
 
+def altered_lastingly(context: Context, kind: Kind, name: str) -> Iterator[tuple[Place, Change, AttributeChange]]:
+    """The same as other sessions come to see it: from one end of the transaction to the other."""
+    for place, change, _found in altered(context, kind, name):
+        lasts = _lasting(place, change, name)
+        if lasts is not None:
+            yield place, change, lasts
+
+
+def _lasting(place: Place, change: Change, name: str) -> AttributeChange | None:
+    """None where the transaction changes it again later on, or leaves it as it was."""
+    found = attribute(change, name)
+    first, before = found, place.revision.before.get(change.kind, change.object)
+    for index, statement in enumerate(place.revision.statements):
+        again = next((c for c in statement.effects.changes if c.object == change.object and attribute(c, name)), None)
+        if again is None or index == place.index:
+            continue
+        if statement.transaction != place.statement.transaction:
+            before = None if index < place.index else before
+        elif index > place.index:
+            return None
+        elif first is found:
+            first = attribute(again, name)
+    if found is None or first is None:
+        return None
+    from_ = first.from_ if before is None else before.attributes.get(name)
+    return None if from_ == found.to else AttributeChange(name, from_, found.to)
+
+
 def failed_sql(place: Place) -> str:
     """The text that PostgreSQL refused: the statement's, or by the error's CONTEXT that of a DO block or function."""
-    error = place.statement.error
+    error = place.error
     inner = _INNER.search(error.message) if error is not None else None
     return inner[1] if inner is not None else place.statement.sql
 
 
 def refusal(place: Place) -> str:
     """PostgreSQL's own words, without the places in the text."""
-    error = place.statement.error
+    error = place.error
     lines = error.message.splitlines() if error is not None else []
     told = [line.partition(":  ")[2].strip() for line in lines[1:] if line.startswith(("DETAIL:", "HINT:"))]
     return "PostgreSQL refuses it: " + "; ".join([*lines[:1], *told])

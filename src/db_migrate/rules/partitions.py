@@ -149,7 +149,7 @@ def create_partition_of(context: Context) -> Iterator[Hit]:
 def partition_key_not_in_pk(context: Context) -> Iterator[Hit]:
     """PostgreSQL's own refusal on scratch."""
     for place in context.places:
-        error = place.statement.error
+        error = place.error
         if (
             error is not None
             and error.sqlstate == "0A000"

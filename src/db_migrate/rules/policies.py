@@ -274,7 +274,7 @@ def naming_convention(context: Context) -> Iterator[Hit]:
 def syntax_error(context: Context) -> Iterator[Hit]:
     """PostgreSQL's own refusal on scratch."""
     for place in context.places:
-        error = place.statement.error
+        error = place.error
         if error is not None and error.sqlstate == "42601":
             yield Hit(place, place.revision.revision, refusal(place))
 

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from db_migrate.catalog.change import Action, Change
 from db_migrate.catalog.diff import diff
 from db_migrate.catalog.objects import Kind
+from db_migrate.rules import advice
 from db_migrate.rules.context import Context, Hit
+from db_migrate.rules.drops import severity_of_loss
 from db_migrate.rules.finding import Severity
+from db_migrate.rules.matching import TABLES
 from db_migrate.rules.registry import About, Section, rule
-from db_migrate.rules.source import called_name, imported_modules, is_empty, refuses
+from db_migrate.rules.source import (
+    Import,
+    called_name,
+    imports,
+    is_empty,
+    is_of_a_library,
+    makes_nothing_of_its_own,
+    read_source,
+    refuses,
+)
 from db_migrate.trace.effects import Direction, TracedRevision
 
 
@@ -60,7 +72,9 @@ def missing_downgrade(context: Context) -> Iterator[Hit]:
 
 
 def _does_something(revision: TracedRevision) -> bool:
-    return any(s.effects.changes or s.effects.writes or s.effects.dropped for s in revision.statements)
+    """Alembic's own statements, which keep its version table, come from no line of the file."""
+    own = (s.effects for s in revision.statements if s.line)
+    return bool(revision.unseen) or any(each.changes or each.writes or each.dropped for each in own)
 
 
 def _skeleton(revision: TracedRevision) -> str:
@@ -101,13 +115,13 @@ def multiple_heads(context: Context) -> Iterator[Hit]:
     "raw-sql-unchecked",
     Section.PROCESS,
     About(
-        catches="the schema changed by something that was not seen as a statement",
-        effect="a driver's own cursor, or another connection, changed what the revision is said to change",
+        catches="the schema changed by something that was not seen as a statement; an error where it took data away",
+        effect="the driver's own protocol, or another connection, changed what the revision is said to change",
         why="apply can only check such a revision afterwards, not statement by statement",
         instead="op.execute(), or the connection of op.get_bind()",
         bad="""
-raw = op.get_bind().connection.cursor()
-raw.execute("ALTER TABLE users ADD COLUMN phone text")
+raw = op.get_bind().connection.driver_connection
+raw.pgconn.exec_(b"ALTER TABLE users ADD COLUMN phone text")
 """,
         good='op.add_column("users", sa.Column("phone", sa.Text()))',
     ),
@@ -115,18 +129,29 @@ raw.execute("ALTER TABLE users ADD COLUMN phone text")
 def raw_sql_unchecked(context: Context) -> Iterator[Hit]:
     """What the server's log has beyond the trace; and changes that no statement accounts for."""
     for revision in context.trace.revisions:
+        changes = tuple(_unaccounted(revision))
+        for change in changes:
+            if change.action is Action.DROPPED and change.kind in (*TABLES, Kind.COLUMN):
+                fix = advice.intent("raw-sql-unchecked", change.object, "where the data went")
+                message = f"{change.kind} {change.object} was dropped behind SQLAlchemy's back"
+                yield Hit(revision, change.object, message, fix, severity_of_loss(revision))
         if revision.unseen:
             first = " ".join(revision.unseen[0].split())
             yield Hit(revision, revision.revision, f"sent behind SQLAlchemy's back: {first[:120]}")
-            continue
-        seen = {name for s in revision.statements for c in s.effects.changes for name in (c.object, c.parent)}
-        seen |= {name for s in revision.statements for name in (*s.effects.created, *s.effects.dropped)}
-        for change in diff(revision.before, revision.after):
-            own = change.kind not in (Kind.COMMENT, Kind.OWNER, Kind.GRANT)
-            if own and change.object not in seen and change.parent not in seen:
-                message = f"{change.kind} {change.object} was {change.action} behind SQLAlchemy's back"
-                yield Hit(revision, change.object, message)
-                break
+        elif changes:
+            change = changes[0]
+            message = f"{change.kind} {change.object} was {change.action} behind SQLAlchemy's back"
+            yield Hit(revision, change.object, message)
+
+
+def _unaccounted(revision: TracedRevision) -> Iterator[Change]:
+    """The changes between before and after that no statement made."""
+    seen = {name for s in revision.statements for c in s.effects.changes for name in (c.object, c.parent)}
+    seen |= {name for s in revision.statements for name in (*s.effects.created, *s.effects.dropped)}
+    for change in diff(revision.before, revision.after):
+        own = change.kind not in (Kind.COMMENT, Kind.OWNER, Kind.GRANT)
+        if own and change.object not in seen and change.parent not in seen:
+            yield change
 
 
 @rule(
@@ -178,13 +203,13 @@ op.execute(users.update().where(users.c.id == 1).values(nickname="x"))
     ),
 )
 def dml_orm_in_migration(context: Context) -> Iterator[Hit]:
-    """Modules that lie in the project itself, found beside or above the revision's folder."""
+    """Modules of the project itself, found beside or above the revision's folder; helpers for revisions are none."""
     for revision in context.trace.revisions:
         source = context.source(revision)
-        for module, line in imported_modules(source) if source is not None else ():
-            if _is_of_the_project(module, Path(revision.file)):
-                message = f"imports {module} of the application"
-                yield Hit(revision, revision.revision, message, 'sa.table("...", sa.column("..."))', line=line)
+        for each in imports(source) if source is not None else ():
+            if _is_of_the_application(each, Path(revision.file)):
+                message = f"imports {each.module} of the application"
+                yield Hit(revision, revision.revision, message, 'sa.table("...", sa.column("..."))', line=each.line)
                 break
 
 
@@ -192,14 +217,32 @@ _LEVELS = 5
 """How far above the revision's folder the project's own modules are looked for."""
 
 
-def _is_of_the_project(module: str, file: Path) -> bool:
-    if module.startswith("."):
-        return True
-    top = module.partition(".")[0]
-    if top in sys.stdlib_module_names or top in ("alembic", "sqlalchemy", "__future__"):
+def _is_of_the_application(imported: Import, file: Path) -> bool:
+    """Whether the module is the project's, and more than functions that a revision may share with others."""
+    found = None if is_of_a_library(imported.module) else _file_of(imported, file)
+    if found is None or "site-packages" in found.parts:
         return False
+    source = read_source(str(found))
+    return source is None or not makes_nothing_of_its_own(source)
+
+
+def _file_of(imported: Import, file: Path) -> Path | None:
+    """The file of a module that lies in the project; of a package, its ``__init__.py``."""
+    name = imported.module.lstrip(".")
+    level = len(imported.module) - len(name)
+    roots: Iterable[Path] = [file.resolve().parents[level - 1]] if level else _roots(file)
+    for root in roots:
+        path = root.joinpath(*name.split(".")) if name else root
+        inner: tuple[Path, ...] = (
+            (path / f"{imported.name}.py", path / imported.name / "__init__.py") if imported.name else ()
+        )
+        for found in (*inner, path.parent / f"{path.name}.py", path / "__init__.py"):
+            if found.is_file():
+                return found
+    return None
+
+
+def _roots(file: Path) -> Iterator[Path]:
     for folder in list(file.resolve().parents)[:_LEVELS]:
-        for root in (folder, folder / "src"):
-            if (root / top / "__init__.py").is_file() or (root / f"{top}.py").is_file():
-                return "site-packages" not in root.parts
-    return False
+        yield folder
+        yield folder / "src"

@@ -89,7 +89,7 @@ class _Asker:
 
     def ask(self, place: Place) -> Iterator[Question]:
         """The questions of one statement."""
-        if place.statement.error is not None:
+        if place.error is not None:
             return
         yield from self._losses(place)
         for change in place.effects.changes:
@@ -253,7 +253,8 @@ class _Asker:
         where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
         numbered = [f"{key} AS k{index}" for index, key in enumerate(keys)]
         grouped = f" GROUP BY {', '.join(map(str, range(1, len(keys) + 1)))}" if keys else ""
-        inner = f"SELECT {', '.join((*numbered, 'count(*) AS n'))} FROM {source}{where}{grouped} HAVING count(*) > 1"
+        counted = ", ".join((*numbered, "count(*) AS n"))
+        inner = f"SELECT {counted} FROM {source} AS c{where}{grouped} HAVING count(*) > 1"
         shown = _pairs(keys, "", [f"k{index}" for index in range(len(keys))]) if keys else "'every row'"
         described = f"values of {item.name} that several rows of {relation} have"
         return Question(
@@ -267,7 +268,7 @@ class _Asker:
             sql="" if refused else f"SELECT count(*) FROM ({inner}) AS d",
             first_sql="" if refused else f"SELECT {shown} FROM ({inner} LIMIT 1) AS d",
             refused=refused,
-            after_writes=relation in place.before.written,
+            after_writes=relation in place.known.written,
         )
 
     def _exclusion(self, place: Place, change: Change) -> Iterator[Question]:
@@ -313,7 +314,7 @@ class _Asker:
             sql="" if refused else f"SELECT count(*) FROM {source}",
             first_sql="" if refused else f"SELECT {shown} FROM {source} LIMIT 1",
             refused=refused,
-            after_writes=relation in place.before.written,
+            after_writes=relation in place.known.written,
         )
 
     def _from(self, place: Place, relation: str, *, only: bool = False) -> str:

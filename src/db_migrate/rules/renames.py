@@ -215,7 +215,7 @@ def rename_enum_value(context: Context) -> Iterator[Hit]:
 def drop_column_breaks_dependents(context: Context) -> Iterator[Hit]:
     """PostgreSQL's own refusal, views that went along, and functions whose body names the column."""
     for place in context.places:
-        error = place.statement.error
+        error = place.error
         depends = error is not None and _is_dependency(error)
         if error is not None and depends:
             message = refusal(place)

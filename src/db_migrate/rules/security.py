@@ -147,7 +147,7 @@ def superuser_or_system_options(context: Context) -> Iterator[Hit]:
     """By the grammar, and by the server's own refusal."""
     for place in context.places:
         words = [_SYSTEM[kind] for kind in grammar.kinds(place.statement.sql) if kind in _SYSTEM]
-        error = place.statement.error
+        error = place.error
         if words:
             yield Hit(place, place.revision.revision, f"{words[0]} reaches beyond this database's schema")
         elif error is not None and error.sqlstate == "42501":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -108,11 +109,40 @@ def _is_built(node: ast.expr) -> bool:
     return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "format"
 
 
-def imported_modules(source: Source) -> Iterator[tuple[str, int]]:
-    """The modules that the file imports anywhere, with their lines; relative ones begin with a dot."""
+@dataclass(frozen=True, slots=True)
+class Import:
+    """A module that a file imports, or what it imports from it; relative ones begin with a dot."""
+
+    module: str
+    name: str
+    line: int
+
+
+def imports(source: Source) -> Iterator[Import]:
+    """Everything that the file imports anywhere."""
     for node in ast.walk(source.tree):
         if isinstance(node, ast.Import):
-            for alias in node.names:
-                yield alias.name, node.lineno
+            yield from (Import(alias.name, "", node.lineno) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            yield "." * node.level + (node.module or ""), node.lineno
+            module = "." * node.level + (node.module or "")
+            yield from (Import(module, alias.name, node.lineno) for alias in node.names)
+
+
+def makes_nothing_of_its_own(source: Source) -> bool:
+    """Whether a module is only functions and constants over the standard library, Alembic and SQLAlchemy."""
+    known = {each.name or each.module for each in imports(source) if each.module.partition(".")[0] in _STANDARD}
+    for statement in source.tree.body:
+        calls = [each for each in ast.walk(statement) if isinstance(each, ast.Call)]
+        own = [each for each in calls if called_name(each).partition(".")[0] not in known]
+        if isinstance(statement, ast.ClassDef) or (own and not isinstance(statement, ast.FunctionDef)):
+            return False
+    return all(is_of_a_library(each.module) for each in imports(source))
+
+
+_STANDARD = sys.stdlib_module_names
+
+
+def is_of_a_library(module: str) -> bool:
+    """Whether it is the standard library's, Alembic's or SQLAlchemy's, whatever lies in the project."""
+    top = module.partition(".")[0]
+    return top in _STANDARD or top in ("alembic", "sqlalchemy", "__future__")

@@ -64,7 +64,7 @@ with op.get_context().autocommit_block():
 def concurrently_in_transaction(context: Context) -> Iterator[Hit]:
     """PostgreSQL's own refusal on scratch."""
     for place in context.places:
-        error = place.statement.error
+        error = place.error
         if error is None or error.sqlstate != "25001":
             continue
         line = " ".join(place.statement.sql.split())
@@ -206,7 +206,9 @@ def mixed_data_and_schema(context: Context) -> Iterator[Hit]:
         held: list[str] = []
         for place in places:
             rows = written(context, place)
-            if rows and held and not place.effects.changes:
+            if rows and _is_code(place):
+                held = exclusive(context, place)
+            if rows and held and (not place.effects.changes or _is_code(place)):
                 yield Hit(
                     place,
                     rows[0],
@@ -214,6 +216,12 @@ def mixed_data_and_schema(context: Context) -> Iterator[Hit]:
                     advice.in_batches(f"{' '.join(place.statement.sql.split())} ... LIMIT 10000"),
                 )
             held = exclusive(context, place)
+
+
+def _is_code(place: Place) -> bool:
+    """Whether it is several statements in one, and which was first is not to be seen."""
+    kinds = grammar.kinds(place.statement.sql)
+    return len(kinds) > 1 or bool({"do_stmt", "call_stmt", "select_stmt"} & set(kinds))
 
 
 _MAY_LOCK = {"lock_stmt", "do_stmt", "call_stmt", "select_stmt"}

@@ -10,7 +10,7 @@ from db_migrate.rules import advice
 from db_migrate.rules.context import Context, Hit, Place
 from db_migrate.rules.drops import dropped_columns
 from db_migrate.rules.finding import Severity
-from db_migrate.rules.matching import altered, attribute, changed, column_and_table
+from db_migrate.rules.matching import altered_lastingly, attribute, changed, column_and_table
 from db_migrate.rules.names import last, owner_of, py, schema_argument, tail
 from db_migrate.rules.registry import About, Section, rule
 
@@ -187,7 +187,7 @@ def drop_primary_key(context: Context) -> Iterator[Hit]:
 )
 def drop_not_null(context: Context) -> Iterator[Hit]:
     """Judged by the catalog."""
-    for place, change, nullable in altered(context, Kind.COLUMN, "nullable"):
+    for place, change, nullable in altered_lastingly(context, Kind.COLUMN, "nullable"):
         if nullable.to is True:
             message = f"{column_and_table(change.object)} may be NULL from now on"
             yield Hit(place, change.object, message, _back(change.object, "nullable=False"))
@@ -213,7 +213,7 @@ def _back(column: str, argument: str) -> str:
 )
 def drop_default(context: Context) -> Iterator[Hit]:
     """Becoming an identity or generated column is something else."""
-    for place, change, default in altered(context, Kind.COLUMN, "default"):
+    for place, change, default in altered_lastingly(context, Kind.COLUMN, "default"):
         if default.to is not None or attribute(change, "identity") or attribute(change, "generated"):
             continue
         column = place.find(Kind.COLUMN, change.object)
@@ -239,7 +239,7 @@ def drop_default(context: Context) -> Iterator[Hit]:
 )
 def change_default(context: Context) -> Iterator[Hit]:
     """From one default to another, or from none to one."""
-    for place, change, default in altered(context, Kind.COLUMN, "default"):
+    for place, change, default in altered_lastingly(context, Kind.COLUMN, "default"):
         if default.to is not None and not attribute(change, "type"):
             before = "none" if default.from_ is None else default.from_
             message = f"the default of {column_and_table(change.object)} was {before} and becomes {default.to}"

@@ -56,7 +56,7 @@ class Between:
             rewrites=tuple(self._rewrites()),
             scans=self._named(o for o, done in self._activity.items() if done.scans and self._scanned(o)),
             index_builds=tuple(self._index_builds()),
-            dropped=tuple(sorted({_dropped_name(e) for e in self._events if e.event == "drop" and e.type != "type"})),
+            dropped=tuple(sorted({_dropped_name(e) for e in self._events if e.event == "drop" and not _is_inner(e)})),
             created=tuple(sorted(r.name for o, r in self.new.items() if o in self._created and r.kind in "rpfmv")),
             writes=self._named(self._writes),
             truncated=self._named(self._truncated),
@@ -246,6 +246,13 @@ def locks(found: Iterable[OidLock], name: Callable[[int], str | None]) -> tuple[
 def mode_of(name: str) -> LockMode:
     """``AccessExclusiveLock``, as pg_locks writes it, as SQL writes it."""
     return LockMode(re.sub(r"(?<!^)(?=[A-Z])", " ", name.removesuffix("Lock")).upper())
+
+
+def _is_inner(event: ServerEvent) -> bool:
+    """Whether it belongs to another object and is PostgreSQL's own affair, mostly with a number for a name."""
+    inner = event.type == "trigger" and event.name.startswith('"RI_ConstraintTrigger_')
+    rule = event.type == "rule" and event.name.startswith('"_RETURN" on ')
+    return event.type == "type" or inner or rule or event.name.startswith("pg_toast.")
 
 
 def _dropped_name(event: ServerEvent) -> str:

@@ -39,18 +39,23 @@ class Running:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A statement on its way to the driver; ``many`` when ``parameters`` are several sets of them."""
+    """A statement on its way to the driver; ``many`` when ``parameters`` are several sets of them.
+
+    ``context`` is SQLAlchemy's, None for what is sent with a cursor of the driver's own.
+    """
 
     cursor: Any
     sql: str
     parameters: Any
     context: Any
     many: bool = False
+    driver: str = ""
 
     @property
     def percent(self) -> bool:
         """Whether the driver writes placeholders with a percent sign, which then is doubled in the text itself."""
-        style = getattr(getattr(self.context, "dialect", None), "paramstyle", "pyformat")
+        by_driver = "numeric" if self.driver == "asyncpg" else "pyformat"
+        style = getattr(getattr(self.context, "dialect", None), "paramstyle", by_driver)
         return self.parameters is not None and style in ("pyformat", "format")
 
     def rendered(self) -> str | None:
@@ -74,7 +79,7 @@ class Capture:
 
     def __init__(self, link: Link) -> None:
         self._link = link
-        self.connections = Connections(link, self._wrap)
+        self.connections = Connections(link, self._wrap, self)
         self.running = Running()
         self.watchers: list[Callable[[Sent], None]] = []
         """Called with each statement before it is sent."""
@@ -105,15 +110,15 @@ class Capture:
 
         def do_execute(cursor: Any, statement: str, parameters: Any, context: Any = None) -> None:
             send = partial(execute, cursor, statement, parameters, context)
-            self._statement(send, Sent(cursor, statement, parameters, context))
+            self._statement(send, self._known(context), Sent(cursor, statement, parameters, context))
 
         def do_execute_no_params(cursor: Any, statement: str, context: Any = None) -> None:
             send = partial(no_params, cursor, statement, context)
-            self._statement(send, Sent(cursor, statement, None, context))
+            self._statement(send, self._known(context), Sent(cursor, statement, None, context))
 
         def do_executemany(cursor: Any, statement: str, parameters: Any, context: Any = None) -> None:
             send = partial(many, cursor, statement, parameters, context)
-            self._statement(send, Sent(cursor, statement, parameters, context, many=True))
+            self._statement(send, self._known(context), Sent(cursor, statement, parameters, context, many=True))
 
         def quiet_initialize(connection: Any) -> Any:
             with self.quietly():
@@ -163,12 +168,50 @@ class Capture:
         self._commit(connection.connection.dbapi_connection, lambda dbapi: dbapi.commit())
         return True
 
-    def _statement(self, send: Callable[[], Any], sent: Sent) -> None:
-        root = getattr(sent.context, "root_connection", None)
-        known = self.connections.of_sqlalchemy(root)
+    def _known(self, context: Any) -> Known | None:
+        return self.connections.of_sqlalchemy(getattr(context, "root_connection", None))
+
+    def raw(self, send: Callable[[], Any], cursor: Any, sql: str, parameters: Any, *, many: bool) -> None:
+        """Send a statement with a cursor of the driver's own, and tell of it."""
+        known, sent = self._raw(cursor, sql, parameters, many=many)
+        self._statement(send, known, sent)
+
+    @contextmanager
+    def raw_block(self, cursor: Any, sql: str, parameters: Any) -> Iterator[bool]:
+        """The same of COPY, which goes on for as long as the context; false where it is not to be sent."""
+        known, sent = self._raw(cursor, sql, parameters)
+        if known is None or self.running.quiet:
+            yield True
+            return
+        autocommit = self._about_to_send(known, sent)
+        if autocommit is None:
+            yield False
+            return
+        with self._sending(known, sent, autocommit=autocommit) as seconds:
+            yield True
+        self._done(known, sent, seconds())
+
+    def _raw(self, cursor: Any, sql: str, parameters: Any, *, many: bool = False) -> tuple[Known | None, Sent]:
+        """The connection of a driver's own cursor; None where its parameters do not fit, which the driver will say."""
+        owner = getattr(cursor, "_adapt_connection", None) or cursor.connection
+        known = self.connections.of(owner)
+        sent = Sent(cursor, sql, parameters, None, many, known.driver if known else "")
+        try:
+            sent.rendered()
+        except (KeyError, IndexError, StopIteration, TypeError):
+            return None, sent
+        return known, sent
+
+    def _statement(self, send: Callable[[], Any], known: Known | None, sent: Sent) -> None:
         if known is None or self.running.quiet:
             send()
             return
+        autocommit = self._about_to_send(known, sent)
+        if autocommit is not None:
+            self._done(known, sent, self._send_until_done(send, known, sent, autocommit=autocommit))
+
+    def _about_to_send(self, known: Known, sent: Sent) -> bool | None:
+        """Tell of a statement: whether it runs in autocommit mode; None where it is not to be sent."""
         for watch in self.watchers:
             watch(sent)
         session = known.session
@@ -178,16 +221,18 @@ class Capture:
             self._begin(known)
         if isinstance(self._link.ask(self._event(known, sent, autocommit=autocommit), query), jobs.Skip):
             known.begun = session.in_transaction()
-            return
+            return None
         if not autocommit and _first_word(sent.sql) in _ENDS and not session.failed():
             event = events.Committing(connection=known.number, revision=self.running.revision, sql=sent.sql)
             self._link.ask(event, query)
-        seconds = self._send_until_done(send, known, sent, autocommit=autocommit)
+        return autocommit
+
+    def _done(self, known: Known, sent: Sent, seconds: float) -> None:
         rowcount = getattr(sent.cursor, "rowcount", None)
         done = events.StatementDone(
             connection=known.number, rowcount=-1 if rowcount is None else rowcount, seconds=seconds
         )
-        self._link.ask(done, partial(sessions.query, session))
+        self._link.ask(done, partial(sessions.query, known.session))
 
     def _send_until_done(self, send: Callable[[], Any], known: Known, sent: Sent, *, autocommit: bool) -> float:
         """Send a statement, outside of transaction blocks as often as the parent wants it. Returns the last seconds."""
@@ -204,11 +249,18 @@ class Capture:
 
     def _send(self, send: Callable[[], Any], known: Known, sent: Sent, *, autocommit: bool) -> float:
         """Send a statement and tell what became of the transaction. Returns the seconds it took."""
+        with self._sending(known, sent, autocommit=autocommit) as seconds:
+            send()
+        return seconds()
+
+    @contextmanager
+    def _sending(self, known: Known, sent: Sent, *, autocommit: bool) -> Iterator[Callable[[], float]]:
         session = known.session
         doomed = session.failed()
         start = time.perf_counter()
+        took = start
         try:
-            send()
+            yield lambda: took - start
         except BaseException as error:
             session.note(failed=True)
             failed = events.StatementFailed(
@@ -219,7 +271,7 @@ class Capture:
             )
             self._link.tell(failed)
             raise
-        seconds = time.perf_counter() - start
+        took = time.perf_counter()
         session.note(failed=False)
         session.flush()
         inside = session.in_transaction()
@@ -227,7 +279,6 @@ class Capture:
             self._begin(known)
         if not autocommit and not inside:
             self._ended(known, committed=not doomed and _first_word(sent.sql) not in _UNDOES)
-        return seconds
 
     def _event(self, known: Known, sent: Sent, *, autocommit: bool) -> events.Statement:
         file, line = places.within(self.running.file)

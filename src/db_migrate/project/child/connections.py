@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from db_migrate.project import events
-from db_migrate.project.child import sessions
+from db_migrate.project.child import raw, sessions
 from db_migrate.project.child.failures import ProjectError
 from db_migrate.project.child.link import Link, Querier
 from db_migrate.project.child.redirect import pool_connects, redirect
@@ -34,11 +34,15 @@ class Known:
 
 
 class Connections:
-    """Every connection of every pool. ``on_dialect`` is called once for each engine's dialect."""
+    """Every connection of every pool. ``on_dialect`` is called once for each engine's dialect.
 
-    def __init__(self, link: Link, on_dialect: Callable[[Any], None]) -> None:
+    ``watcher`` is told of what is sent with their own cursors.
+    """
+
+    def __init__(self, link: Link, on_dialect: Callable[[Any], None], watcher: raw.Watcher) -> None:
         self._link = link
         self._on_dialect = on_dialect
+        self._watcher = watcher
         self._known: dict[int, Known] = {}
         self._pools: weakref.WeakSet[Any] = weakref.WeakSet()
         self._dialects: weakref.WeakSet[Any] = weakref.WeakSet()
@@ -118,6 +122,7 @@ class Connections:
             self._dialects.add(dialect)
             self._on_dialect(dialect)
         session.listen(self._notice_handler(known))
+        raw.watch(dbapi, self._watcher)
         self._announce(known)
 
     def _announce(self, known: Known) -> None:

@@ -58,8 +58,10 @@ def literal(value: Any) -> str:
         return f"'{value.total_seconds()} seconds'::interval"
     if isinstance(value, uuid.UUID | float | datetime.date | datetime.time | str):
         return _quoted(as_text(value) or "")
-    inner = getattr(value, "obj", None)  # psycopg's Json and Jsonb
-    return literal(inner) if isinstance(inner, dict | list) else _quoted(str(value))
+    if type(value).__name__ in ("Json", "Jsonb"):  # of psycopg and psycopg2; any JSON may be in them
+        inner = getattr(value, "obj", None) if hasattr(value, "obj") else getattr(value, "adapted", None)
+        return _quoted(json.dumps(inner, default=str, ensure_ascii=False))
+    return _quoted(str(value))
 
 
 def _quoted(text: str) -> str:

@@ -97,6 +97,9 @@ class _NoticeList(list[str]):
         self._handler(severity.strip(), message.strip(), None)
 
 
+_READY = 1  # psycopg2.extensions.STATUS_READY
+
+
 class Psycopg2Session:
     """psycopg2. Its notices come as text in the server's language, without SQLSTATE."""
 
@@ -113,7 +116,8 @@ class Psycopg2Session:
         return int(self.dbapi.info.transaction_status) == _IN_ERROR
 
     def begins(self) -> bool:
-        return not self.dbapi.autocommit and not self.in_transaction()
+        # It goes by its own book, in which a COMMIT as text is not written.
+        return not self.dbapi.autocommit and int(self.dbapi.status) == _READY
 
     def note(self, *, failed: bool) -> None:
         """Nothing: libpq knows."""

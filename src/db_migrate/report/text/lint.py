@@ -5,8 +5,8 @@ from __future__ import annotations
 from db_migrate.report.style import Style, block, count, indent, name
 from db_migrate.report.text.findings import SourceLine, findings_text
 from db_migrate.report.text.parts import page, revisions_text, warnings_of
-from db_migrate.report.text.plan import revision_text
-from db_migrate.results import Lint
+from db_migrate.report.text.plan import revision_text, where_it_failed
+from db_migrate.results import Lint, PlannedRevision
 
 
 def lint_text(lint: Lint, style: Style, source_line: SourceLine, *, verbose: bool = False) -> str:
@@ -14,20 +14,19 @@ def lint_text(lint: Lint, style: Style, source_line: SourceLine, *, verbose: boo
     failing = [] if verbose else [each for each in lint.revisions if each.error]
     return page(
         [revision_text(each, style) for each in lint.revisions] if verbose else "",
-        [
-            indent(
-                block(each.error or ""),
-                4,
-                first=f"{style.bad('✗')} {style.bold(name(each.revision))} fails on scratch: ",
-            )
-            for each in failing
-        ],
+        [_failure(each, style) for each in failing],
         findings_text(lint.findings, lint.revisions, source_line, style),
         _way_back(lint, style),
         warnings_of(lint, style),
         _verdict(lint, style),
         style=style,
     )
+
+
+def _failure(revision: PlannedRevision, style: Style) -> str:
+    first = f"{style.bad('✗')} {style.bold(name(revision.revision))} fails on scratch: "
+    text = indent(block(revision.error or ""), 4, first=first)
+    return "\n".join([text, *(indent(each, 2) for each in where_it_failed(revision, style))])
 
 
 def lint_exit_code(lint: Lint) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 
 from db_migrate.report.source import place
 from db_migrate.report.style import Style, block, count, indent, name, seconds, size
@@ -101,16 +102,32 @@ def revision_text(revision: PlannedRevision, style: Style) -> str:
     for held in timeline(revision):
         kind = "no transaction (autocommit)" if held.statements[0].autocommit else "one transaction"
         lines.append(style.dim(f"  in {kind}"))
-        for number, statement in enumerate(held.statements, held.first):
-            lines.append(indent(statement_text(statement, style), 6, first=f"  {number:>2}  "))
+        for looks, group in groupby(enumerate(held.statements, held.first), lambda each: each[1].only_looks):
+            members = list(group)
+            if looks:
+                lines.append(
+                    style.dim(f"  {members[0][0]:>2}  {count(len(members), 'query', 'queries')} of the catalogs")
+                )
+                continue
+            for number, statement in members:
+                lines.append(indent(statement_text(statement, style), 6, first=f"  {number:>2}  "))
         lines += [style.warn(f"      {line}") for line in held_text(held)]
     if not revision.statements and not revision.error:
         lines.append(style.dim("  no statements"))
     if revision.error:
         lines.append(indent(block(revision.error), 4, first=f"  {style.bad('✗')} {style.bold('fails on scratch:')} "))
+        lines += [indent(each, 4) for each in where_it_failed(revision, style)]
     if revision.downgrade:
         lines += _downgrade(revision, style)
     return "\n".join(lines)
+
+
+def where_it_failed(revision: PlannedRevision, style: Style) -> list[str]:
+    """The line of the user's code that failed, and the statement that was refused."""
+    lines = [f"{style.info('-->')} {place(revision.error_place)}"] if revision.error_place else []
+    if revision.error_sql:
+        lines.append(indent(block(revision.error_sql.strip()), 4, first=f" = {style.bold('sql:')} "))
+    return lines
 
 
 def statement_text(statement: PlannedStatement, style: Style) -> str:

@@ -1,0 +1,213 @@
+"""Revisions written in ways that no rule was made for: what is said of them, and what must not be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+from rules_lab import Lab
+from splitting import trace_each
+
+from db_migrate.rules import judge
+from db_migrate.trace.effects import Trace
+
+
+@dataclass(frozen=True)
+class Stranger:
+    """A body of ``upgrade()``, the rules that have something to say about it, and those that would be wrong."""
+
+    body: str
+    said: str = ""
+    wrong: str = ""
+
+
+ENUM = """
+op.execute("ALTER TYPE order_state RENAME TO order_state_old")
+op.execute("CREATE TYPE order_state AS ENUM ({labels})")
+op.execute("ALTER TABLE orders ALTER COLUMN state DROP DEFAULT")
+op.execute("ALTER TABLE orders ALTER COLUMN state TYPE order_state USING state::text::order_state")
+op.execute("ALTER TABLE orders ALTER COLUMN state SET DEFAULT 'new'")
+op.execute("DROP TYPE order_state_old")
+"""
+ONE_TRANSACTION = {
+    "an enum gets a label by hand": Stranger(
+        ENUM.format(labels="'new', 'paid', 'sent', 'lost'"),
+        "change-type-rewrite prepared-statement-breaks",
+        "change-type-narrowing drop-default change-default",
+    ),
+    "an enum loses a label by hand": Stranger(ENUM.format(labels="'new', 'paid'"), "change-type-narrowing"),
+    "a time zone that the statement names": Stranger(
+        "op.execute(\"ALTER TABLE users ALTER seen_at TYPE timestamptz USING seen_at AT TIME ZONE 'Europe/Berlin'\")",
+        "change-type-rewrite",
+        "change-type-timestamp-tz",
+    ),
+    "a column added, filled and closed in one block": Stranger(
+        '''
+op.execute("""
+DO $$ BEGIN
+  ALTER TABLE users ADD COLUMN tenant bigint;
+  UPDATE users SET tenant = 1;
+  ALTER TABLE users ALTER COLUMN tenant SET NOT NULL;
+END $$""")
+''',
+        "set-not-null-scan mixed-data-and-schema",
+        "add-column-not-null-no-default",
+    ),
+    "a default that is away for a moment": Stranger(
+        'op.alter_column("users", "balance", server_default=None)\n'
+        'op.alter_column("users", "balance", server_default="0")',
+        "",
+        "drop-default change-default",
+    ),
+    "a default that changes twice": Stranger(
+        'op.alter_column("users", "balance", server_default=None)\n'
+        'op.alter_column("users", "balance", server_default="7")',
+        "change-default",
+        "drop-default",
+    ),
+    "NULL allowed for a moment": Stranger(
+        'op.alter_column("users", "email", nullable=True)\nop.alter_column("users", "email", nullable=False)',
+        "",
+        "drop-not-null",
+    ),
+    "a sequence that may count further": Stranger(
+        'op.execute("ALTER SEQUENCE ticket_number MINVALUE -5")', "", "sequence-alter"
+    ),
+    "a sequence that may count less": Stranger(
+        'op.execute("ALTER SEQUENCE ticket_number AS integer")', "sequence-alter"
+    ),
+    "what belongs to no revision": Stranger(
+        """
+op.execute("LISTEN migrations")
+op.execute("NOTIFY migrations, 'begun'")
+op.execute("SELECT pg_advisory_xact_lock(4711)")
+op.execute("UNLISTEN *")
+""",
+        "",
+        "raw-sql-unchecked explicit-lock-table missing-downgrade",
+    ),
+    "a drop with the driver's own cursor": Stranger(
+        'op.get_bind().connection.cursor().execute("ALTER TABLE users DROP COLUMN legacy_email")',
+        "drop-column",
+        "raw-sql-unchecked",
+    ),
+    "rows counted, copied and merged": Stranger(
+        '''
+op.execute("CREATE TEMP TABLE twice ON COMMIT DROP AS SELECT lower(email) AS e FROM users GROUP BY 1")
+op.execute("CREATE INDEX ON twice (e)")
+op.execute("UPDATE users u SET code = t.e FROM twice t WHERE lower(u.email) = t.e")
+op.execute("""WITH gone AS (DELETE FROM audit WHERE happened_at < '2020-01-01' RETURNING *)
+INSERT INTO invoices (number, year) SELECT id, 2020 FROM gone""")
+''',
+        "",
+        "create-index-blocking update-delete-without-where loses-data create-matview-with-data",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def traced(lab: Lab) -> dict[str, Trace]:
+    """All of them in one database."""
+    return trace_each(lab, {name: each.body for name, each in ONE_TRANSACTION.items()})
+
+
+@pytest.mark.parametrize("name", ONE_TRANSACTION)
+def test_a_stranger_is_judged_for_what_it_does(lab: Lab, traced: dict[str, Trace], name: str) -> None:
+    """What it does is said, and nothing is said of what it only looks like."""
+    each = ONE_TRANSACTION[name]
+    assert traced[name].revisions[0].error is None
+    said = {finding.rule for finding in judge(traced[name], lab.no_facts)}
+    assert set(each.said.split()) <= said
+    assert said & set(each.wrong.split()) == set()
+
+
+HELPER = """
+import sqlalchemy as sa
+from alembic import op
+
+SCHEMA = "public"
+
+
+def timestamps(table):
+    op.add_column(table, sa.Column("made_at", sa.DateTime(timezone=True), server_default=sa.text("now()")))
+"""
+IDENTITY = (
+    "ALTER TABLE {0} ALTER id DROP DEFAULT; DROP SEQUENCE {0}_id_seq; "
+    "ALTER TABLE {0} ALTER id SET NOT NULL, ALTER id ADD GENERATED BY DEFAULT AS IDENTITY"
+)
+WHOLE = (
+    Stranger('op.execute("CREATE TABLE one (id serial PRIMARY KEY)")\nop.execute("CREATE TABLE two (id serial)")'),
+    Stranger(f'op.execute("{IDENTITY.format("one")}")', "sequence-alter", "drop-view-function-sequence"),
+    Stranger(
+        f'''op.execute("{IDENTITY.format("two")}")
+op.execute("SELECT setval('two_id_seq', (SELECT coalesce(max(id), 1) FROM two))")''',
+        "",
+        "sequence-alter",
+    ),
+    Stranger(
+        """
+op.alter_column("users", "balance", server_default=None)
+with op.get_context().autocommit_block():
+    op.create_index("ix_users_balance", "users", ["balance"], postgresql_concurrently=True)
+op.alter_column("users", "balance", server_default="0")
+""",
+        "drop-default change-default",
+    ),
+    Stranger(
+        """
+try:
+    with op.get_bind().begin_nested():
+        op.execute("ALTER TABLE nowhere DROP COLUMN nothing")
+except sa.exc.ProgrammingError:
+    op.add_column("users", sa.Column("phone", sa.Text()))
+""",
+        "savepoint-use",
+        "missing-object",
+    ),
+    Stranger("import helper\n\nhelper.timestamps('orders')", "", "dml-orm-in-migration"),
+    Stranger(
+        """
+def upgrade() -> None:
+    op.execute("NOTIFY migrations")
+
+
+def downgrade() -> None:
+    pass
+""",
+        "",
+        "missing-downgrade",
+    ),
+    Stranger(
+        """
+bind = op.get_bind().connection.driver_connection
+bind.pgconn.exec_(b"ALTER TABLE users DROP COLUMN legacy_email")
+""",
+        "raw-sql-unchecked",
+    ),
+    Stranger(
+        """
+op.execute("DROP TABLE orders CASCADE")
+op.execute("DROP TABLE documents CASCADE")
+""",
+        "drop-table",
+    ),
+)
+
+
+def test_strangers_that_are_a_history_of_their_own(lab: Lab) -> None:
+    """Where transactions, files and what is beside them matter; what goes has only names that it has on the target."""
+    (lab.versions.parent.parent / "helper.py").write_text(HELPER)
+    trace = lab.trace(*(each.body for each in WHOLE))
+    assert [each.error for each in trace.revisions] == [None] * len(WHOLE)
+    said: dict[str, set[str]] = {each.revision: set() for each in trace.revisions}
+    findings = judge(trace, lab.no_facts)
+    for finding in findings:
+        said[finding.revision].add(finding.rule)
+    for each, rules in zip(WHOLE, said.values(), strict=True):
+        assert set(each.said.split()) <= rules, each.body
+        assert rules & set(each.wrong.split()) == set(), each.body
+    raw = {each.object: each.severity.value for each in findings if each.rule == "raw-sql-unchecked"}
+    assert raw["public.users.legacy_email"] == "error"
+    dropped = {name for s in trace.revisions[-1].statements for name in s.effects.dropped}
+    assert {"public.orders", "public.documents", "public.memos"} <= dropped
+    assert not [name for name in dropped if "pg_toast" in name or "RI_Constraint" in name or "_RETURN" in name]
