@@ -12,7 +12,6 @@ from alembic.operations import Operations
 from tests.acceptance.oracles import read
 
 from db_migrate.catalog.change import Change
-from db_migrate.catalog.diff import diff, drifted
 from db_migrate.catalog.objects import Catalog, Kind
 from db_migrate.generate.body import Body, Direction, body
 from db_migrate.generate.dispose import Decision, decide, fills
@@ -118,7 +117,7 @@ def tried(server: Server, old: str, before: Catalog, after: Catalog, questioner:
 def _there_and_back(
     old: str, database: ConnInfo, before: Catalog, after: Catalog, made: Generated
 ) -> tuple[Change, ...]:
-    """What is left to be done after the upgrade, after the downgrade, or after the second upgrade."""
+    """What would be generated after the upgrade, after the downgrade, or after the second upgrade."""
     with connect(database) as connection:
         connection.execute(b"SET search_path = public")
         connection.execute(old.encode())
@@ -127,7 +126,7 @@ def _there_and_back(
     for way, wanted in ((there, after), (back, before), (there, after)):
         for each in way:
             run(each, database)
-        if left := drifted(diff(catalog_of(database), wanted)):
+        if left := between(catalog_of(database), wanted).decision.changes:
             return left
     return ()
 

@@ -18,12 +18,14 @@ sa.Table("t", METADATA, sa.Column("id", sa.Integer, primary_key=True), sa.Column
 """
 
 SQL = """
-CREATE INDEX CONCURRENTLY ON t (a);
+CREATE EXTENSION pg_trgm;
+CREATE INDEX CONCURRENTLY t_words ON t USING gin (a gin_trgm_ops);
 CREATE FUNCTION f(x int) RETURNS int LANGUAGE sql AS $$ SELECT x % 2 -- ' :a'
 $$;
 ALTER TABLE t ALTER a TYPE text, ADD COLUMN "Über" text DEFAULT ' :x' NOT NULL;
 UPDATE t SET a = 'x';
 CREATE VIEW v AS SELECT a FROM t;
+GRANT SELECT ON v, t TO PUBLIC;
 """
 
 BRANCH = '''
@@ -52,6 +54,8 @@ def test_sql_and_what_leads_back(tmp_path: Path) -> None:
     assert made.exit_code == 0, made.proof
     source = made.revisions[0].source
     assert source.index("DROP VIEW") < source.index("DROP FUNCTION")
+    assert source.index('op.drop_index(op.f("t_words")') < source.index("DROP EXTENSION")
+    assert "REVOKE SELECT ON TABLE public.t FROM PUBLIC" in source
     assert any("UPDATE t" in each for each in made.warnings)
     with pytest.raises(Failed, match="does not run") as failed:
         project.generate(sql="ALTER TABLE nothing ADD a int")

@@ -92,7 +92,7 @@ def test_unsafe_steps_are_rewritten(tmp_path: Path, target_database: ConnInfo) -
     assert source == done.revisions[0].source
     comments = ("# about the whole", "# an index that is needed", "# soon", "# must be there", "# untouched")
     assert all(each in source for each in comments)
-    assert source.count("postgresql_concurrently=True") == 2
+    assert source.count("postgresql_concurrently=True") == 3
     assert source.count("NOT VALID") + source.count("postgresql_not_valid=True") == 3
     assert source.count("VALIDATE CONSTRAINT") == 3
     assert "UNIQUE USING INDEX u" in source

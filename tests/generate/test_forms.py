@@ -34,7 +34,10 @@ FORMS = {
         (
             (
                 'sa.UniqueConstraint("a", name=op.f("w"), postgresql_include=["b"])',
-                "CREATE UNIQUE INDEX CONCURRENTLY u ON public.p (a) INCLUDE (b)",
+                'op.f("u"),',
+                "unique=True",
+                'postgresql_include=["b"]',
+                "postgresql_concurrently=True",
                 "ADD CONSTRAINT u UNIQUE USING INDEX u",
             ),
         ),
@@ -44,7 +47,7 @@ FORMS = {
         "CREATE TABLE p (id int PRIMARY KEY); CREATE TABLE c (p_id int REFERENCES p)",
         (
             (
-                "CREATE UNIQUE INDEX CONCURRENTLY p_pkey",
+                'op.create_index(op.f("p_pkey"), "p", ["id"], unique=True, postgresql_concurrently=True)',
                 "PRIMARY KEY USING INDEX p_pkey",
                 "postgresql_not_valid=True",
                 "with op.get_context().autocommit_block():",
@@ -84,6 +87,24 @@ FORMS = {
         "CREATE TABLE t (id int); CREATE TABLE x (id int)",
         (('op.drop_column("t", "a")', "DROP TYPE public.x", 'op.create_table("x"'),),
         before=2,
+    ),
+    "a column that gets a value of its own in every row, and one that has to be filled": Form(
+        "CREATE TABLE t (id int PRIMARY KEY, a text)",
+        "CREATE TABLE t (id int PRIMARY KEY, a text NOT NULL, b uuid DEFAULT gen_random_uuid() NOT NULL)",
+        (
+            (
+                'op.f("t_a_is_set")',
+                'sa.text("a IS NOT NULL")',
+                'op.add_column("t", sa.Column("b", sa.Uuid(), nullable=True))',
+                'server_default=sa.text("gen_random_uuid()")',
+                "SET b = DEFAULT",
+                'op.f("t_b_is_set")',
+                "VALIDATE CONSTRAINT t_a_is_set",
+                "VALIDATE CONSTRAINT t_b_is_set",
+                'op.alter_column("t", "b", existing_type=sa.Uuid(), nullable=False)',
+                'op.drop_constraint(op.f("t_b_is_set"), "t", type_="check")',
+            ),
+        ),
     ),
     "a table that is renamed, and all that is in it changed": Form(
         "CREATE TABLE t (id int GENERATED ALWAYS AS IDENTITY (START 5) PRIMARY KEY, a int CONSTRAINT k CHECK (a > 0),"

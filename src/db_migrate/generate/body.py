@@ -87,7 +87,7 @@ def body(pieces: Sequence[Piece], way: Direction) -> Body:
         if piece.verb is Verb.CREATE:
             existing.add(piece.key)
         repeated = said.get(piece.phase) == piece.comment
-        said[piece.phase] = piece.comment
+        said[piece.phase] = piece.comment or said.get(piece.phase, "")
         comment = [f"# {line}" for line in piece.comment.split("\n") if line and not repeated]
         lines = "\n".join([*comment, *(each.python for each in written)])
         imports = frozenset(each for w in written for each in w.imports)
@@ -125,6 +125,8 @@ def _idiom(piece: Piece, way: Direction) -> list[Written] | None:
     """What Alembic has an operation for."""
     kind = piece.key[0]
     before, after = way.sides.before.objects.get(piece.key), way.sides.after.objects.get(piece.key)
+    if piece.item is not None:
+        before = after = piece.item
     match piece.verb:
         case Verb.RENAME:
             return tables.rename(piece, way.names)
@@ -147,6 +149,8 @@ def _idiom(piece: Piece, way: Direction) -> list[Written] | None:
         case Verb.ALTER if before is not None and after is not None:
             if kind is Kind.COLUMN:
                 both = way.sides.before, way.sides.after
+                if piece.item is not None:
+                    return columns.alter(before, after, (both[1], both[1]), (way.types[1],) * 2, way.names, piece)
                 return columns.alter(before, after, both, way.types, way.names, piece)
             if kind is Kind.TABLE:
                 return tables.alter(after, before, way.names, piece)

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 import psycopg
 
-from db_migrate.catalog.change import Change, ChangeClass
+from db_migrate.catalog.change import ChangeClass
 from db_migrate.catalog.diff import diff
 from db_migrate.catalog.objects import Catalog
 from db_migrate.errors import Failed, UsageError
-from db_migrate.generate.body import Direction, body
-from db_migrate.generate.dispose import decision
+from db_migrate.generate.body import Body, Direction, body
+from db_migrate.generate.dispose import Decision, decision, in_words
 from db_migrate.generate.drafting import Content, draft, random_id
 from db_migrate.generate.ground import Ground
 from db_migrate.generate.naming import Names
 from db_migrate.generate.propose import types_of
-from db_migrate.generate.prove import prove
+from db_migrate.generate.prove import Proof, prove
 from db_migrate.generate.renaming import Renames
 from db_migrate.generate.request import Request
 from db_migrate.generate.safe import Choices
@@ -27,8 +27,8 @@ from db_migrate.generate.text import block
 from db_migrate.generate.write import Draft, draft_folder, next_id, put_aside, put_in_place
 from db_migrate.postgres.conninfo import ConnInfo
 from db_migrate.postgres.session import connect
-from db_migrate.results import BothProofs, Generate, NewRevision, Operation
-from db_migrate.schemas.history import without_owners
+from db_migrate.results import BothProofs, Generate, Goal, NewRevision, Operation
+from db_migrate.schemas.history import with_privileges, without_owners
 from db_migrate.schemas.scratch import read
 from db_migrate.trace.grammar import sort_of
 
@@ -61,27 +61,52 @@ def from_sql(ground: Ground, request: Request, sql: str) -> Generate:
     request = replace(request, revision=next_id(ground.graph, ground.settings, request.revision) or random_id())
     with ground.scratch.database("SQL by hand", template=ground.template) as database:
         _run(database, statements)
-        found = read(database)
-    before, after = (without_owners(ground.without_own(side)) for side in (ground.history.catalog, found))
+        found = read(database, privileges=True)
+    history = with_privileges(ground.scratch, ground.history)
+    before, after = (without_owners(ground.without_own(side)) for side in (history, found))
     changes = [c for c in diff(before, after) if c.class_ is not ChangeClass.ORDER_ONLY]
-    made, imports, operations = _downgrade(before, after, changes, request)
-    upgrade = list(_upgrade(statements))
-    with draft_folder() as folder, ground.scratch.child.seeing(folder):
-        file = draft(ground, request, Content(upgrade, made, imports))
-        put_aside([file], folder)
-        proof = prove(ground, folder, [file.revision], expected=found)
+    decided = decision(before, after, Renames(), changes, ())
+    file, proof = _proved(ground, request, statements, decided, found)
     written = (proof.holds or request.keep) and not request.dry_run
     if written:
         put_in_place([file])
     return Generate(
         warnings=tuple(_warnings(statements)),
         revisions=(_new(file),) if proof.holds or request.keep else (),
-        operations=tuple(replace(each, revision=file.revision) for each in operations),
-        proof=BothProofs(proof.upgrade, proof.downgrade),
+        operations=tuple(Operation("", each.sql, in_words(each, "the SQL"), file.revision) for each in decided.changes),
+        proof=BothProofs(proof.upgrade, proof.downgrade, Goal.SQL),
         findings=proof.findings,
         remaining=(*proof.upgrade.differences, *proof.downgrade.differences),
         written=written,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """A way to write the downgrade: the nicest first, and simpler ones where it does not hold."""
+
+    safe: bool = True
+    plain_sql: bool = False
+
+
+_FORMS = (_Form(), _Form(plain_sql=True), _Form(safe=False, plain_sql=True))
+
+
+def _proved(
+    ground: Ground, request: Request, statements: Sequence[str], decided: Decision, wanted: Catalog
+) -> tuple[Draft, Proof]:
+    """The revision in the first form that is proved; in the first one where none is."""
+    tried: list[tuple[Draft, Proof]] = []
+    for form in _FORMS:
+        back = _downgrade(decided, request, form)
+        content = Content(list(_upgrade(statements)), [back.text or "pass"], back.imports)
+        with draft_folder() as folder, ground.scratch.child.seeing(folder):
+            file = draft(ground, request, content)
+            put_aside([file], folder)
+            tried.append((file, prove(ground, folder, [file.revision], wanted, privileges=True)))
+        if tried[-1][1].holds or not tried[-1][1].upgrade.proved:
+            break
+    return tried[-1] if tried[-1][1].holds else tried[0]
 
 
 def _new(file: Draft) -> NewRevision:
@@ -138,15 +163,11 @@ def _upgrade(statements: Iterable[str]) -> Iterator[str]:
         yield block("with op.get_context().autocommit_block()", lines) if alone else "\n".join(lines)
 
 
-def _downgrade(
-    before: Catalog, after: Catalog, changes: list[Change], request: Request
-) -> tuple[list[str], frozenset[str], list[Operation]]:
-    """What leads back, the imports that it needs, and the changes of the upgrade."""
-    decided = decision(before, after, Renames(), changes, ())
-    history, models = types_of(None, before, after)
-    made = body(decided.backward(Choices(request.safe)), Direction(decided.back, (models, history)))
-    operations = [Operation("", change.sql, change, "") for change in decided.changes]
-    return [made.text or "pass"], made.imports, operations
+def _downgrade(decided: Decision, request: Request, form: _Form) -> Body:
+    """What leads back."""
+    history, after = types_of(None, decided.way.before, decided.way.after)
+    pieces = decided.backward(Choices(request.safe and form.safe))
+    return body(pieces, Direction(decided.back, (after, history), plain_sql=form.plain_sql))
 
 
 def _warnings(statements: Iterable[str]) -> Iterator[str]:

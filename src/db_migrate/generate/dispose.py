@@ -213,3 +213,8 @@ def _unfilled(open_: Mapping[str, bool], request: Request) -> UsageError:
             every(How.NOTHING),
         ],
     )
+
+
+def in_words(change: Change, to: str = "the models") -> Change:
+    """The change with its explanation in the names of the sides, which the catalog calls *from* and *to*."""
+    return replace(change, explanation=change.explanation.replace("*from*", "the history").replace("*to*", to))

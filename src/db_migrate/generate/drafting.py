@@ -39,7 +39,7 @@ def draft(ground: Ground, said: Request | Proposal, content: Content, revision: 
         depends_on=said.depends_on,
         upgrade=_joined([*waits, *content.upgrade]),
         downgrade=_joined(content.downgrade),
-        imports=tuple(sorted(set(content.imports))),
+        imports=tuple(sorted(set(content.imports), key=lambda line: (not line.startswith("import "), line))),
     )
     return Draft(job.revision, ground.scratch.child.write_revision(job), content.waits_for)
 

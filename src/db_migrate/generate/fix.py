@@ -20,7 +20,7 @@ from db_migrate.generate.prove import prove
 from db_migrate.generate.renaming import Renames
 from db_migrate.generate.safe import Choices
 from db_migrate.generate.write import replace_file
-from db_migrate.results import BothProofs, Generate, LeftOut, NewRevision, Operation
+from db_migrate.results import BothProofs, Generate, Goal, LeftOut, NewRevision, Operation
 from db_migrate.rules.facts import Facts
 from db_migrate.rules.finding import Finding
 from db_migrate.rules.judge import judge
@@ -79,7 +79,7 @@ def fix(ground: Ground, revision: str, *, dry_run: bool = False, keep: bool = Fa
         revisions=(NewRevision(revision, str(file), None, text),) if wanted else (),
         operations=tuple(_operations(steps, refused, revision)),
         left_out=left,
-        proof=BothProofs(proof.upgrade, proof.downgrade),
+        proof=BothProofs(proof.upgrade, proof.downgrade, Goal.AS_BEFORE),
         findings=proof.findings,
         remaining=(*proof.upgrade.differences, *proof.downgrade.differences),
         written=wanted and not dry_run,

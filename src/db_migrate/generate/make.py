@@ -9,7 +9,7 @@ from pathlib import Path
 from db_migrate.catalog.change import Change
 from db_migrate.generate.backfill import Pace
 from db_migrate.generate.body import Body, Direction, body
-from db_migrate.generate.dispose import Decision, dispose, fills, left_to_plugins
+from db_migrate.generate.dispose import Decision, dispose, fills, in_words, left_to_plugins
 from db_migrate.generate.drafting import Content, draft, random_id
 from db_migrate.generate.ground import Ground
 from db_migrate.generate.propose import Extra, left_out, missed, types_of
@@ -272,10 +272,3 @@ def _operations(changes: Sequence[Change], upgrade: Body, revision: str) -> Iter
         python = "\n".join(each.python for each in own)
         sql = "\n".join(f"{statement};" for each in own for statement in each.statements)
         yield Operation(python, sql, in_words(change), revision)
-
-
-def in_words(change: Change) -> Change:
-    """The change with its explanation in the names of the sides, which the catalog calls *from* and *to*."""
-    return replace(
-        change, explanation=change.explanation.replace("*from*", "the history").replace("*to*", "the models")
-    )

@@ -14,7 +14,7 @@ from db_migrate.generate.drafting import Content, draft, random_id
 from db_migrate.generate.ground import Ground
 from db_migrate.generate.request import Request
 from db_migrate.generate.write import Draft, next_id, put_in_place
-from db_migrate.results import BothProofs, DirectionProof, Generate, NewRevision
+from db_migrate.results import BothProofs, DirectionProof, Generate, Goal, NewRevision
 from db_migrate.schemas.history import replay, template_of
 from db_migrate.schemas.replay import Witness
 from db_migrate.schemas.scratch import read
@@ -51,7 +51,7 @@ def merge(ground: Ground, request: Request) -> Generate:
         put_in_place([file])
     return Generate(
         revisions=(_new(file),) if wanted else (),
-        proof=BothProofs(proof, _PROVED),
+        proof=BothProofs(proof, _PROVED, Goal.EITHER_ORDER),
         remaining=proof.differences,
         written=written,
     )

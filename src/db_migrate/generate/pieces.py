@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
-from db_migrate.catalog.objects import Key
+from db_migrate.catalog.objects import Key, SchemaObject
 from db_migrate.catalog.sql.order import Verb
 
 
@@ -45,8 +45,9 @@ class Form(StrEnum):
 class Piece:
     """Statements that belong together, for an object (``key``) and what is done with it (``verb``).
 
-    ``owner`` is the place of the change that it is part of. ``python`` is set where the piece is no list of
-    statements; ``comment`` is the reason, where it is not obvious.
+    ``owner`` is the place of the change that it is part of. ``item`` is the object that the piece makes, changes or
+    drops where neither side has it like that. ``python`` is set where the piece is no list of statements; ``comment``
+    is the reason, where it is not obvious.
     """
 
     verb: Verb
@@ -55,6 +56,7 @@ class Piece:
     owner: int
     phase: Phase = Phase.MAIN
     form: Form = Form.PLAIN
+    item: SchemaObject | None = None
     python: str = ""
     imports: frozenset[str] = frozenset()
     comment: str = ""

@@ -16,7 +16,7 @@ from db_migrate.results import DirectionProof
 from db_migrate.rules.facts import Facts
 from db_migrate.rules.finding import Finding, Severity
 from db_migrate.rules.judge import judge
-from db_migrate.schemas.history import without_owners
+from db_migrate.schemas.history import with_privileges, without_owners
 from db_migrate.schemas.replay import Witness
 from db_migrate.schemas.scratch import read
 from db_migrate.trace.effects import Direction, Trace
@@ -40,12 +40,18 @@ class Proof:
 
 
 def prove(
-    ground: Ground, folder: Path, revisions: Sequence[str], expected: Catalog | None = None, *, instead: bool = False
+    ground: Ground,
+    folder: Path,
+    revisions: Sequence[str],
+    expected: Catalog | None = None,
+    *,
+    instead: bool = False,
+    privileges: bool = False,
 ) -> Proof:
     """Run the new revisions, which are in ``folder``, up, down and up again from the history.
 
     ``expected`` is what the upgrade has to lead to where that is not what the models say. ``instead``: all of the
-    project's revisions are in that folder.
+    project's revisions are in that folder. ``privileges``: grants count too, and ``expected`` has them.
     """
     scratch = ground.scratch
     with (
@@ -59,9 +65,9 @@ def prove(
             error = failed.error
             place = f" (line {error.line})" if error.line else ""
             return Proof(DirectionProof(False, (), f"{error.type}: {error.message}{place}"), _UNPROVED)
-        first = read(database)
+        first = read(database, privileges=privileges)
         up = _as_wanted(ground, first, expected)
-        down = _back(ground, database, revisions, first)
+        down = _back(ground, database, revisions, first, privileges)
     return Proof(up, down, _findings(done))
 
 
@@ -76,24 +82,27 @@ def _as_wanted(ground: Ground, found: Catalog, expected: Catalog | None) -> Dire
     if expected is None:
         left = drifted(ground.intended(diff(*ground.against_models(found))))
     else:
-        left = drifted(diff(ground.without_own(found), ground.without_own(expected)))
+        left = _differences(ground, found, expected)
     return DirectionProof(not left, left, None)
 
 
-def _back(ground: Ground, database: ConnInfo, revisions: Sequence[str], first: Catalog) -> DirectionProof:
+def _back(
+    ground: Ground, database: ConnInfo, revisions: Sequence[str], first: Catalog, privileges: bool
+) -> DirectionProof:
     """Down, held against the history; then up again, held against the first time."""
     start = ground.history.revisions
     target = "base" if not start else start[0] if len(start) == 1 else f"{revisions[0]}-1"
     outcome = ground.scratch.migrate("downgrade", target, database, Witness(), len(revisions))
     if outcome.failure is not None:
         return DirectionProof(False, (), f"{outcome.failure.type}: {outcome.failure.message}")
-    left = _differences(ground, read(database), ground.history.catalog)
+    history = with_privileges(ground.scratch, ground.history) if privileges else ground.history.catalog
+    left = _differences(ground, read(database, privileges=privileges), history)
     if left:
         return DirectionProof(False, left, None)
     outcome = ground.scratch.migrate("upgrade", revisions[-1], database, Witness())
     if outcome.failure is not None:
         return DirectionProof(False, (), f"the second upgrade fails: {outcome.failure.message}")
-    again = _differences(ground, read(database), first)
+    again = _differences(ground, read(database, privileges=privileges), first)
     return DirectionProof(not again, again, "the second upgrade leads elsewhere" if again else None)
 
 

@@ -6,13 +6,14 @@ USING INDEX and SET NOT NULL in ALTER TABLE. On a table that the same revision m
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from db_migrate.catalog.change import Change
 from db_migrate.catalog.comparing import SUBJECT_KINDS, subject_of
-from db_migrate.catalog.objects import TABLE_KINDS, Key, Kind, SchemaObject
+from db_migrate.catalog.objects import TABLE_KINDS, Key, Kind, SchemaObject, Value
+from db_migrate.catalog.sql.needs import Needs
 from db_migrate.catalog.sql.order import Operation, Verb
 from db_migrate.catalog.sql.steps import Sides, table_of, text, texts
 from db_migrate.catalog.tokens import is_plain, last_part, quoted, unquoted, without_last
@@ -142,13 +143,11 @@ class _Way:
             yield piece
             return
         name = last_part(item.name)
-        columns = ", ".join(texts(item.attributes["columns"]))
-        include = ", ".join(texts(item.attributes.get("include")))
-        index = f"CREATE UNIQUE INDEX CONCURRENTLY {name} ON {item.parent} ({columns})"
-        index += f" INCLUDE ({include})" if include else ""
-        index += " NULLS NOT DISTINCT" if item.attributes.get("nulls_not_distinct") else ""
-        key = (Kind.INDEX, f"{without_last(item.parent or '')}.{name}")
-        yield Piece(Verb.CREATE, key, (index,), piece.owner, Phase.BUILD, Form.SQL, comment=WHY_CONCURRENTLY)
+        index = _index_of(item)
+        head, _, rest = index.definition.partition(" USING btree")
+        built = f"{head.replace('INDEX ', 'INDEX CONCURRENTLY ', 1)}{rest}"
+        made = Piece(Verb.CREATE, index.key, (built,), piece.owner, Phase.BUILD, Form.CONCURRENTLY, index)
+        yield replace(made, comment=WHY_CONCURRENTLY)
         words = "PRIMARY KEY" if item.kind is Kind.PRIMARY_KEY else "UNIQUE"
         deferrable = text(item, "deferrable")
         suffix = f" DEFERRABLE {'' if deferrable == 'DEFERRABLE' else deferrable}".rstrip() if deferrable else ""
@@ -187,18 +186,21 @@ class _Way:
     def _added_with_default(self, piece: Piece, item: SchemaObject, expression: str) -> Iterator[Piece]:
         """The default fills the rows that are there without touching them, and is then taken away again."""
         first, *rest = piece.statements
-        head = f"ALTER TABLE {item.parent} ALTER COLUMN {last_part(item.name)}"
         with_default = first.replace(" NOT NULL", f" DEFAULT {expression} NOT NULL", 1)
+        made = replace(item, attributes={**item.attributes, "default": expression})
         why = "The default is for the rows that are there; the models have none."
-        yield replace(piece, statements=(with_default, *rest, f"{head} DROP DEFAULT"), form=Form.SQL, comment=why)
+        yield replace(piece, statements=(with_default, *rest), item=made, comment=why)
+        yield replace(piece, verb=Verb.ALTER, statements=(f"{_alter(item)} DROP DEFAULT",), item=made)
 
     def _added_and_filled(self, piece: Piece, item: SchemaObject, expression: str, why: str) -> Iterator[Piece]:
-        head = f"ALTER TABLE {item.parent} ALTER COLUMN {last_part(item.name)}"
         default = item.attributes.get("default")
         bare = piece.statements[0].replace(f" DEFAULT {default}", "", 1) if default is not None else piece.statements[0]
         bare = bare.replace(" NOT NULL", "", 1) if not item.attributes["nullable"] else bare
-        late = (f"{head} SET DEFAULT {default}",) if default is not None else ()
-        yield replace(piece, statements=(bare, *piece.statements[1:], *late), form=Form.SQL, comment=why)
+        empty = replace(item, attributes={**item.attributes, "default": None, "nullable": True})
+        yield replace(piece, statements=(bare, *piece.statements[1:]), item=empty, comment=why)
+        if default is not None:
+            late = (f"{_alter(item)} SET DEFAULT {default}",)
+            yield replace(piece, verb=Verb.ALTER, statements=late, item=empty)
         yield backfill(piece, item, expression, self._sides.after, self._choices.pace)
         if not item.attributes["nullable"]:
             yield from self._not_null(piece, item, Phase.USE)
@@ -225,18 +227,33 @@ class _Way:
     def _not_null(self, piece: Piece, item: SchemaObject, phase: Phase) -> Iterator[Piece]:
         """NOT NULL by way of a check that is validated while others write (ALTER TABLE, "SET NOT NULL")."""
         table, column = item.parent or "", last_part(item.name)
+        added = item if item.key not in self._sides.before.objects else None
+        done = replace(
+            piece,
+            verb=Verb.ALTER,
+            statements=(f"{_alter(item)} SET NOT NULL",),
+            phase=Phase.FINISH,
+            form=Form.PLAIN,
+            item=added,
+            comment=WHY_SET_NOT_NULL if self._choices.safe else "",
+        )
         if not self._choices.safe:
-            statement = f"ALTER TABLE {table} ALTER COLUMN {column} SET NOT NULL"
-            yield replace(piece, verb=Verb.ALTER, statements=(statement,), phase=Phase.FINISH, form=Form.SQL)
+            yield done
             return
         name = self._helper(table, column)
+        check = SchemaObject(
+            Kind.CHECK,
+            f"{table}.{name}",
+            parent=table,
+            attributes={"expression": f"{column} IS NOT NULL", "validated": False},
+        )
         add = f"ALTER TABLE {table} ADD CONSTRAINT {name} CHECK ({column} IS NOT NULL) NOT VALID"
-        made = replace(piece, verb=Verb.ALTER, form=Form.SQL, comment="")
-        yield replace(made, statements=(add,), phase=phase, comment=WHY_NOT_VALID)
+        made = Piece(Verb.CREATE, check.key, (add,), piece.owner, phase, item=check)
+        yield replace(made, comment=WHY_NOT_VALID)
         yield _validation(piece, table, name)
-        done = f"ALTER TABLE {table} ALTER COLUMN {column} SET NOT NULL"
-        drop = f"ALTER TABLE {table} DROP CONSTRAINT {name}"
-        yield replace(made, statements=(done, drop), phase=Phase.FINISH, comment=WHY_SET_NOT_NULL)
+        yield done
+        drop = (f"ALTER TABLE {table} DROP CONSTRAINT {name}",)
+        yield replace(made, verb=Verb.DROP, statements=drop, phase=Phase.FINISH)
 
     def _helper(self, table: str, column: str) -> str:
         """A name for the check that no constraint of the table has."""
@@ -247,6 +264,26 @@ class _Way:
         }
         chosen = name if {name, quoted(name)}.isdisjoint(taken) else f"{name[:54]}_is_set_2"
         return chosen if is_plain(chosen) else quoted(chosen)
+
+
+def _alter(column: SchemaObject) -> str:
+    return f"ALTER TABLE {column.parent} ALTER COLUMN {last_part(column.name)}"
+
+
+def _index_of(constraint: SchemaObject) -> SchemaObject:
+    """The unique index that a constraint takes over."""
+    name, table = last_part(constraint.name), constraint.parent or ""
+    columns, include = (texts(constraint.attributes.get(each)) for each in ("columns", "include"))
+    distinct = not constraint.attributes.get("nulls_not_distinct")
+    definition = f"CREATE UNIQUE INDEX {name} ON {table} USING btree ({', '.join(columns)})"
+    definition += f" INCLUDE ({', '.join(include)})" if include else ""
+    definition += "" if distinct else " NULLS NOT DISTINCT"
+    attributes: dict[str, Value] = {"unique": True, "method": "btree", "columns": columns, "valid": True}
+    attributes |= {"include": include} if include else {}
+    attributes |= {} if distinct else {"nulls_not_distinct": True}
+    return SchemaObject(
+        Kind.INDEX, f"{without_last(table)}.{name}", table, attributes=attributes, definition=definition
+    )
 
 
 def _disturbs(piece: Piece) -> bool:
@@ -291,9 +328,26 @@ def _validations_apart(piece: Piece) -> Iterator[Piece]:
         yield replace(piece, statements=(each,), phase=Phase.VALIDATE, form=Form.SQL)
 
 
+def _after_indexes_went(found: list[Piece], sides: Sides) -> list[Piece]:
+    """What an index that goes concurrently needs, such as an extension or a function, goes after it."""
+    going = {piece.key for piece in found if piece.verb is Verb.DROP and piece.phase is Phase.BUILD}
+    needs = Needs(sides.before) if going else None
+    while needs is not None:
+        needed = {key for each in going for key in needs.of(each)}
+        more = {p.key for p in found if p.verb is Verb.DROP and p.phase is Phase.MAIN and p.key in needed} - going
+        if not more:
+            break
+        going |= more
+    return [replace(p, phase=Phase.USE) if _goes_with(p, going) else p for p in found]
+
+
+def _goes_with(piece: Piece, going: Collection[Key]) -> bool:
+    return piece.verb is Verb.DROP and piece.phase is Phase.MAIN and piece.key in going
+
+
 def _after_what_it_needs(found: Iterable[Piece], sides: Sides) -> Iterator[Piece]:
     """Pieces that rest on one of a later phase wait for it."""
-    found = list(found)
+    found = _after_indexes_went(list(found), sides)
     made: dict[Key, Phase] = {}
     unique: dict[str, Phase] = {}
     mentioned: dict[str, Phase] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from db_migrate.catalog.change import Change
 from db_migrate.errors import ErrorReport
@@ -82,12 +83,22 @@ class DirectionProof:
     error: str | None
 
 
+class Goal(StrEnum):
+    """What an upgrade has to lead to: the models, what the SQL makes, the same in either order, or what it led to."""
+
+    MODELS = "models"
+    SQL = "sql"
+    EITHER_ORDER = "either_order"
+    AS_BEFORE = "as_before"
+
+
 @dataclass(frozen=True, slots=True)
 class BothProofs:
-    """``upgrade``: history and revision are the models. ``downgrade``: back is the history, and up again the same."""
+    """``upgrade``: history and revision are the goal. ``downgrade``: back is the history, and up again the same."""
 
     upgrade: DirectionProof
     downgrade: DirectionProof
+    goal: Goal = Goal.MODELS
 
 
 @dataclass(frozen=True, slots=True)

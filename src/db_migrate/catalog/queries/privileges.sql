@@ -30,7 +30,7 @@ SELECT 'FOREIGN DATA WRAPPER', 'FOREIGN DATA WRAPPER', quote_ident(w.fdwname), w
   FROM pg_foreign_data_wrapper w
 ), listed AS (
 SELECT * FROM objects o
- WHERE o.nspname NOT IN ('pg_catalog', 'information_schema', 'db_migrate', 'db_migrate_kept') AND o.nspname !~ '^pg_(toast|temp_)'
+ WHERE o.nspname NOT IN ('pg_catalog', 'information_schema', 'db_migrate', 'db_migrate_kept', 'db_migrate_scratch') AND o.nspname !~ '^pg_(toast|temp_)'
    AND o.oid >= 2200
    AND NOT EXISTS (SELECT FROM pg_depend x WHERE x.classid = o.classid AND x.objid = o.oid AND x.deptype = 'e')
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from db_migrate.report.style import Style, block, count, indent, name
 from db_migrate.report.text.changes import changes_text
 from db_migrate.report.text.parts import page, target_line, warnings_of
-from db_migrate.results import DirectionProof, Generate, NewRevision
+from db_migrate.results import DirectionProof, Generate, Goal, NewRevision
 
 
 def generate_text(result: Generate, style: Style) -> str:
@@ -72,11 +72,20 @@ def _added(result: Generate, style: Style) -> str:
 def _proof(result: Generate, style: Style) -> str:
     if result.proof is None:
         return ""
-    lines = [
-        _direction("upgrade", "history and revision are the models", result.proof.upgrade, style),
-        _direction("downgrade", "back is the history, and up again the same", result.proof.downgrade, style),
-    ]
+    lines = [_direction("upgrade", _GOALS[result.proof.goal], result.proof.upgrade, style)]
+    if result.proof.goal is not Goal.EITHER_ORDER:
+        lines.append(
+            _direction("downgrade", "back is the history, and up again the same", result.proof.downgrade, style)
+        )
     return "\n".join(lines)
+
+
+_GOALS = {
+    Goal.MODELS: "history and revision are the models",
+    Goal.SQL: "it makes of the history what the SQL does",
+    Goal.EITHER_ORDER: "the heads lead to the same schema in either order",
+    Goal.AS_BEFORE: "it leads to what it led to before",
+}
 
 
 def _direction(title: str, meaning: str, proof: DirectionProof, style: Style) -> str:
