@@ -191,6 +191,30 @@ def plain_server(found: Binaries, *, prepare: Callable[[Path], None] | None = No
         shutil.rmtree(folder)
 
 
+@contextlib.contextmanager
+def standby_of(primary: TargetServer) -> Iterator[ConnInfo]:
+    """Run a streaming standby of an ordinary server; yields the address of its ``postgres`` database."""
+    who = identity.choose(confined=True)
+    folder = Path(tempfile.mkdtemp(prefix="dbm-standby-", dir=_ROOMY))
+    try:
+        if who is identity.Identity.OTHER_USER:
+            os.chown(folder, identity.unprivileged().pw_uid, identity.unprivileged().pw_gid)
+        data = folder / "data"
+        copy = ["-D", str(data), "-R", "-X", "stream", "-c", "fast", "--no-sync", "-d", primary.conninfo().dsn()]
+        become = functools.partial(identity.become, who)
+        subprocess.run([primary.binaries.program("pg_basebackup"), *copy], check=True, preexec_fn=become)
+        port = _free_port()
+        enter = functools.partial(_become_target, who, folder, None)
+        postmaster = _Postmaster(primary.binaries, data, folder, port, enter)
+        postmaster.start()
+        try:
+            yield primary.conninfo().replace(port=port)
+        finally:
+            postmaster.stop()
+    finally:
+        shutil.rmtree(folder)
+
+
 def _make_data_directory(found: Binaries, folder: Path, who: identity.Identity) -> Path:
     data, password = folder / "data", folder / "password"
     data.mkdir(mode=0o700)
@@ -262,7 +286,7 @@ def _wait_until_ready(process: subprocess.Popen[bytes], data: Path, log: Path) -
         assert process.poll() is None, log.read_text()
         with contextlib.suppress(FileNotFoundError):
             lines = (data / "postmaster.pid").read_text().splitlines()
-            if len(lines) >= 8 and lines[7].strip() == "ready":
+            if len(lines) >= 8 and lines[7].strip() in ("ready", "standby"):
                 return
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(0.01)

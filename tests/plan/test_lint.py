@@ -204,12 +204,16 @@ def test_how_far_down_one_can_go(history: History) -> None:
     assert way is not None
     assert (way.to, way.stopped_by) == (("b1",), "b1")
     assert "public.users.n" in way.why
+    told = {each.object: each.message for each in history.lint(downgrades=True).findings if "inverse" in each.rule}
+    assert set(told) == {"b1"}  # and not a1, whose own downgrade takes back what it made
     history.add("d1", "pass", 'op.drop_table("never_made")', after="c1")
     lint = history.lint(downgrades=True)
     assert lint.way_back is not None
     assert (lint.way_back.to, lint.way_back.stopped_by) == (("d1",), "d1")
     assert 'table "never_made" does not exist' in lint.way_back.why
     assert ("d1", "downgrade-not-inverse") in _found(lint)
+    told = {each.object: each.message for each in lint.findings if each.rule == "downgrade-not-inverse"}
+    assert set(told) == {"d1"}  # those that were not reached have nothing wrong with them
     assert history.lint("c1").way_back == history.lint("c1", downgrades=True).way_back
     assert history.lint("c1").way_back is not None
     assert history.lint("c1").way_back.stopped_by == ""  # type: ignore[union-attr]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
-from rules_lab import Lab
+from rules_lab import Lab, known
 from splitting import trace_each
 
 from db_migrate.rules import judge
+from db_migrate.rules.facts import Answer, Blocker
+from db_migrate.rules.questions import questions
 from db_migrate.trace.effects import Trace
 
 
@@ -211,3 +213,31 @@ def test_strangers_that_are_a_history_of_their_own(lab: Lab) -> None:
     dropped = {name for s in trace.revisions[-1].statements for name in s.effects.dropped}
     assert {"public.orders", "public.documents", "public.memos"} <= dropped
     assert not [name for name in dropped if "pg_toast" in name or "RI_Constraint" in name or "_RETURN" in name]
+
+
+def test_concurrently_waits_for_whoever_has_an_old_snapshot(lab: Lab) -> None:
+    """A long transaction that holds no lock at all is in the way of it, and of nothing else."""
+    asleep = Blocker(4711, "app", "report", "", "", 3600.0, "idle in transaction")
+    block = "with op.get_context().autocommit_block():\n    "
+    create = 'op.create_index("ix", "users", ["code"]{})'
+    for body, told in (
+        (block + create.format(", postgresql_concurrently=True"), ["public.users"]),
+        (create.format(""), []),
+    ):
+        trace = lab.trace(body)
+        found = judge(trace, known(lab, trace, long_transactions=(asleep,)))
+        assert [each.object for each in found if each.rule == "blocked-right-now"] == told
+        assert all("4711" in each.message for each in found if each.rule == "blocked-right-now")
+
+
+def test_what_nobody_could_wait_for_is_told_by_statistics(lab: Lab) -> None:
+    """How many are NULL, or are lost, by what ANALYZE has found."""
+    trace = lab.trace('op.drop_column("users", "legacy_email")\nop.alter_column("users", "code", nullable=False)')
+    facts = known(lab, trace)
+    fractions = {"legacy_email": 0.9, "code": 0.25}
+    tables = {"public.users": replace(facts.tables["public.users"], rows=1000, null_fractions=fractions)}
+    answers = {q.id: Answer(q.id, None, error="no answer within 5 s") for q in questions(trace)}
+    found = judge(trace, replace(facts, tables=tables, answers=answers))
+    messages = {each.object: each.message for each in found if "no answer within" in each.message}
+    assert "by the statistics about 100)" in messages["public.users.legacy_email"]
+    assert "by the statistics about 250)" in messages["public.users.code"]

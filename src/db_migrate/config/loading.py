@@ -89,6 +89,7 @@ _TARGET: Mapping[str, Parser[Any]] = {
     "release": text,
     "replica": text,
 }
+_THROUGHPUT: Mapping[str, Parser[Any]] = dict.fromkeys(("scan", "rewrite", "index_build"), byte_size)
 _ACKNOWLEDGEMENT: Mapping[str, Parser[Any]] = {"reason": text, "kind": text, "object": text, "attribute": text}
 _FLAG_NAMES = {"x": "-x"}
 
@@ -235,13 +236,15 @@ def _targets(value: object, where: str, problems: _Problems) -> Mapping[str, Tar
     for key, table in value.items():
         here = f"{where}.{key}"
         problems.parse(here, name, key)
-        parsed = _table(table, here, {**_TARGET, "budgets": _budgets_at(f"{here}.budgets", problems)}, problems)
+        inner = {"budgets": _BUDGETS, "throughput": _THROUGHPUT}
+        nested = {name: _nested(f"{here}.{name}", known, problems) for name, known in inner.items()}
+        parsed = _table(table, here, {**_TARGET, **nested}, problems)
         found[key] = TargetSettings(name=key, **parsed)
     return MappingProxyType(found)
 
 
-def _budgets_at(where: str, problems: _Problems) -> Parser[Mapping[str, float]]:
-    return lambda value: MappingProxyType(_table(value, where, _BUDGETS, problems))
+def _nested(where: str, known: Mapping[str, Parser[Any]], problems: _Problems) -> Parser[Mapping[str, Any]]:
+    return lambda value: MappingProxyType(_table(value, where, known, problems))
 
 
 def _drift(value: object, where: str, problems: _Problems) -> DriftSettings:

@@ -60,6 +60,7 @@ class TargetSettings:
 
     ``release`` is the git ref of the application that runs against it, ``replica`` the URL of a standby to read facts
     from. ``budgets`` overrides ``lock_timeout``, ``lock_budget``, ``statement_timeout`` and ``block_budget`` here.
+    ``throughput`` is what its server gets through in bytes per second: ``scan``, ``rewrite``, ``index_build``.
     """
 
     name: str
@@ -69,6 +70,7 @@ class TargetSettings:
     release: str | None = None
     replica: str | None = field(default=None, repr=False)
     budgets: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    throughput: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
 
     def resolve(self, environ: Mapping[str, str]) -> str | None:
         """The URL: what the variable ``url_env`` holds when it is set and not empty, else ``url``, else None."""

@@ -23,6 +23,7 @@ from db_migrate.results import (
     StatementEffects,
     TargetSummary,
 )
+from db_migrate.rules.context import Place, places
 from db_migrate.rules.dependence import may_write
 from db_migrate.rules.estimate import estimate
 from db_migrate.rules.facts import Facts
@@ -56,8 +57,9 @@ def assemble(
     warnings: Sequence[str] = (),
 ) -> Plan:
     """The plan, with its hash."""
+    works = {(id(place.revision), place.index): _work(place, facts) for place in places(trace, facts)}
     revisions = tuple(
-        replace(_revision(each, proofs.get(each.revision), facts), derived=subject.derived.get(each.revision, ""))
+        replace(_revision(each, proofs.get(each.revision), works), derived=subject.derived.get(each.revision, ""))
         for each in trace.revisions
     )
     plan = Plan(
@@ -73,6 +75,7 @@ def assemble(
         findings=tuple(findings),
         kept=tuple(kept),
         prepared=trace.prepared,
+        throughput=facts.throughput if facts.known else None,
     )
     return replace(plan, hash=plan_hash(plan))
 
@@ -86,6 +89,7 @@ def plan_hash(plan: Plan) -> str:
         plan,
         hash="",
         warnings=(),
+        throughput=None,
         revisions=tuple(
             replace(r, statements=tuple(_without_estimate(s) for s in r.statements if not s.only_looks))
             for r in plan.revisions
@@ -109,7 +113,14 @@ def version_text(number: int) -> str:
     return f"{number // 10000}.{number % 10000}"
 
 
-def _revision(revision: TracedRevision, downgrade: DowngradeProof | None, facts: Facts) -> PlannedRevision:
+def _work(place: Place, facts: Facts) -> Estimate:
+    found = estimate(place.effects, facts, origins=place.known.origins, fresh=place.known.created)
+    return Estimate(found.rows, found.bytes, found.seconds)
+
+
+def _revision(
+    revision: TracedRevision, downgrade: DowngradeProof | None, works: Mapping[tuple[int, int], Estimate]
+) -> PlannedRevision:
     return PlannedRevision(
         revision=revision.revision,
         down_revision=revision.down_revision,
@@ -117,7 +128,9 @@ def _revision(revision: TracedRevision, downgrade: DowngradeProof | None, facts:
         file=revision.file,
         checksum=checksum(revision.file),
         direction=revision.direction.value,
-        statements=tuple(_statement(each, facts) for each in revision.statements),
+        statements=tuple(
+            _statement(each, works[id(revision), index]) for index, each in enumerate(revision.statements)
+        ),
         downgrade=downgrade,
         fingerprint=revision.after.fingerprint,
         may_write=may_write(revision, revision.after),
@@ -135,9 +148,8 @@ def _refused(revision: TracedRevision, error: RevisionError) -> str:
     return revision.statements[error.statement].sql if error.statement is not None else ""
 
 
-def _statement(statement: TracedStatement, facts: Facts) -> PlannedStatement:
+def _statement(statement: TracedStatement, weighed: Estimate) -> PlannedStatement:
     effects = statement.effects
-    weighed = estimate(effects, facts)
     return PlannedStatement(
         sql=statement.sql,
         parameters=statement.parameters,
@@ -155,5 +167,5 @@ def _statement(statement: TracedStatement, facts: Facts) -> PlannedStatement:
             writes=effects.writes,
             truncated=effects.truncated,
         ),
-        estimate=Estimate(weighed.rows, weighed.bytes, weighed.seconds),
+        estimate=weighed,
     )

@@ -17,6 +17,7 @@ from db_migrate.plan.document import Subject, assemble
 from db_migrate.plan.facts import read_facts
 from db_migrate.plan.keeping import Ground, due_back, with_kept
 from db_migrate.plan.proofs import downgrades, proofs_of, trace_back
+from db_migrate.plan.replica import replica_of
 from db_migrate.plan.running import changed_with, running_release
 from db_migrate.plan.sample import sample_for, touched_tables
 from db_migrate.plan.ways_back import History, WaysBack, look_at_ways_back
@@ -91,7 +92,7 @@ def _make_plan(scratch: Scratch, graph: Graph, target: Target, settings: Setting
         unread = {each.name for each in before.not_covered if each.kind == "table"}
         ways_back = look_at_ways_back(done, steps, request.history, hidden | unread)
     facts = replace(
-        facts_for(target, done, request),
+        facts_for(target, done, request, settings),
         release=release,
         mapped=request.mapped,
         changed_with=changed_with(done),
@@ -193,15 +194,22 @@ def rule_settings(settings: Settings) -> RuleSettings:
     )
 
 
-def facts_for(target: Target, done: Trace, request: Request) -> Facts:
-    """What the rules ask the target about a trace."""
+def facts_for(target: Target, done: Trace, request: Request, settings: Settings) -> Facts:
+    """What the rules ask the target, and its replica where the settings name one, about a trace."""
     asked = questions(done)
     relations = {o for r in done.revisions for s in r.statements for o in _relations(s.effects.held)} | concerned(done)
     relations |= {name for r in done.revisions for s in r.statements for name in s.effects.reads}
-    with read_only(target.conninfo) as connection:
-        return read_facts(
-            connection, sorted(relations), asked, values=request.values, relationships=request.relationships
+    with read_only(target.conninfo) as connection, replica_of(settings, connection) as (replica, problem):
+        facts = read_facts(
+            connection,
+            sorted(relations),
+            asked,
+            values=request.values,
+            relationships=request.relationships,
+            replica=replica,
+            given=settings.chosen.throughput,
         )
+    return replace(facts, warnings=(*facts.warnings, problem)) if problem else facts
 
 
 def _relations(locks: Iterable[Lock]) -> Iterator[str]:

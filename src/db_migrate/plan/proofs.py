@@ -47,9 +47,16 @@ def proofs_of(up: Trace, back: Mapping[str, TracedRevision]) -> Mapping[str, Dow
         down = back.get(revision.revision)
         if down is None and not failed and revision.error is None:
             continue  # on another branch, which Alembic had no reason to go down
-        differences = diff(revision.before, down.after) if down is not None and down.error is None else ()
+        differences = _left(revision, down) if down is not None and down.error is None else ()
         proofs[revision.revision] = proof(revision, down, differences)
     return proofs
+
+
+def _left(up: TracedRevision, down: TracedRevision) -> tuple[Change, ...]:
+    """What a downgrade leaves different, but for what those of later revisions had left before it began."""
+    before = {(c.kind, c.object, c.action, c.attributes) for c in diff(up.after, down.before)}
+    found = diff(up.before, down.after)
+    return tuple(each for each in found if (each.kind, each.object, each.action, each.attributes) not in before)
 
 
 def downgrades(
@@ -60,7 +67,7 @@ def downgrades(
 
 
 def _problem(proved: DowngradeProof) -> str:
-    if proved.proved:
+    if proved.proved or proved.error == NOT_REACHED:  # which the one that failed says
         return ""
     first = proved.differences[0].object if proved.differences else ""
     return proved.error or f"after upgrade and downgrade {first} differs"

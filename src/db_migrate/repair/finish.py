@@ -93,7 +93,7 @@ def plan_of(view: View, partial: Partial, proof: Proof, ran: bool | None) -> Pla
         )
     proved = _with_data(partial, proof.trace, ran)
     request = Request(way.target, way.direction)
-    facts = facts_for(view.target, proved, request)
+    facts = facts_for(view.target, proved, request, view.settings)
     findings = judge(proved, facts, rule_settings(view.settings))
     subject = Subject(view.live_state.summary, way.start, way.end, way.direction.value, proof.live.fingerprint)
     # The revision was begun by somebody who wanted it; only what is lost for good still asks for the database's name.

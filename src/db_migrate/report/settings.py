@@ -59,7 +59,7 @@ def _written(key: str, value: object) -> str:
         return str(value.value if isinstance(value, Enum) else value)
     if isinstance(value, float):
         return _duration(value)
-    if isinstance(value, int) and key.endswith("_bytes"):
+    if isinstance(value, int) and (key.endswith("_bytes") or ".throughput." in key):
         return _size(value)
     if isinstance(value, tuple):
         return ", ".join(_written(key, each) for each in value)

@@ -77,7 +77,7 @@ def held_text(held: Held) -> Iterator[str]:
 
 
 def _work(held: Held, span: Span) -> str:
-    later = held.statements[span.first - held.first + 1 :]
+    later = held.statements[span.first - held.first + 1 : span.last - held.first + 1]
     words = [
         *(f"rewrites {name(each.relation)}" for s in later for each in s.effects.rewrites),
         *(f"builds {name(each.index)}" for s in later for each in s.effects.index_builds),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from db_migrate.catalog.change import Change
 from db_migrate.results.base import Result
+from db_migrate.rules.facts import Throughput
 from db_migrate.rules.finding import Finding, Severity
 from db_migrate.trace.effects import IndexBuild, Rewrite
 
@@ -133,7 +134,8 @@ class Restored:
 class Plan(Result):
     """The reviewed thing. ``hash`` covers every field but itself, the warnings and the time.
 
-    ``prepared`` is what Alembic itself sends before the first revision: its version table, where there is none."""
+    ``prepared`` is what Alembic itself sends before the first revision: its version table, where there is none.
+    ``throughput`` is what seconds are estimated with; None without a target."""
 
     fingerprint: Fingerprints
     hash: str
@@ -147,6 +149,7 @@ class Plan(Result):
     restored: tuple[Restored, ...] = ()
     """What was kept when the revisions last ran the other way, and is going to be put back."""
     prepared: tuple[str, ...] = ()
+    throughput: Throughput | None = None
 
 
 @dataclass(frozen=True, slots=True)

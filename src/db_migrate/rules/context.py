@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from db_migrate.catalog.change import Action, Change
 from db_migrate.catalog.objects import RELATION_KINDS, Kind, SchemaObject, Value
-from db_migrate.rules.estimate import Throughput, Work, bytes_in_words, estimate, in_words
+from db_migrate.rules.estimate import Work, bytes_in_words, estimate, in_words
 from db_migrate.rules.facts import Facts, TableFacts
 from db_migrate.rules.finding import Severity
 from db_migrate.rules.names import owner_of, rebase
@@ -33,14 +33,13 @@ class RuleSettings:
 
     ``block_budget_s``: for how long reads or writes may be blocked before it is an error. ``severities`` maps a
     rule's name to ``error``, ``warning``, ``note``, ``off``, or ``on`` (the rule's own severity, for policy rules).
-    ``runner`` is what will run the revisions: ``db-migrate`` (which sets timeouts) or ``alembic``. ``throughput``
-    is what the target's server gets through. ``search_path`` is where unqualified names of intents are looked up.
+    ``runner`` is what will run the revisions: ``db-migrate`` (which sets timeouts) or ``alembic``. ``search_path`` is
+    where unqualified names of intents are looked up.
     ``large_bytes`` and ``busy_writes_per_second`` say from when on a table counts as large or busy."""
 
     block_budget_s: float = 1.0
     severities: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     runner: str = "db-migrate"
-    throughput: Throughput = field(default_factory=Throughput)
     search_path: tuple[str, ...] = ("public",)
     large_bytes: int = 10 * 1024**3
     busy_writes_per_second: float = 100.0
@@ -144,7 +143,7 @@ class Context:
     @cached_property
     def places(self) -> tuple[Place, ...]:
         """Every statement in order, with what was known before it."""
-        return tuple(walk(self.trace, per_revision=not self.facts.known))
+        return tuple(places(self.trace, self.facts))
 
     @cached_property
     def upgrading(self) -> bool:
@@ -176,7 +175,6 @@ class Context:
         return estimate(
             place.effects,
             self.facts,
-            self.settings.throughput,
             origins=place.known.origins,
             fresh=place.known.created,
         )
@@ -210,6 +208,11 @@ def locked(place: Place, relation: str, at_least: LockMode) -> LockMode | None:
     """The mode held on the relation if it is as strong as ``at_least``."""
     mode = place.locks.get(relation)
     return mode if mode is not None and mode.strength >= at_least.strength else None
+
+
+def places(trace: Trace, facts: Facts) -> Iterator[Place]:
+    """The places of a run, for a target or without one."""
+    return walk(trace, per_revision=not facts.known)
 
 
 def walk(trace: Trace, *, per_revision: bool) -> Iterator[Place]:

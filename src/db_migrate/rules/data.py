@@ -9,6 +9,7 @@ from db_migrate.rules.context import Context, Hit, Place
 from db_migrate.rules.estimate import in_words
 from db_migrate.rules.facts import Answer
 from db_migrate.rules.finding import Severity
+from db_migrate.rules.names import parts
 from db_migrate.rules.questions import LOSSES, Asks, Question, questions
 from db_migrate.rules.registry import About, Section, rule
 from db_migrate.trace.effects import Direction
@@ -32,6 +33,16 @@ def _how_many(question: Question, answer: Answer) -> str:
     return f"{count} {noun}{example}"
 
 
+def _by_statistics(context: Context, place: Place, question: Question) -> str:
+    """About how many it are, by what ANALYZE last found; empty where nothing is known."""
+    table = context.table(place, question.relation)
+    fraction = table.null_fractions.get(parts(question.column)[-1]) if table is not None and question.column else None
+    if table is None or fraction is None:
+        return ""
+    share = fraction if question.kind is Asks.NULLS else 1.0 - fraction
+    return f"; by the statistics about {in_words(share * table.rows)}"
+
+
 @rule(
     "would-fail-on-data",
     Section.DATA,
@@ -52,7 +63,7 @@ def would_fail_on_data(context: Context) -> Iterator[Hit]:
         if question.kind in LOSSES:
             continue
         if answer.error:
-            message = f"not known: {question.describes} ({answer.error})"
+            message = f"not known: {question.describes} ({answer.error}{_by_statistics(context, place, question)})"
             yield Hit(place, question.object, message, severity=Severity.WARNING)
         elif answer.found:
             later = "; earlier statements of this run write to it first" if question.after_writes else ""
@@ -96,7 +107,7 @@ def loses_data(context: Context) -> Iterator[Hit]:
         also = ("drop-table", "drop-column", "truncate", "update-delete-without-where")
         fix = advice.intent("loses-data", question.object, "why nobody needs it, or where it was copied to")
         if answer.error:
-            message = f"not known: {question.describes} ({answer.error})"
+            message = f"not known: {question.describes} ({answer.error}{_by_statistics(context, place, question)})"
             yield Hit(place, question.object, message, fix, Severity.WARNING, also=also)
         elif answer.found:
             back = place.revision.direction is Direction.DOWNGRADE

@@ -1,7 +1,7 @@
 """How much work a statement means on the target, and for how long it would hold its locks.
 
-The throughputs are deliberately low: measured on the embedded PostgreSQL 18 of one virtual machine (2 cores, NVMe
-behind a network, table of 10 M rows, data not in memory) and halved. The settings replace them by the target's own.
+Where the target's throughput is neither measured nor given, those are taken that were measured on the embedded
+PostgreSQL 18 of one virtual machine (2 cores, NVMe behind a network, table of 10 M rows, data not in memory), halved.
 """
 
 from __future__ import annotations
@@ -11,21 +11,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from db_migrate.rules.facts import Facts
+from db_migrate.rules.facts import Facts, Throughput
 from db_migrate.trace.effects import Effects
 
-MIB = 1024 * 1024
-
 _Number = TypeVar("_Number", int, float)
-
-
-@dataclass(frozen=True, slots=True)
-class Throughput:
-    """What the target's server gets through, in bytes (of the table) per second."""
-
-    rewrite: float = 50.0 * MIB
-    scan: float = 250.0 * MIB
-    index_build: float = 30.0 * MIB
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +36,6 @@ UNKNOWN = Work(None, None, None)
 def estimate(
     effects: Effects,
     facts: Facts,
-    throughput: Throughput | None = None,
     *,
     origins: Mapping[str, str] | None = None,
     fresh: Iterable[str] = (),
@@ -58,7 +46,7 @@ def estimate(
     that this run created, which are empty. A rewrite rebuilds the indexes too: it is taken as of the whole relation.
     Building an index is itself the scan of its table, whose rows and bytes count once.
     """
-    speed = throughput or Throughput()
+    speed: Throughput = facts.throughput
     names, new = origins or {}, frozenset(fresh)
     rewritten = {each.relation for each in effects.rewrites}
     total = NOTHING

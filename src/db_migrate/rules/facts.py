@@ -9,6 +9,8 @@ from types import MappingProxyType
 from db_migrate.catalog.objects import Catalog
 from db_migrate.trace.effects import TracedRevision
 
+MIB = 1024 * 1024
+
 
 @dataclass(frozen=True, slots=True)
 class TableFacts:
@@ -26,11 +28,22 @@ class TableFacts:
     table_bytes: int
     reads_per_second: float | None = None
     writes_per_second: float | None = None
+    null_fractions: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
     def empty(self) -> bool:
         """Whether it certainly holds no row."""
         return self.exact and self.rows == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Throughput:
+    """What the target's server gets through, in bytes (of the table) per second, and in words how that is known."""
+
+    rewrite: float = 50.0 * MIB
+    scan: float = 250.0 * MIB
+    index_build: float = 30.0 * MIB
+    source: str = "not measured: of a small server"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +127,7 @@ class Blocker:
 class ServerFacts:
     """The server around the tables; None where the role may not know or the server does not say.
 
-    ``free_bytes`` is what the settings say is free on the data directory's disk, since SQL cannot ask.
+    ``free_bytes`` is what is free on the data directory's disk, where that is one of this very machine.
     ``slot_lag_bytes`` is the most that any replication slot holds back; ``replica_lag_s`` the slowest replica's.
     """
 
@@ -132,7 +145,7 @@ class Facts:
 
     ``mapped`` is what the models of this very checkout map, ``release`` those of the release that runs.
     ``changed_with`` are the files that were changed together with a revision's file, and ``downgrades`` the ways back
-    that were tried, by revision.
+    that were tried, by revision. ``long_transactions`` hold no lock that is known of; CONCURRENTLY waits for them.
     """
 
     known: bool
@@ -145,6 +158,8 @@ class Facts:
     changed_with: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
     downgrades: Mapping[str, Downgrade] = field(default_factory=lambda: MappingProxyType({}))
     now_blocking: tuple[Blocker, ...] = ()
+    long_transactions: tuple[Blocker, ...] = ()
+    throughput: Throughput = field(default_factory=Throughput)
     server: ServerFacts = field(default_factory=ServerFacts)
     warnings: tuple[str, ...] = ()
 

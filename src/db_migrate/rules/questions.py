@@ -44,7 +44,8 @@ class Question:
     ``first_sql`` returns at most one row with one text, the first offending key; ``sql`` returns how many there are.
     Both are to be run with ``search_path = pg_catalog``. ``describes`` is what is counted, in words. ``refused`` says
     why it must not or cannot be asked; then there is no SQL. ``after_writes``: an earlier statement of the run writes
-    to the relation, so what is true now may not be true then.
+    to the relation, so what is true now may not be true then. ``column`` is the target's column of which NULLs, or what
+    is none, are counted, so that its statistics say how many where nobody could wait for the answer.
     """
 
     id: str
@@ -58,6 +59,7 @@ class Question:
     first_sql: str = ""
     refused: str = ""
     after_writes: bool = False
+    column: str = ""
 
 
 def questions(trace: Trace, server_version: int = 0) -> tuple[Question, ...]:
@@ -119,7 +121,10 @@ class _Asker:
                 continue
             name = tail(item.name)
             described = f"values of {column}"
-            yield self._compose(place, Asks.LOST_VALUES, column, owner_of(column), described, f"{name} IS NOT NULL")
+            predicate = f"{name} IS NOT NULL"
+            yield self._compose(
+                place, Asks.LOST_VALUES, column, owner_of(column), described, predicate, column=item.name
+            )
 
     def _is_virtual(self, name: str) -> bool:
         """Not ours to count: a foreign table's rows are elsewhere and stay."""
@@ -138,9 +143,10 @@ class _Asker:
             if item.attributes.get("nullable") is False and not _fills_itself(item):
                 yield self._compose(place, Asks.ROWS, change.object, relation, f"rows of {relation}", "true")
         elif becomes_not_null and not created:
-            name = tail(column_origin(place, change.object))
+            origin = column_origin(place, change.object)
             described = f"rows of {relation} with NULL in {last(change.object)}"
-            yield self._compose(place, Asks.NULLS, change.object, relation, described, f"{name} IS NULL")
+            predicate = f"{tail(origin)} IS NULL"
+            yield self._compose(place, Asks.NULLS, change.object, relation, described, predicate, column=origin)
         for attribute in change.attributes:
             if attribute.name == "type" and not created:
                 yield from self._retyped(place, change.object, str(attribute.from_), str(attribute.to))
@@ -300,6 +306,7 @@ class _Asker:
         alias: str = "c",
         key: str = "",
         refused: str = "",
+        column: str = "",
     ) -> Question:
         source = f"{self._from(place, relation, only=only)} {alias} WHERE {predicate}"
         shown = key or self._row_key(place, relation, alias)
@@ -315,6 +322,7 @@ class _Asker:
             first_sql="" if refused else f"SELECT {shown} FROM {source} LIMIT 1",
             refused=refused,
             after_writes=relation in place.known.written,
+            column=column,
         )
 
     def _from(self, place: Place, relation: str, *, only: bool = False) -> str:

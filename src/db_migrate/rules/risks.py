@@ -226,9 +226,18 @@ def _left_on_touched_tables(context: Context, *, new: bool = False) -> Iterator[
     ),
 )
 def blocked_right_now(context: Context) -> Iterator[Hit]:
-    """By PostgreSQL's own table of conflicts."""
+    """By PostgreSQL's own table of conflicts; CONCURRENTLY waits for every transaction that was there before it."""
     told: set[tuple[int, str]] = set()
     for place in context.places:
+        for session in context.facts.long_transactions if _waits_for_all(place) else ():
+            if (session.pid, "") not in told:
+                told.add((session.pid, ""))
+                message = (
+                    f"would wait for pid {session.pid}, {session.user} ({session.application or 'no name'}), "
+                    f"{session.state}, whose transaction has been open for {seconds_in_words(session.age_s)}"
+                )
+                fix = f"SELECT pg_terminate_backend({session.pid});"
+                yield Hit(place, place.effects.phases[0].locks[0].relation, message, fix)
         for lock in place.effects.locks:
             target_name = place.known.origins.get(lock.relation, lock.relation)
             for blocker in context.facts.now_blocking:
@@ -243,6 +252,12 @@ def blocked_right_now(context: Context) -> Iterator[Hit]:
                     f"which has held {blocker.mode} on {lock.relation} for {seconds_in_words(blocker.age_s)}"
                 )
                 yield Hit(place, lock.relation, message, f"SELECT pg_terminate_backend({blocker.pid});")
+
+
+def _waits_for_all(place: Place) -> bool:
+    """Whether it is something CONCURRENTLY, which waits for old snapshots wherever they are."""
+    phases = place.effects.phases
+    return bool(phases and phases[0].locks) and any(each.awaits is None for each in phases)
 
 
 @rule(

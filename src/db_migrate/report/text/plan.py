@@ -12,6 +12,7 @@ from db_migrate.report.text.findings import SourceLine, findings_text
 from db_migrate.report.text.parts import columns, page, revisions_text, target_line, warnings_of
 from db_migrate.report.timeline import held_text, timeline
 from db_migrate.results import KeptObject, LockEffect, Plan, PlannedRevision, PlannedStatement, Restored
+from db_migrate.rules.facts import Throughput
 
 
 def plan_text(plan: Plan, style: Style, source_line: SourceLine) -> str:
@@ -53,8 +54,15 @@ def _summary(plan: Plan, style: Style) -> str:
     dropped = sorted({each for s in _all(plan) for each in s.effects.dropped})
     if dropped:
         rows.append(("drops", ", ".join(name(each) for each in dropped)))
+    if plan.throughput is not None and any(s.estimate.seconds for s in _all(plan)):
+        rows.append(("speed", _speed(plan.throughput)))
     lines = [style.bold(title), target_line(plan.target, style), *(f"  {line}" for line in columns(rows))]
     return "\n".join(line for line in lines if line)
+
+
+def _speed(known: Throughput) -> str:
+    each = ("scans", known.scan), ("rewrites", known.rewrite), ("index builds", known.index_build)
+    return f"{', '.join(f'{what} {size(int(speed))}/s' for what, speed in each)} ({name(known.source)})"
 
 
 def _all(plan: Plan) -> list[PlannedStatement]:
