@@ -20,12 +20,12 @@ from db_migrate.generate.make import ATTEMPTS, Attempt
 from db_migrate.generate.request import Request
 from db_migrate.generate.safe import Choices
 from db_migrate.generate.split import Part, parts
-from db_migrate.generate.text import indent
 from db_migrate.generate.types import Types
 from db_migrate.postgres.conninfo import ConnInfo
 from db_migrate.postgres.scratch import scratch_database
 from db_migrate.postgres.server import Server
 from db_migrate.postgres.session import connect
+from db_migrate.rules.python_text import indent
 
 
 @dataclass(frozen=True)

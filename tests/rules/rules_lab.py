@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import re
 import textwrap
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -68,6 +69,14 @@ class Lab:
         (self.versions / f"{revision}.py").write_text(revision_source(example, revision, down_revision))
         return revision
 
+    def add_source(self, source: str, instead_of: str, down_revision: str = GROUND) -> str:
+        """Write a revision of which the whole file is given, but for what it is called; returns its id."""
+        revision = f"r{next(self.numbers):04}"
+        text = source.replace(instead_of, revision)
+        text = re.sub(r"^down_revision = .*", f"down_revision = {down_revision!r}", text, flags=re.MULTILINE)
+        (self.versions / f"{revision}.py").write_text(text)
+        return revision
+
     def trace(self, *examples: str, direction: Direction = Direction.UPGRADE, prepared: str = "") -> Trace:
         """Run the examples one after the other on a fresh copy of the schema; what ran before is remembered."""
         key = (*examples, direction, prepared)
@@ -79,6 +88,10 @@ class Lab:
         tips = [GROUND]
         for example in examples:
             tips = [self.add(textwrap.dedent(each).strip("\n"), tips[0]) for each in branches(example)]
+        return self.run(tips, direction, prepared)
+
+    def run(self, tips: Iterable[str], direction: Direction = Direction.UPGRADE, prepared: str = "") -> Trace:
+        """Run what leads to the revisions on a fresh copy of the schema, and back from there if that is asked for."""
         with self.database(prepared) as superuser:
             install(superuser)
             database = superuser.replace(user=OWNER)
@@ -119,15 +132,15 @@ def known(lab: Lab, trace: Trace, **changes: Any) -> Facts:
 
 
 @contextlib.contextmanager
-def open_lab(server: Server, folder: Path) -> Iterator[Lab]:
-    """A lab on ``server`` with its project in ``folder``."""
+def open_lab(server: Server, folder: Path, ground: str = ground_source(GROUND)) -> Iterator[Lab]:
+    """A lab on ``server`` with its project in ``folder``, whose first revision is ``ground``."""
     versions = folder / "alembic" / "versions"
     versions.mkdir(parents=True)
     settings = "[alembic]\nscript_location = %(here)s/alembic\nprepend_sys_path = %(here)s\n"
     (folder / "alembic.ini").write_text(settings)
     (folder / f"{APPLICATION}.py").write_text(_APPLICATION)
     (folder / "alembic" / "env.py").write_text(_ENV)
-    (versions / f"{GROUND}.py").write_text(ground_source(GROUND))
+    (versions / f"{GROUND}.py").write_text(ground)
     config = load_config(folder)
     allowed = [server.conninfo().as_libpq()]
     with open_child(config, allowed=allowed) as child:

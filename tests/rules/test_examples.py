@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
+from following import follow, found
 from rules_lab import Lab, known
 
 from db_migrate.rules import Finding, RuleSettings, all_rules, judge
@@ -15,6 +16,93 @@ RULES = [each for each in all_rules() if not each.needs_facts]
 NEEDING_FACTS = [each for each in all_rules() if each.needs_facts]
 EVERYTHING = bool(os.environ.get("DB_MIGRATE_TEST_LONG"))
 """Else only the rules whose effects differ between versions are run on 15 as well."""
+
+
+NO_CODE = {
+    "syntax-error": "what was meant, only its author knows",
+    "missing-object": "what was meant, only its author knows",
+    "index-corruption-version": "the server has to be updated",
+    "model-removed-before-drop": "what is to be left out is named; the models are the application's",
+    "multiple-heads": "it is a command, which makes a file",
+}
+"""Rules whose advice is no code for a revision, and why."""
+
+STILL_SAID = {
+    "blocked-right-now": "of a session, which a revision cannot end",
+    "would-fail-on-data": "of rows: which ones are to be corrected is asked, and to what only people know",
+}
+"""Rules that say what they said although the advice was followed, and why."""
+
+OTHER_ENDS = {
+    "add-column-constrained-domain": "a CHECK instead of the domain",
+    "add-column-generated-stored": "computed when read",
+    "add-column-json": "another type",
+    "add-column-not-null-no-default": "with a default",
+    "autovacuum-off": "not off",
+    "ban-char": "another type",
+    "cascade-blast-radius": "another action on delete",
+    "change-collation": "an index instead",
+    "change-type-narrowing": "a CHECK instead",
+    "change-type-recheck-constraint": "another column for now",
+    "change-type-rewrite": "another column for now",
+    "check-volatile-expression": "a trigger instead",
+    "column-alignment": "another order of columns",
+    "composite-type-or-extension-change": "another type beside it",
+    "concurrently-in-transaction": "the bad example fails",
+    "constraint-never-validated": "validated",
+    "constraint-not-enforced": "enforced",
+    "detach-partition": "CONCURRENTLY leaves a CHECK that says what the bounds said",
+    "domain-constraint": "not valid for now",
+    "drop-column-breaks-dependents": "the bad example fails",
+    "drop-constraint-backing-index": "the bad example fails",
+    "duplicate-column-assignment": "the bad example fails",
+    "enum-value-used-same-tx": "the bad example fails",
+    "forbidden-types-columns-comments": "another type, and a comment",
+    "foreign-key-deferrable": "deferrable",
+    "foreign-key-nullable": "not NULL",
+    "foreign-key-on-delete-review": "an action on delete",
+    "foreign-key-without-index": "with an index",
+    "headroom": "another column for now",
+    "identifier-too-long": "the name as it was cut",
+    "index-duplicate-column": "fewer columns",
+    "index-redundant": "no index",
+    "index-too-many-columns": "fewer columns",
+    "index-type-fit": "another kind of index",
+    "left-invalid": "valid",
+    "left-not-valid": "validated",
+    "naming-convention": "another name",
+    "partition-key-not-in-pk": "the bad example fails",
+    "prefer-bigint": "another type",
+    "prefer-identity": "an identity",
+    "prefer-text": "another type",
+    "prefer-timestamptz": "another type",
+    "rename-column": "both columns for now",
+    "rename-enum-value": "both labels",
+    "rename-or-move-schema": "a view under the old name",
+    "rename-table": "a view under the old name",
+    "replace-view": "both views",
+    "require-primary-key": "with a key",
+    "rewrite-disk-headroom-and-replica-lag": "another column for now",
+    "rewrite-under-lock": "another column for now",
+    "security-definer-search-path": "with a search_path",
+    "toast-compression": "another compression",
+    "vacuum-full-cluster": "CLUSTER remembers its index",
+}
+"""Rules whose advice ends in another schema than the bad example, and in which. All others only go another way."""
+
+BRINGS = {
+    "check-volatile-expression": {"create-trigger"},
+    "drop-constraint-backing-index": {"drop-constraint", "drop-primary-key"},
+}
+"""Warnings of other rules about what is advised: the same thing by its right name."""
+
+ON_15 = {
+    "add-column-generated-stored": "has no VIRTUAL before 18",
+    "add-foreign-key-validating": "of a partitioned table",
+    "deterministic-collation-fk": "is refused from 18 on",
+    "toast-compression": "the embedded server is built without lz4",
+}
+"""Rules whose advice is followed on PostgreSQL 15, and why."""
 
 
 def _differs(rule: Rule) -> bool:
@@ -34,10 +122,34 @@ def _runs_on(rule: Rule, lab: Lab) -> bool:
 @pytest.mark.parametrize("rule", [r for r in RULES if r.until >= 18], ids=lambda rule: rule.id)
 def test_the_bad_example_is_found_and_the_good_one_is_not(lab: Lab, rule: Rule) -> None:
     """On the embedded PostgreSQL."""
-    found = _fires(lab, rule, rule.bad)
-    assert found
-    assert all(each.message and each.why and each.object for each in found)
+    said = _fires(lab, rule, rule.bad)
+    assert said
+    assert all(each.message and each.why and each.object for each in said)
     assert _fires(lab, rule, rule.good) == []
+    if rule.id != "toast-compression":
+        _is_good_advice(lab, rule)
+
+
+def _is_good_advice(lab: Lab, rule: Rule) -> None:
+    """What the bad example's findings say, pasted into it: it runs, both ways, and nobody finds anything worse."""
+    trace = lab.trace(rule.bad, prepared=rule.prepared)
+    findings = found(lab, rule, trace)
+    assert findings
+    assert all((each.fix == rule.instead) <= (rule.id in NO_CODE) for each in findings)
+    if rule.id in NO_CODE:
+        return
+    followed = follow(lab, rule, trace, findings)
+    assert followed.errors == ()
+    assert bool(followed.said) == (rule.id in STILL_SAID), followed.source
+    assert followed.worse <= BRINGS.get(rule.id, set())
+    assert followed.kept == ()
+    assert (followed.changed == ()) or rule.id in OTHER_ENDS, followed.source
+
+
+@pytest.mark.parametrize("rule", NEEDING_FACTS, ids=lambda rule: rule.id)
+def test_what_rules_about_a_target_advise_is_good(lab: Lab, rule: Rule) -> None:
+    """As for every other rule."""
+    _is_good_advice(lab, rule)
 
 
 @pytest.mark.parametrize(
@@ -47,6 +159,8 @@ def test_the_examples_hold_on_postgresql_15(lab15: Lab, rule: Rule) -> None:
     """The same judgement where the server is older."""
     assert _runs_on(rule, lab15)
     assert _fires(lab15, rule, rule.bad)
+    if rule.id in ON_15:
+        _is_good_advice(lab15, rule)
     assert _fires(lab15, rule, rule.good) == []
 
 

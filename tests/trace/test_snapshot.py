@@ -49,6 +49,7 @@ MORE = (
     Form("ALTER DOMAIN positive RENAME TO plus"),
     Form("ALTER TABLE big CLUSTER ON big_pkey"),
     Form("ALTER INDEX p_pkey SET (fillfactor = 50)"),
+    Form("ALTER TABLE t ADD CONSTRAINT u_a UNIQUE USING INDEX u_a", "CREATE UNIQUE INDEX u_a ON t (a)"),
     Form("ALTER TABLE t ALTER COLUMN a SET DEFAULT 1; ALTER TABLE p RENAME TO pp"),
     Form("CREATE INDEX i1 ON e (r); ALTER TABLE e1 RENAME TO e_one"),
     Form("DROP INDEX t_a; DROP TRIGGER t_f ON t; COMMENT ON SEQUENCE s IS 'x'"),

@@ -9,7 +9,7 @@ from db_migrate.catalog.sql.order import Verb
 from db_migrate.catalog.sql.steps import text, texts
 from db_migrate.catalog.tokens import last_part
 from db_migrate.generate.pieces import Form, Phase, Piece
-from db_migrate.generate.text import call, sql_string
+from db_migrate.rules.python_text import call, sql_string
 
 _WHY = "In batches, each committed alone: begun again after a crash, it goes on where it stopped."
 

@@ -13,8 +13,8 @@ from db_migrate.catalog.tokens import split_name, unquoted
 from db_migrate.generate import columns, constraints, tables
 from db_migrate.generate.naming import Names
 from db_migrate.generate.pieces import AUTOCOMMIT, Form, Phase, Piece
-from db_migrate.generate.text import block
 from db_migrate.generate.types import Types, Written
+from db_migrate.rules.python_text import block
 
 _CONSTRAINTS = frozenset({Kind.PRIMARY_KEY, Kind.UNIQUE, Kind.CHECK, Kind.FOREIGN_KEY, Kind.EXCLUSION})
 

@@ -23,11 +23,11 @@ from db_migrate.generate.prove import Proof, prove
 from db_migrate.generate.renaming import Renames
 from db_migrate.generate.request import Request
 from db_migrate.generate.safe import Choices
-from db_migrate.generate.text import block
 from db_migrate.generate.write import Draft, draft_folder, next_id, put_aside, put_in_place
 from db_migrate.postgres.conninfo import ConnInfo
 from db_migrate.postgres.session import connect
 from db_migrate.results import BothProofs, Generate, Goal, NewRevision, Operation
+from db_migrate.rules.python_text import block
 from db_migrate.schemas.history import with_privileges, without_owners
 from db_migrate.schemas.scratch import read
 from db_migrate.trace.grammar import sort_of

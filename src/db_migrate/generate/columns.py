@@ -10,8 +10,8 @@ from db_migrate.catalog.sql.steps import comment, own_not_null, text
 from db_migrate.catalog.tokens import last_part, unquoted
 from db_migrate.generate.naming import Names
 from db_migrate.generate.pieces import Piece
-from db_migrate.generate.text import call, string, text_clause
 from db_migrate.generate.types import Types, Written
+from db_migrate.rules.python_text import call, string, text_clause
 
 _IDENTITY = re.compile(r"(START WITH|INCREMENT BY|MINVALUE|MAXVALUE|CACHE|CYCLE)(?: (-?\d+))?")
 _IDENTITY_OPTIONS: Mapping[str, str] = {

@@ -7,8 +7,8 @@ from db_migrate.catalog.sql.steps import text, texts
 from db_migrate.catalog.tokens import inside_brackets, is_plain, last_part, split_list, split_name, unquoted
 from db_migrate.generate.naming import Names
 from db_migrate.generate.pieces import Form, Piece
-from db_migrate.generate.text import call, string, strings, text_clause
 from db_migrate.generate.types import Written
+from db_migrate.rules.python_text import call, string, strings, text_clause
 
 _EXPRESSIBLE = {
     Kind.PRIMARY_KEY: frozenset({"columns", "deferrable"}),

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from db_migrate.generate.ground import Ground
 from db_migrate.generate.request import Request
-from db_migrate.generate.text import indent
 from db_migrate.generate.write import Draft
 from db_migrate.project.jobs import Proposal, WriteRevision
+from db_migrate.rules.python_text import indent
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from db_migrate.catalog.tokens import last_part, split_name, unquoted
-from db_migrate.generate.text import call, sql_string, string
 from db_migrate.generate.types import Written
+from db_migrate.rules.python_text import call, sql_string, string
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ from db_migrate.generate.columns import column
 from db_migrate.generate.constraints import within_table
 from db_migrate.generate.naming import Names
 from db_migrate.generate.pieces import Form, Piece
-from db_migrate.generate.text import call, string
 from db_migrate.generate.types import Types, Written
+from db_migrate.rules.python_text import call, string
 
 _WITHIN = frozenset({Kind.PRIMARY_KEY, Kind.UNIQUE, Kind.CHECK, Kind.FOREIGN_KEY})
 _ATTRIBUTES = frozenset({"persistence", "partition_key", "comment"})

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from db_migrate.catalog.objects import Catalog, Kind, SchemaObject
 from db_migrate.catalog.sql.steps import texts
 from db_migrate.catalog.tokens import last_part, split_name, unquoted
-from db_migrate.generate.text import call, string
+from db_migrate.rules.python_text import call, string
 
 POSTGRESQL = "from sqlalchemy.dialects import postgresql"
 """The import that PostgreSQL's own types need."""

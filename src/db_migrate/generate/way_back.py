@@ -22,11 +22,11 @@ from db_migrate.generate.filling import Fill, How
 from db_migrate.generate.propose import types_of
 from db_migrate.generate.renaming import Renames
 from db_migrate.generate.safe import Choices
-from db_migrate.generate.text import indent
 from db_migrate.plan.document import plan_hash
 from db_migrate.plan.make import Proved
 from db_migrate.plan.ways_back import History, Unusable, plain
 from db_migrate.rules.finding import Finding
+from db_migrate.rules.python_text import indent
 
 RULE = NO_WAY_BACK
 

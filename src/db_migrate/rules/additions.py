@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator
 
 from db_migrate.catalog.change import Action
 from db_migrate.catalog.objects import Kind, SchemaObject
-from db_migrate.rules import advice
+from db_migrate.catalog.tokens import literal, replace_names
+from db_migrate.rules import advice, batches, domains, grammar, retyping
 from db_migrate.rules.columns import added, is_rewritten
 from db_migrate.rules.constraints import builds_index, referenced_table
 from db_migrate.rules.context import Context, Hit, Place
 from db_migrate.rules.finding import Severity
-from db_migrate.rules.names import last, owner_of, tail
+from db_migrate.rules.names import beside, last, made, owner_of, quote, tail
 from db_migrate.rules.registry import About, Section, opt_in, rule
 
 _REWRITE = "ACCESS EXCLUSIVE while every row and every index is written again"
@@ -51,8 +52,7 @@ def _is_volatile(place: Place, column: SchemaObject) -> bool:
 
 
 def _fill_later(column: SchemaObject) -> str:
-    value = _default(column) or "..."
-    return advice.new_column_backfill(column.name, advice.text(column, "type"), value)
+    return batches.add_and_fill(column, _default(column))
 
 
 @rule(
@@ -129,15 +129,34 @@ def add_column_serial(context: Context) -> Iterator[Hit]:
 
 
 def _numbered_later(column: SchemaObject) -> str:
-    table, name = owner_of(column.name), tail(column.name)
-    sequence = f"{table}_{last(column.name)}_seq"
-    type_ = advice.text(column, "type")
-    value = f"nextval('{sequence}')"
-    return (
-        advice.execute(f"CREATE SEQUENCE {sequence}")
-        + "\n"
-        + advice.new_column_backfill(column.name, type_, value)
-        + ("\n" + advice.execute(f"ALTER SEQUENCE {sequence} OWNED BY {table}.{name}"))
+    sequence = _sequence_of(column)
+    return "\n".join(
+        (
+            advice.execute(f"CREATE SEQUENCE {sequence}"),
+            batches.add_and_fill(column, f"nextval({literal(sequence)})"),
+            advice.execute(f"ALTER SEQUENCE {sequence} OWNED BY {column.name}"),
+        )
+    )
+
+
+def _sequence_of(column: SchemaObject) -> str:
+    return beside(column.name, last(owner_of(column.name)), last(column.name), "seq")
+
+
+def _identity_later(column: SchemaObject) -> str:
+    """Numbered by a sequence first, whose place the identity takes in an instant: it goes on where that has got to."""
+    sequence, table, name = _sequence_of(column), owner_of(column.name), tail(column.name)
+    own = f"pg_get_serial_sequence({literal(table)}, {literal(last(column.name))})"
+    become = f"ADD GENERATED {advice.text(column, 'identity').replace(' (', ' AS IDENTITY (')}"
+    become += "" if " AS IDENTITY" in become else " AS IDENTITY"
+    return "\n".join(
+        (
+            advice.execute(f"CREATE SEQUENCE {sequence}"),
+            batches.add_and_fill(column, f"nextval({literal(sequence)})"),
+            advice.execute(f"ALTER TABLE {table} ALTER COLUMN {name} DROP DEFAULT, ALTER COLUMN {name} {become}"),
+            advice.execute(f"SELECT setval({own}, nextval({literal(sequence)}))"),
+            advice.execute(f"DROP SEQUENCE {sequence}"),
+        )
     )
 
 
@@ -162,7 +181,7 @@ def add_column_identity(context: Context) -> Iterator[Hit]:
         return column.attributes.get("identity") is not None
 
     for place, column, message in _rewriting(context, is_identity, "is an identity, numbered row by row"):
-        yield Hit(place, column.name, message, _numbered_later(column), context.block_severity(place))
+        yield Hit(place, column.name, message, _identity_later(column), context.block_severity(place))
 
 
 @rule(
@@ -192,9 +211,9 @@ def add_column_generated_stored(context: Context) -> Iterator[Hit]:
 def _virtual(context: Context, column: SchemaObject) -> str:
     table, name, type_ = owner_of(column.name), tail(column.name), advice.text(column, "type")
     expression = advice.text(column, "generated").removeprefix("STORED ")
-    if context.major >= 18:
+    if context.major >= 18 and not grammar.calls_user_code(expression):
         return advice.execute(f"ALTER TABLE {table} ADD COLUMN {name} {type_} GENERATED ALWAYS AS {expression} VIRTUAL")
-    index = f"{last(table)}_{last(column.name)}"
+    index = quote(made("ix", last(table), last(column.name)))
     return "# compute it where it is read, and index the expression if it is searched by:\n" + advice.autocommit(
         advice.execute(f"CREATE INDEX CONCURRENTLY {index} ON {table} ({expression})")
     )
@@ -217,12 +236,20 @@ def add_column_constrained_domain(context: Context) -> Iterator[Hit]:
     """Proved by the rewrite: PostgreSQL checks the domain for every row, even for NULL."""
     for place, column, message in _rewriting(context, is_constrained_domain, "is of a domain that is checked per row"):
         domain = place.find(Kind.DOMAIN, advice.text(column, "type"))
-        base = "integer"
-        if domain is not None:
-            base = domain.definition.partition(" AS ")[2].partition(" CONSTRAINT ")[0].partition(" DEFAULT ")[0]
-        table, name = owner_of(column.name), tail(column.name)
-        fix = advice.execute(f"ALTER TABLE {table} ADD COLUMN {name} {base.removesuffix(' NOT NULL')}")
+        fix = _of_its_base_type(column, domain) if domain is not None else ""
         yield Hit(place, column.name, message, fix, context.block_severity(place))
+
+
+def _of_its_base_type(column: SchemaObject, domain: SchemaObject) -> str:
+    """The domain's type, and its constraints as those of the table."""
+    table, base, checks = owner_of(column.name), *domains.parts_of(domain.definition)
+    lines = [advice.bare_column(column, base)]
+    for number, check in enumerate(checks, 1):
+        of_column = replace_names(check, {"VALUE": tail(column.name)})
+        name = quote(made(last(table), last(column.name), "check", *([str(number)] if number > 1 else ())))
+        lines.append(advice.execute(f"ALTER TABLE {table} ADD CONSTRAINT {name} {of_column} NOT VALID"))
+        lines.append(advice.validate(table, f"{table}.{name}"))
+    return "\n".join(lines)
 
 
 @rule(
@@ -254,9 +281,7 @@ def add_column_inline_foreign_key(context: Context) -> Iterator[Hit]:
 
 
 def _three_steps(column: SchemaObject, constraint: SchemaObject) -> str:
-    table, type_ = owner_of(column.name), advice.text(column, "type")
-    add = advice.execute(f"ALTER TABLE {table} ADD COLUMN {tail(column.name)} {type_}")
-    return f"{add}\n{advice.not_valid_then_validate(constraint)}"
+    return f"{advice.bare_column(column)}\n{advice.not_valid_then_validate(constraint)}"
 
 
 def _with_constraint(context: Context, kind: Kind) -> Iterator[tuple[Place, SchemaObject, SchemaObject]]:
@@ -316,10 +341,9 @@ def add_column_inline_unique(context: Context) -> Iterator[Hit]:
     """Proved by the index build."""
     for place, column, unique in _with_constraint(context, Kind.UNIQUE):
         if builds_index(place, unique):
-            relation, type_ = owner_of(column.name), advice.text(column, "type")
+            relation = owner_of(column.name)
             message = f"builds an index over {context.size(place, relation)} while reads and writes wait"
-            add = advice.execute(f"ALTER TABLE {relation} ADD COLUMN {tail(column.name)} {type_}")
-            fix = f"{add}\n{advice.unique_using_index(unique)}"
+            fix = f"{advice.bare_column(column)}\n{advice.unique_using_index(unique)}"
             yield Hit(place, column.name, message, fix, context.block_severity(place))
 
 
@@ -341,9 +365,8 @@ def add_column_json(context: Context) -> Iterator[Hit]:
     for place in context.places:
         for column in _all_new(place):
             if advice.text(column, "type") == "json":
-                table = owner_of(column.name)
-                fix = advice.execute(f"ALTER TABLE {table} ALTER COLUMN {tail(column.name)} TYPE jsonb")
-                yield Hit(place, column.name, f"{column.name} is json, which cannot be compared", fix)
+                message = f"{column.name} is json, which cannot be compared"
+                yield Hit(place, column.name, message, retyping.of_type(context, place, column, "jsonb"))
 
 
 def _all_new(place: Place) -> Iterator[SchemaObject]:

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from db_migrate.catalog.change import Action, AttributeChange
-from db_migrate.catalog.objects import Kind
-from db_migrate.rules import advice, grammar
+from db_migrate.catalog.objects import Kind, Value
+from db_migrate.catalog.tokens import literal
+from db_migrate.rules import advice, batches, grammar
 from db_migrate.rules.columns import added, fills_itself, is_rewritten
 from db_migrate.rules.context import Context, Hit, Place
 from db_migrate.rules.conversions import base_of, misfits
 from db_migrate.rules.finding import Severity
 from db_migrate.rules.matching import altered, attribute, changed, column_and_table
-from db_migrate.rules.names import last, owner_of, tail
+from db_migrate.rules.names import last, made, owner_of, py, quote, schema_argument, tail
 from db_migrate.rules.registry import About, Section, rule
+from db_migrate.rules.undoing import allowed
 
 _TIMESTAMPS = frozenset({"timestamp without time zone", "timestamp with time zone"})
 
@@ -99,7 +101,7 @@ def change_type_rewrite(context: Context) -> Iterator[Hit]:
             if not rewritten or _by_time_zone(place, column, old, new):
                 continue
             message = f"rewrites {context.size(place, relation)}: {last(column)} from {old} to {new}"
-            yield Hit(place, column, message, _other_column(column, new), context.block_severity(place))
+            yield Hit(place, column, message, other_column(column, new), context.block_severity(place))
 
 
 def _by_time_zone(place: Place, column: str, old: str, new: str) -> bool:
@@ -108,19 +110,23 @@ def _by_time_zone(place: Place, column: str, old: str, new: str) -> bool:
     return zoned and grammar.using_of(place.statement.sql, last(column)) != "computed"
 
 
-def _other_column(column: str, new: str) -> str:
+def other_column(column: str, new: str) -> str:
+    """A column of the new type that takes the old one's place, in three revisions."""
     table, name = owner_of(column), tail(column)
-    copy = f"{last(column)}_new"
-    batch = (
-        f"UPDATE {table} SET {copy} = {name}::{new} WHERE ctid IN "
-        f"(SELECT ctid FROM {table} WHERE {copy} IS NULL AND {name} IS NOT NULL LIMIT 10000)"
-    )
+    copy = quote(made(last(column), "new"))
+    filling = batches.update_where(table, f"{copy} = {name}::{new}", f"{copy} IS NULL AND {name} IS NOT NULL")
+    return expand_and_contract(column, copy, new, filling)
+
+
+def expand_and_contract(column: str, copy: str, type_: str, filling: str) -> str:
+    """Another column beside one, filled by ``filling``, until the one can go; ``copy`` is its name as SQL writes it."""
+    table = owner_of(column)
+    drop = f"op.drop_column({py(last(table))}, {py(last(column))}{schema_argument(table)})"
     return "\n".join(
         (
-            advice.execute(f"ALTER TABLE {table} ADD COLUMN {copy} {new}"),
-            f"# a release (or a trigger) that writes both {last(column)} and {copy}; then, in a later revision:",
-            advice.in_batches(batch),
-            f"# a release that reads {copy}; then drop {last(column)} and rename, or keep the new name",
+            advice.execute(f"ALTER TABLE {table} ADD COLUMN {copy} {type_}"),
+            advice.later(f"every process writes both {last(column)} and {last(copy)}", filling),
+            advice.later(f"nothing uses {last(column)} any more", drop),
         )
     )
 
@@ -147,6 +153,8 @@ def change_type_timestamp_tz(context: Context) -> Iterator[Hit]:
                 continue
             relation = owner_of(column)
             rewritten = is_rewritten(place, relation) and not context.exempt(place, relation)
+            if not rewritten and _says_zone(context, place):
+                continue
             zone = context.facts.server.settings.get("TimeZone", "")
             says = f" (the target's is {zone})" if zone else ""
             fix = "\n".join(
@@ -162,6 +170,19 @@ def change_type_timestamp_tz(context: Context) -> Iterator[Hit]:
                 fix,
                 context.block_severity(place) if rewritten else Severity.NOTE,
             )
+
+
+def _says_zone(context: Context, place: Place) -> bool:
+    """Whether the statement, or one before it in its transaction, says which time zone is meant."""
+    same = [
+        each.statement
+        for each in context.places
+        if each.revision is place.revision
+        and each.index <= place.index
+        and each.statement.transaction == place.statement.transaction
+    ]
+    said = any(name == "timezone" for each in same for name, _value in grammar.settings_of(each.sql))
+    return said or "AT TIME ZONE" in place.statement.sql.upper()
 
 
 @rule(
@@ -207,8 +228,8 @@ def _labels_before(place: Place, enum: str) -> set[str]:
 def _check_first(column: str, offending: str) -> str:
     table = owner_of(column)
     if not offending:
-        return "# look at the values that do not fit first"
-    name = f"{last(table)}_{last(column)}_fits"
+        return advice.intent("change-type-narrowing", column, "how it was seen that every value fits")
+    name = quote(made(last(table), last(column), "fits"))
     add = f"ALTER TABLE {table} ADD CONSTRAINT {name} CHECK (NOT ({offending})) NOT VALID"
     return f"{advice.execute(add)}\n{advice.validate(table, f'{table}.{name}')}"
 
@@ -220,7 +241,7 @@ def _check_first(column: str, offending: str) -> str:
         catches="a change of type that rewrites nothing still scans the table or builds an index again",
         effect="ACCESS EXCLUSIVE while CHECKs are evaluated again and indexes are built again",
         why="a change that looks free blocks the table all the same",
-        instead="drop the CHECK or index first and build it again the careful way afterwards",
+        instead="a column of the new type, filled in batches, that takes the old one's place",
         bad='op.execute("ALTER TABLE invoices ALTER COLUMN number TYPE oid USING number::oid")',
         good='op.alter_column("users", "nickname", type_=sa.String(200))',
     ),
@@ -239,7 +260,8 @@ def change_type_recheck_constraint(context: Context) -> Iterator[Hit]:
                 place,
                 column,
                 f"{what} {context.size(place, relation)}: {last(column)} from {old} to {new}",
-                severity=context.block_severity(place),
+                other_column(column, new),
+                context.block_severity(place),
             )
 
 
@@ -262,7 +284,15 @@ def change_collation(context: Context) -> Iterator[Hit]:
         message = f"{column_and_table(change.object)} sorts by {collation.to or 'the default'} from then on"
         builds = any(b.relation == relation for b in place.effects.index_builds)
         severity = context.block_severity(place) if builds and not context.exempt(place, relation) else None
-        yield Hit(place, change.object, message, severity=severity)
+        yield Hit(place, change.object, message, _collated_index(change.object, collation.to), severity)
+
+
+def _collated_index(column: str, collation: Value) -> str:
+    """What sorts and searches by the collation, while the column stays what it is."""
+    table, wanted = owner_of(column), str(collation or 'pg_catalog."default"')
+    name = quote(made("ix", last(table), last(column), last(wanted)))
+    index = f"CREATE INDEX CONCURRENTLY {name} ON {table} ({tail(column)} COLLATE {wanted})"
+    return advice.autocommit(advice.execute(index))
 
 
 @rule(
@@ -287,10 +317,11 @@ def drop_identity_or_expression(context: Context) -> Iterator[Hit]:
                 continue  # an INSERT that names the column, and one that does not, do what they did
             column = column_and_table(change.object)
             if found.from_ is None:
-                yield Hit(place, change.object, f"{column} becomes {name} {found.to}")
+                message = f"{column} becomes {name} {found.to}"
             else:
-                after = found.to or "not any more"
-                yield Hit(place, change.object, f"{column} was {name} {found.from_}, and is {after}")
+                message = f"{column} was {name} {found.from_}, and is {found.to or 'not any more'}"
+            fix = allowed(place, "drop-identity-or-expression", change, "since which release INSERTs work with both")
+            yield Hit(place, change.object, message, fix)
 
 
 @rule(
@@ -311,11 +342,20 @@ def sequence_alter(context: Context) -> Iterator[Hit]:
     for place, change in changed(context, Action.ALTERED, Kind.SEQUENCE):
         said = [f"{a.name} {a.from_} -> {a.to}" for a in change.attributes if a.name in watched and not _is_wider(a)]
         if said:
-            yield Hit(place, change.object, f"{change.object}: {', '.join(said)}")
+            fix = allowed(place, "sequence-alter", change, "why no number can come again or run out")
+            yield Hit(place, change.object, f"{change.object}: {', '.join(said)}", fix)
     for place in context.places:
         for name in place.effects.dropped:
             if (column := _begins_again(place, name)) and not _is_set(place):
-                yield Hit(place, column, f"the numbers of {column_and_table(column)} begin again: {name} is gone")
+                message = f"the numbers of {column_and_table(column)} begin again: {name} is gone"
+                yield Hit(place, column, message, _goes_on(column))
+
+
+def _goes_on(column: str) -> str:
+    """The identity told where to go on, by the rows, which the primary key finds the last of."""
+    table = owner_of(column)
+    own = f"pg_get_serial_sequence({literal(table)}, {literal(last(column))})"
+    return advice.after(advice.execute(f"SELECT setval({own}, (SELECT max({tail(column)}) FROM {table}))"))
 
 
 _WIDTHS = ("smallint", "integer", "bigint")

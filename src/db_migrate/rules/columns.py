@@ -62,6 +62,11 @@ def add_column_not_null_no_default(context: Context) -> Iterator[Hit]:
                 place,
                 column.name,
                 f"adds {column.name} ({type_}) NOT NULL without a default to {relation}{rows}",
-                advice.add_column(column, "nullable=False"),
+                advice.filled_column(column, _labels(place, type_)),
                 Severity.WARNING if table is None else Severity.ERROR,
             )
+
+
+def _labels(place: Place, type_: str) -> tuple[str, ...]:
+    enum = place.find(Kind.ENUM, type_)
+    return advice.texts(enum, "labels") if enum is not None else ()

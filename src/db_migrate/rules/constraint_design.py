@@ -10,7 +10,7 @@ from db_migrate.rules import advice
 from db_migrate.rules.constraints import added, referenced_table
 from db_migrate.rules.context import Context, Hit, Place
 from db_migrate.rules.finding import Severity
-from db_migrate.rules.names import last, py, py_list, schema_argument
+from db_migrate.rules.names import last, made, owner_of, quote, tail
 from db_migrate.rules.registry import About, Section, opt_in, rule
 
 
@@ -46,6 +46,8 @@ def unique_on_existing_data(context: Context) -> Iterator[Hit]:
             index = place.find(Kind.INDEX, change.object)
             if index is None or index.parent is None or not index.attributes.get("unique"):
                 continue
+            if _without_values(context, place, index):
+                continue
             if not context.exempt(place, index.parent):
                 yield Hit(place, index.name, f"fails if two rows of {index.parent} are equal", _find_duplicates(index))
 
@@ -58,13 +60,33 @@ def _all_null(place: Place, item: SchemaObject) -> bool:
     return distinct and bool(empty & {last(name) for name in advice.texts(item, "columns")})
 
 
+def _without_values(context: Context, place: Place, index: SchemaObject) -> bool:
+    """Whether a column of the index is new in this run and nothing has been written to it yet: NULLs differ."""
+    if index.attributes.get("nulls_not_distinct") or index.parent in place.known.written:
+        return False
+    columns = [place.find(Kind.COLUMN, f"{index.parent}.{name}") for name in advice.texts(index, "columns")]
+    return any(
+        column is not None
+        and context.fresh(place, column.name)
+        and not any(column.attributes.get(name) for name in ("default", "identity", "generated"))
+        for column in columns
+    )
+
+
 def _find_duplicates(item: SchemaObject) -> str:
-    columns = ", ".join(name for name in advice.texts(item, "columns") if name != "<expression>") or "..."
+    columns = ", ".join(_key_of(item))
     predicate = advice.text(item, "predicate")
     where = f" WHERE {predicate}" if predicate else ""
-    return (
-        f"-- look first:\nSELECT {columns}, count(*) FROM {item.parent}{where} GROUP BY {columns} HAVING count(*) > 1;"
-    )
+    query = f"SELECT {columns}, count(*) FROM {item.parent}{where} GROUP BY {columns} HAVING count(*) > 1;"
+    intent = advice.intent("unique-on-existing-data", item.name, "how it was seen that no two rows are equal")
+    return f"-- look first, on the target:\n{query}\n{intent}"
+
+
+def _key_of(item: SchemaObject) -> Iterator[str]:
+    """What the index is over, its expressions too."""
+    expressions = iter(advice.texts(item, "expression"))
+    for column in advice.texts(item, "columns"):
+        yield next(expressions) if column == "<expression>" else column
 
 
 def leading_columns(catalog: Catalog, relation: str) -> Iterator[tuple[SchemaObject, tuple[str, ...]]]:
@@ -114,9 +136,10 @@ def foreign_key_without_index(context: Context) -> Iterator[Hit]:
             if context.trace.after.get(key.kind, key.name) is None or _is_indexed(context.trace.after, key):
                 continue
             columns = advice.texts(key, "columns")
-            name = f"ix_{last(key.parent or '')}_{'_'.join(last(c) for c in columns)}"
-            build = f"{py(name)}, {py(last(key.parent or ''))}, {py_list(columns)}{schema_argument(key.name)}"
-            fix = advice.autocommit(f"op.create_index({build}, postgresql_concurrently=True)")
+            name = made("ix", last(key.parent or ""), *map(last, columns))
+            index = SchemaObject(Kind.INDEX, quote(name), key.parent, {"columns": columns})
+            new = context.fresh(place, key.parent or "")
+            fix = advice.after(advice.create_index(index) if new else advice.create_index_concurrently(index))
             yield Hit(place, key.name, f"no index of {key.parent} begins with {', '.join(columns)}", fix)
 
 
@@ -142,14 +165,20 @@ op.create_foreign_key(
     ),
 )
 def foreign_key_nullable(context: Context) -> Iterator[Hit]:
-    """Off until it is named."""
+    """Off until it is named; judged at the end of the run."""
     for place in context.places:
         for key in added(context, place, Kind.FOREIGN_KEY, anywhere=True):
             for name in advice.texts(key, "columns"):
-                column = place.find(Kind.COLUMN, f"{key.parent}.{name}")
+                column = context.trace.after.get(Kind.COLUMN, f"{key.parent}.{name}")
                 if column is not None and column.attributes.get("nullable") is True:
-                    fix = advice.not_null_by_check(column.name)
+                    fix = advice.after(_made_not_null(context, place, column.name))
                     yield Hit(place, key.name, f"{column.name} may be NULL and then references nothing", fix)
+
+
+def _made_not_null(context: Context, place: Place, column: str) -> str:
+    if context.fresh(place, owner_of(column)):
+        return advice.execute(f"ALTER TABLE {owner_of(column)} ALTER COLUMN {tail(column)} SET NOT NULL")
+    return advice.not_null_by_check(column)
 
 
 opt_in("foreign-key-nullable")
@@ -181,8 +210,10 @@ def foreign_key_deferrable(context: Context) -> Iterator[Hit]:
     """Off until it is named."""
     for place in context.places:
         for key in added(context, place, Kind.FOREIGN_KEY, anywhere=True):
-            if not key.attributes.get("deferrable"):
-                fix = advice.execute(f"ALTER TABLE {key.parent} ALTER CONSTRAINT {last(key.name)} DEFERRABLE")
+            final = context.trace.after.get(key.kind, key.name)
+            if final is not None and not final.attributes.get("deferrable"):
+                alter = f"ALTER TABLE {key.parent} ALTER CONSTRAINT {tail(key.name)} DEFERRABLE"
+                fix = advice.after(advice.execute(alter))
                 yield Hit(place, key.name, f"{key.name} to {referenced_table(key)} is not deferrable", fix)
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from db_migrate.catalog.change import Action
-from db_migrate.catalog.objects import Kind, SchemaObject
+from db_migrate.catalog.objects import Catalog, Kind, SchemaObject
 from db_migrate.rules import advice
 from db_migrate.rules.context import Context, Hit, Place
 from db_migrate.rules.grammar import says_on_delete
-from db_migrate.rules.names import last, owner_of, parts
+from db_migrate.rules.names import last, owner_of, parts, tail
 from db_migrate.rules.registry import About, Section, rule
 
 
@@ -85,11 +86,27 @@ def add_foreign_key_validating(context: Context) -> Iterator[Hit]:
 def _foreign_key_advice(context: Context, place: Place, key: SchemaObject) -> str:
     table = place.find(Kind.TABLE, owner_of(key.name))
     if table is not None and table.attributes.get("partition_key") and context.major < 18:
-        return (
-            "# before 18 a partitioned table takes no NOT VALID foreign key: give it to each partition so, validate\n"
-            "# there, then add it to the parent, which takes over what its partitions have\n"
-        ) + advice.execute(f"ALTER TABLE {table.name} ADD {key.definition}")
+        return _by_partition(place, key)
     return advice.not_valid_then_validate(key)
+
+
+def _by_partition(place: Place, key: SchemaObject) -> str:
+    """Before 18 the partitioned table takes no NOT VALID key, but takes over those that its partitions have."""
+    lines = []
+    for name in leaves(place.revision.after, key.parent or ""):
+        own = replace(key, name=f"{name}.{tail(key.name)}", parent=name)
+        lines.append(advice.not_valid_then_validate(own))
+    return "\n".join((*lines, advice.foreign_key(key)))
+
+
+def leaves(catalog: Catalog, relation: str) -> Iterator[str]:
+    """The partitions that hold rows, below partitions that are partitioned themselves too."""
+    for item in catalog:
+        if item.kind is Kind.PARTITION and advice.text(item, "partition_of") == relation:
+            if item.attributes.get("partition_key"):
+                yield from leaves(catalog, item.name)
+            else:
+                yield item.name
 
 
 @rule(
@@ -194,7 +211,7 @@ def foreign_key_on_delete_review(context: Context) -> Iterator[Hit]:
                     place,
                     key.name,
                     f"does not say what deleting a row of {referenced_table(key)} does to {key.parent}",
-                    _with_on_delete(key),
+                    with_action(place, key, "RESTRICT"),
                 )
             else:
                 yield from _disagreement(context, place, key, action)
@@ -205,9 +222,14 @@ def _is_said(place: Place, key: SchemaObject) -> bool:
     return says_on_delete(place.statement.sql, last(key.name), columns)
 
 
-def _with_on_delete(key: SchemaObject) -> str:
-    add = f"ADD CONSTRAINT {last(key.name)} {key.definition} ON DELETE RESTRICT"
-    return advice.execute(f"ALTER TABLE {key.parent} {add}")
+def with_action(place: Place, key: SchemaObject, action: str) -> str:
+    """The foreign key with that action on delete."""
+    if place.revision.before.get(Kind.TABLE, key.parent or "") is None:
+        return f"{WITHOUT_KEY}\n{advice.foreign_key(key, on_delete=action)}"
+    return advice.foreign_key(key, on_delete=action, not_valid=key.attributes.get("validated") is False)
+
+
+WITHOUT_KEY = "# leave the foreign key out of the table, and after it:"
 
 
 def _disagreement(context: Context, place: Place, key: SchemaObject, action: str) -> Iterator[Hit]:
@@ -219,7 +241,8 @@ def _disagreement(context: Context, place: Place, key: SchemaObject, action: str
             continue
         problem = _orm_problem(action, relationship.passive_deletes, relationship.cascade)
         if problem:
-            yield Hit(place, key.name, f"ON DELETE {action}, but {relationship.name} {problem}", _orm_advice(action))
+            fix = f"{advice.MODELS}, {relationship.name}:\n{_orm_advice(action)}"
+            yield Hit(place, key.name, f"ON DELETE {action}, but {relationship.name} {problem}", fix)
 
 
 def _orm_problem(action: str, passive_deletes: str, cascade: tuple[str, ...]) -> str:
@@ -236,7 +259,7 @@ def _orm_problem(action: str, passive_deletes: str, cascade: tuple[str, ...]) ->
 
 def _orm_advice(action: str) -> str:
     if action == "CASCADE":
-        return 'relationship(..., cascade="all, delete-orphan", passive_deletes=True)'
+        return 'relationship(cascade="all, delete-orphan", passive_deletes=True)'
     if action.startswith("SET NULL"):
-        return "relationship(..., passive_deletes=True)"
-    return "relationship(...)  # without passive_deletes, or give the foreign key ON DELETE CASCADE"
+        return "relationship(passive_deletes=True)"
+    return 'relationship(passive_deletes=False)  # or ondelete="CASCADE" for the foreign key'

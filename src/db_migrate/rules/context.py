@@ -8,7 +8,7 @@ from functools import cached_property
 from types import MappingProxyType
 
 from db_migrate.catalog.change import Action, Change
-from db_migrate.catalog.objects import RELATION_KINDS, Kind, SchemaObject, Value
+from db_migrate.catalog.objects import RELATION_KINDS, ROUTINE_KINDS, TYPE_KINDS, Kind, SchemaObject, Value
 from db_migrate.rules.estimate import Work, bytes_in_words, estimate, in_words
 from db_migrate.rules.facts import Facts, TableFacts
 from db_migrate.rules.finding import Severity
@@ -49,7 +49,8 @@ class RuleSettings:
 class Known:
     """What the run has done to names and rows up to some point.
 
-    ``created`` are relations and columns of this run; ``origins`` says what a relation or column that was renamed
+    ``created`` are relations, columns, sequences, types and routines of this run; ``origins`` says what a relation or
+    column that was renamed
     is called on the target; ``written`` are relations that got, lost or changed rows.
     """
 
@@ -226,11 +227,15 @@ def walk(trace: Trace, *, per_revision: bool) -> Iterator[Place]:
             yield Place(revision, index, statement, before, known)
 
 
+_MADE = RELATION_KINDS | ROUTINE_KINDS | TYPE_KINDS | {Kind.COLUMN, Kind.SEQUENCE}
+"""What may be changed and dropped again at will by the run that made it."""
+
+
 def _after(known: Known, effects: Effects) -> Known:
     created = set(known.created) | set(effects.created)
     origins = dict(known.origins)
     for change in effects.changes:
-        if change.action is Action.CREATED and (change.kind in RELATION_KINDS or change.kind is Kind.COLUMN):
+        if change.action is Action.CREATED and change.kind in _MADE:
             created.add(change.object)
         elif change.action is Action.RENAMED and change.from_object is not None:
             _follow(change, created, origins)

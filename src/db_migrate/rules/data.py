@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from db_migrate.catalog.objects import Kind
 from db_migrate.rules import advice
 from db_migrate.rules.context import Context, Hit, Place
 from db_migrate.rules.estimate import in_words
@@ -71,18 +72,18 @@ def would_fail_on_data(context: Context) -> Iterator[Hit]:
                 place,
                 question.object,
                 f"would fail: {_how_many(question, answer)}{later}",
-                _correction(question),
+                _correction(place, question),
                 Severity.WARNING if question.after_writes else Severity.ERROR,
             )
 
 
-def _correction(question: Question) -> str:
+def _correction(place: Place, question: Question) -> str:
     """The query that shows every offender; what to put in its place only people know."""
     if question.kind is Asks.ROWS:
-        return "# give the column a server_default, or add it nullable, fill it, and set NOT NULL afterwards"
+        column = place.find(Kind.COLUMN, question.object)
+        return advice.filled_column(column) if column is not None else ""
     _count, _, source = question.sql.partition(" FROM ")
-    shown = f"SELECT * FROM {source};"
-    return f"-- the rows to correct first:\n{shown}"
+    return f"-- the rows to correct first, on the target:\nSELECT * FROM {source};"
 
 
 @rule(

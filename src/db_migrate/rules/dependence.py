@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from db_migrate.catalog.objects import Catalog
+from db_migrate.rules import advice
 from db_migrate.rules.context import Context, Hit, Place
 from db_migrate.rules.finding import Severity
 from db_migrate.rules.matching import relation_named
@@ -94,5 +95,5 @@ def _two_ways(revision: str, tables: Iterable[str]) -> str:
     return (
         "# prove it on some rows:\ndb-migrate plan --sample 100\n"
         "# or say in the revision what it may write; apply lets it write nothing else:\n"
-        f'db_migrate_allow = {{"{RULE}:{revision}": "writes {names}: ..."}}'
+        + advice.intent(RULE, revision, f"writes {names}: what it does to which rows")
     )

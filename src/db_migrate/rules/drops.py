@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from db_migrate.catalog.change import Action
-from db_migrate.catalog.objects import CONSTRAINT_KINDS, Kind
-from db_migrate.rules import advice, grammar
+from db_migrate.catalog.objects import Kind
+from db_migrate.rules import advice, grammar, rewriting
 from db_migrate.rules.context import Context, Hit, Place
 from db_migrate.rules.finding import Severity
 from db_migrate.rules.matching import TABLES, changed, subject
-from db_migrate.rules.names import last, owner_of, tail
+from db_migrate.rules.names import last, owner_of
 from db_migrate.rules.registry import About, Section, rule
+from db_migrate.rules.undoing import put_aside
 from db_migrate.trace.effects import Direction, TracedRevision, TracedStatement
 
 
@@ -211,7 +212,7 @@ def drop_database(context: Context) -> Iterator[Hit]:
     """By the grammar: on scratch there is no other database to lose."""
     for place in context.places:
         for dropped in grammar.nodes(place.statement.sql, "DropdbStmt"):
-            yield Hit(place, dropped.dbname, f"drops the database {dropped.dbname}", "# remove this statement")
+            yield Hit(place, dropped.dbname, f"drops the database {dropped.dbname}", advice.LEAVE_OUT)
 
 
 @rule(
@@ -241,18 +242,10 @@ def drop_cascade(context: Context) -> Iterator[Hit]:
         message = (
             f"takes along {', '.join(along)}" if along else "says CASCADE, which takes along whatever depends on it"
         )
-        lines = [_drop_of(place, name) for name in along]
-        yield Hit(place, subject(context, place), message, "\n".join((*lines, "# then the statement without CASCADE")))
-
-
-def _drop_of(place: Place, name: str) -> str:
-    for change in place.effects.changes:
-        if change.object == name and change.action is Action.DROPPED:
-            if change.parent and change.kind in CONSTRAINT_KINDS:
-                return advice.execute(f"ALTER TABLE {change.parent} DROP CONSTRAINT {tail(name)}")
-            word = change.kind.replace("_", " ").upper()
-            return advice.execute(f"DROP {word} {name}")
-    return f"# {name}"
+        drops, _again = put_aside(place.revision.before, along)
+        rest = rewriting.without_cascade(place.statement.sql)
+        fix = "\n".join((*drops, advice.execute(rest))) if rest else ""
+        yield Hit(place, subject(context, place), message, fix)
 
 
 @rule(

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 from db_migrate.catalog.change import Action, Change
 from db_migrate.catalog.objects import Kind
+from db_migrate.catalog.tokens import literal
 from db_migrate.rules import advice
 from db_migrate.rules.context import Context, Hit, Place
 from db_migrate.rules.finding import Severity
 from db_migrate.rules.matching import altered, refusal
-from db_migrate.rules.names import literal
 from db_migrate.rules.registry import About, Section, rule
 
 
@@ -39,7 +39,8 @@ def new_labels(context: Context) -> Iterator[tuple[Place, Change, tuple[str, ...
 def enum_add_value(context: Context) -> Iterator[Hit]:
     """Judged by the catalog."""
     for place, change, labels, _all in new_labels(context):
-        yield Hit(place, change.object, f"adds {', '.join(labels)}, which cannot be taken away again")
+        fix = advice.intent("enum-add-value", change.object, "since which release it can be read")
+        yield Hit(place, change.object, f"adds {', '.join(labels)}, which cannot be taken away again", fix)
 
 
 @rule(
@@ -68,7 +69,7 @@ def enum_value_used_same_tx(context: Context) -> Iterator[Hit]:
         earlier = [p for p, *_rest in new_labels(context) if p.revision is place.revision and p.index < place.index]
         added = earlier[-1] if earlier else place
         changes = [change.object for change in added.changes(Kind.ENUM, Action.ALTERED)]
-        fix = advice.autocommit(advice.execute(" ".join(added.statement.sql.split())))
+        fix = advice.in_place_of_line(added.statement.line, advice.autocommit(advice.statement(added)))
         yield Hit(place, changes[0] if changes else place.revision.revision, refusal(place), fix)
 
 
@@ -112,4 +113,6 @@ def enum_creation(context: Context) -> Iterator[Hit]:
     """Judged by the catalog."""
     for place in context.places:
         for change in place.changes(Kind.ENUM, Action.CREATED):
-            yield Hit(place, change.object, f"creates the enum {change.object}, whose labels can never be removed")
+            fix = advice.intent("enum-creation", change.object, "why none of its labels will ever have to go")
+            message = f"creates the enum {change.object}, whose labels can never be removed"
+            yield Hit(place, change.object, message, fix)

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from db_migrate.catalog.objects import Catalog, Kind
+from db_migrate.rules import advice
 from db_migrate.rules.context import Context, Hit, Place
 from db_migrate.rules.finding import Severity
 from db_migrate.rules.names import owner_of
+from db_migrate.rules.process import way_back
 from db_migrate.rules.registry import About, Rule, Section, registered, rule
 from db_migrate.trace.effects import Direction, Trace, TracedRevision
 
@@ -55,7 +57,7 @@ def downgrade_not_inverse(context: Context) -> Iterator[Hit]:
         if revision.direction is Direction.DOWNGRADE:
             yield Hit(revision, revision.revision, tried.problem, severity=Severity.ERROR)
         elif revision.error is None:
-            yield Hit(revision, revision.revision, tried.problem)
+            yield Hit(revision, revision.revision, tried.problem, way_back(revision, "downgrade-not-inverse"))
 
 
 @rule(
@@ -108,7 +110,11 @@ def downgrade_linted_too(context: Context) -> Iterator[Hit]:
             new = not made.isdisjoint({hit.object, owner_of(hit.object), _table_of(hit.object, trace.before)})
             if serious and not new and revision in up and (revision, hit.object) not in told:
                 told.add((revision, hit.object))
-                yield Hit(up[revision], hit.object, f"going back, {each.id}: {hit.message}", hit.fix)
+                yield Hit(up[revision], hit.object, f"going back, {each.id}: {hit.message}", _for_downgrade(hit))
+
+
+def _for_downgrade(hit: Hit) -> str:
+    return advice.back(hit.fix) if hit.fix else ""
 
 
 def _is_about_waiting(rule: Rule) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from db_migrate.rules.names import parts
+from db_migrate.rules.names import parts, quote
 
 _CONSTR_FOREIGN = 10
 """``ConstrType.CONSTR_FOREIGN`` of the grammar's protocol (checked by a test)."""
@@ -27,6 +27,13 @@ def parse(sql: str) -> tuple[Any, ...]:
         return tuple(raw.stmt for raw in postgast.parse(sql).stmts)
     except postgast.PgQueryError:
         return ()
+
+
+def statements(sql: str) -> tuple[str, ...]:
+    """The statements of a text, each as it is written; empty where the text does not parse."""
+    import postgast
+
+    return tuple(postgast.split(sql)) if parse(sql) else ()
 
 
 def nodes(sql: str, kind: str) -> Iterator[Any]:
@@ -303,6 +310,21 @@ def extensions(sql: str) -> Iterator[tuple[str, str]]:
     for node in nodes(sql, "CreateExtensionStmt"):
         versions = [o.def_elem.arg.string.sval for o in node.options if o.def_elem.defname == "new_version"]
         yield node.extname, versions[0] if versions else ""
+
+
+def columns_named(sql: str) -> frozenset[str]:
+    """Every name that may be that of a column: in expressions, and of what is set."""
+    found = {part.string.sval for node in nodes(sql, "ColumnRef") for part in node.fields}
+    return frozenset(found.union(*assigned_columns(sql)))
+
+
+def partition_key(sql: str) -> str:
+    """The columns that a CREATE TABLE is partitioned by, in brackets and as SQL writes them; empty without any."""
+    for node in nodes(sql, "PartitionSpec"):
+        return (
+            f"({', '.join(quote(each.partition_elem.name) for each in node.part_params if each.partition_elem.name)})"
+        )
+    return ""
 
 
 def calls(sql: str) -> Iterator[tuple[str, str]]:

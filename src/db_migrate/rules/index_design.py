@@ -6,11 +6,12 @@ from collections.abc import Iterator
 
 from db_migrate.catalog.change import Action
 from db_migrate.catalog.objects import Kind, SchemaObject
+from db_migrate.catalog.tokens import inside_brackets, split_list, tokens
 from db_migrate.rules import advice
 from db_migrate.rules.constraint_design import leading_columns
 from db_migrate.rules.context import Context, Hit, Place
 from db_migrate.rules.finding import Severity
-from db_migrate.rules.names import last
+from db_migrate.rules.names import last, tail
 from db_migrate.rules.registry import About, Section, opt_in, rule
 
 MAX_COLUMNS = 3
@@ -53,7 +54,38 @@ def index_too_many_columns(context: Context) -> Iterator[Hit]:
         for index in created(place):
             columns = advice.texts(index, "columns")
             if len(columns) > MAX_COLUMNS and not index.attributes.get("unique"):
-                yield Hit(place, index.name, f"{index.name} is over {len(columns)} columns: {', '.join(columns)}")
+                message = f"{index.name} is over {len(columns)} columns: {', '.join(columns)}"
+                yield Hit(place, index.name, message, _fewer_columns(context, place, index))
+
+
+def _fewer_columns(context: Context, place: Place, index: SchemaObject) -> str:
+    """The first ones searched by, the others only carried along; where the kind of index can do so."""
+    items = split_list(inside_brackets(index.definition))
+    carried = [name for name in advice.texts(index, "columns")[MAX_COLUMNS:] if name != "<expression>"]
+    if index.attributes.get("method") not in ("btree", "gist", "spgist") or len(items) != len(carried) + MAX_COLUMNS:
+        return advice.intent("index-too-many-columns", index.name, "which search needs all of them")
+    include = ", ".join((*carried, *advice.texts(index, "include")))
+    return _built(context, place, index, f"({', '.join(items[:MAX_COLUMNS])}) INCLUDE ({include})")
+
+
+def _after_brackets(text: str) -> str:
+    """What follows the first pair of brackets."""
+    found = tokens(text)
+    begin = "".join(found[: found.index("(")])
+    return text[len(begin) + len(inside_brackets(text)) + 2 :]
+
+
+def _built(context: Context, place: Place, index: SchemaObject, columns: str) -> str:
+    """The index over other columns, built without blocking writes unless its table is new."""
+    found = tokens(index.definition)
+    head = "".join(found[: found.index("(")])
+    rest = _after_brackets(index.definition)
+    if " INCLUDE " in columns and rest.startswith(" INCLUDE "):
+        rest = _after_brackets(rest)
+    definition = f"{head}{columns}{rest}"
+    if context.exempt(place, index.parent or ""):
+        return advice.execute(definition)
+    return advice.autocommit(advice.execute(advice.concurrent(definition)))
 
 
 @rule(
@@ -75,7 +107,9 @@ def index_duplicate_column(context: Context) -> Iterator[Hit]:
             columns = [name for name in advice.texts(index, "columns") if name != "<expression>"]
             twice = sorted({name for name in columns if columns.count(name) > 1})
             if twice and not index.attributes.get("opclass") and not index.attributes.get("order"):
-                yield Hit(place, index.name, f"{index.name} has {', '.join(twice)} twice")
+                once = dict.fromkeys(split_list(inside_brackets(index.definition)))
+                fix = _built(context, place, index, f"({', '.join(once)})")
+                yield Hit(place, index.name, f"{index.name} has {', '.join(twice)} twice", fix)
 
 
 @rule(
@@ -101,7 +135,8 @@ def index_redundant(context: Context) -> Iterator[Hit]:
             for other, longer in leading_columns(context.trace.after, index.parent or ""):
                 simple = other.kind is not Kind.INDEX or advice.is_simple(other)
                 if simple and other.name != index.name and longer[: len(columns)] == columns:
-                    yield Hit(place, index.name, f"{other.name} ({', '.join(longer)}) serves the same searches")
+                    message = f"{other.name} ({', '.join(longer)}) serves the same searches"
+                    yield Hit(place, index.name, message, "# leave this index out")
                     break
 
 
@@ -127,9 +162,11 @@ def index_type_fit(context: Context) -> Iterator[Hit]:
                 type_ = advice.text(column, "type") if column is not None else ""
                 better = _better_method(type_, str(method))
                 if better:
-                    sql = f"CREATE INDEX CONCURRENTLY {last(index.name)} ON {index.parent} USING {better} ({name})"
+                    sql = f"CREATE INDEX {tail(index.name)} ON {index.parent} USING {better} ({name})"
+                    concurrently = advice.autocommit(advice.execute(advice.concurrent(sql)))
+                    fix = advice.execute(sql) if context.exempt(place, index.parent or "") else concurrently
                     message = f"{index.name} is a {method} over {name}, which is {type_}"
-                    yield Hit(place, index.name, message, advice.autocommit(advice.execute(sql)))
+                    yield Hit(place, index.name, message, fix)
 
 
 def _better_method(type_: str, method: str) -> str:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from db_migrate.catalog.change import Action
-from db_migrate.catalog.objects import Kind, SchemaObject
-from db_migrate.rules import advice, grammar
+from db_migrate.catalog.objects import Catalog, Kind, SchemaObject
+from db_migrate.rules import advice, grammar, rewriting
 from db_migrate.rules.context import Context, Hit, Place, locked
 from db_migrate.rules.estimate import bytes_in_words, seconds_in_words
 from db_migrate.rules.finding import Severity
 from db_migrate.rules.matching import failed_sql, subject
+from db_migrate.rules.names import beside, last, made, quote, schema_of, tail
 from db_migrate.rules.registry import About, Section, rule
-from db_migrate.trace.effects import LockMode
+from db_migrate.trace.effects import LockMode, TracedStatement
 
 
 def built(context: Context, place: Place) -> Iterator[SchemaObject]:
@@ -138,7 +140,11 @@ def drop_index_blocking(context: Context) -> Iterator[Hit]:
             if gone or context.exempt(place, relation) or not locked(place, relation, LockMode.ACCESS_EXCLUSIVE):
                 continue
             message = f"drops {change.object} of {context.size(place, relation)} under ACCESS EXCLUSIVE"
-            yield Hit(place, change.object, message, advice.drop_index_concurrently(change.object, relation))
+            fix = advice.drop_index_concurrently(change.object, relation)
+            if is_partitioned(place, relation):
+                reason = "when readers and writers may wait: a partitioned index has no CONCURRENTLY"
+                fix = advice.intent("drop-index-blocking", change.object, reason)
+            yield Hit(place, change.object, message, fix)
 
 
 @rule(
@@ -205,7 +211,8 @@ def concurrently_leaves_invalid_index(context: Context) -> Iterator[Hit]:
             name = subject(context, place)
             drop = advice.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
             message = f"a failed build would leave {name} INVALID, and IF NOT EXISTS would keep it so"
-            yield Hit(place, name, message, advice.autocommit(drop, "op.create_index(...)  # without if_not_exists"))
+            build = advice.execute(rewriting.without_if_not_exists(place.statement.sql))
+            yield Hit(place, name, message, advice.autocommit(drop, build))
 
 
 @rule(
@@ -260,9 +267,18 @@ def drop_constraint_backing_index(context: Context) -> Iterator[Hit]:
         name = subject(context, place)
         for kind in (Kind.PRIMARY_KEY, Kind.UNIQUE, Kind.EXCLUSION):
             for item in place.revision.before:
-                if item.kind is kind and item.name.endswith("." + name.partition(".")[2]):
-                    fix = advice.execute(f"ALTER TABLE {item.parent} DROP CONSTRAINT {name.partition('.')[2]}")
+                same_schema = schema_of(item.parent or "") == schema_of(name)
+                if item.kind is kind and same_schema and tail(item.name) == tail(name):
+                    fix = _constraint_dropped(place.revision.before, item)
                     yield Hit(place, name, f"{name} is the index of the constraint {item.name}", fix)
+
+
+def _constraint_dropped(catalog: Catalog, constraint: SchemaObject) -> str:
+    """Without the foreign keys that rely on it, which would stop it."""
+    over = f"{constraint.parent}({', '.join(advice.texts(constraint, 'columns'))})"
+    keys = [k for k in catalog if k.kind is Kind.FOREIGN_KEY and advice.text(k, "referenced") == over]
+    drops = [f"ALTER TABLE {each.parent} DROP CONSTRAINT {tail(each.name)}" for each in (*keys, constraint)]
+    return "\n".join(map(advice.execute, drops))
 
 
 @rule(
@@ -292,21 +308,32 @@ def index_on_partitioned_parent(context: Context) -> Iterator[Hit]:
                 place,
                 index.name,
                 f"builds an index on {len(builds)} partitions of {context.size(place, relation)} while writes wait",
-                _by_partition(index, [build.relation for build in builds]),
+                "\n".join((advice.execute(index.definition), *by_partition(place.revision.after, index))),
                 context.block_severity(place),
             )
 
 
-def _by_partition(index: SchemaObject, partitions: list[str]) -> str:
-    columns = ", ".join(advice.texts(index, "columns"))
-    name = index.name.rpartition(".")[2]
-    unique = "UNIQUE " if index.attributes.get("unique") else ""
-    lines = [advice.execute(f"CREATE {unique}INDEX {name} ON ONLY {index.parent} ({columns})")]
-    for number, partition in enumerate(partitions, 1):
-        part = f"{name}_{number}"
-        build = advice.execute(f"CREATE {unique}INDEX CONCURRENTLY {part} ON {partition} ({columns})")
-        lines += [advice.autocommit(build), advice.execute(f"ALTER INDEX {name} ATTACH PARTITION {part}")]
-    return "\n".join(lines)
+def by_partition(catalog: Catalog, index: SchemaObject) -> Iterator[str]:
+    """The index of each partition, built without blocking writes and attached to the one ``ON ONLY`` the parent."""
+    begins, _, rest = index.definition.partition(f" ON ONLY {index.parent} ")
+    partitions = [
+        item for item in catalog if item.kind is Kind.PARTITION and advice.text(item, "partition_of") == index.parent
+    ]
+    for partition in partitions:
+        name = made(last(partition.name), last(index.name))
+        head = f"{begins.rpartition(' INDEX ')[0]} INDEX {quote(name)} ON"
+        part = replace(index, name=beside(partition.name, name), parent=partition.name)
+        if partition.attributes.get("partition_key"):
+            part = replace(part, definition=f"{head} ONLY {partition.name} {rest}")
+            yield advice.execute(part.definition)
+            yield from by_partition(catalog, part)
+        else:
+            yield advice.autocommit(advice.execute(advice.concurrent(f"{head} {partition.name} {rest}")))
+        yield advice.execute(f"ALTER INDEX {index.name} ATTACH PARTITION {part.name}")
+
+
+def _so_far(place: Place) -> Sequence[TracedStatement]:
+    return place.revision.statements[: place.index]
 
 
 @rule(
@@ -327,6 +354,8 @@ def index_build_memory_and_time(context: Context) -> Iterator[Hit]:
     """From the target's size and settings."""
     memory = context.facts.server.settings.get("maintenance_work_mem")
     for place in context.places:
+        if any(name == "maintenance_work_mem" for s in _so_far(place) for name, _value in grammar.settings_of(s.sql)):
+            continue
         for build in place.effects.index_builds:
             table = context.table(place, build.relation)
             if (
@@ -338,4 +367,5 @@ def index_build_memory_and_time(context: Context) -> Iterator[Hit]:
             seconds = context.work(place).seconds or 0.0
             have = f" with maintenance_work_mem at {bytes_in_words(int(memory) * 1024)}" if memory else ""
             message = f"reads {bytes_in_words(table.table_bytes)} and takes about {seconds_in_words(seconds)}{have}"
-            yield Hit(place, build.index, message, advice.execute("SET maintenance_work_mem = '1GB'"))
+            fix = advice.before(advice.execute("SET maintenance_work_mem = '1GB'"))
+            yield Hit(place, build.index, message, fix)

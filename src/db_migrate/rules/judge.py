@@ -12,6 +12,7 @@ from db_migrate.rules.context import Context, Hit, Place, RuleSettings
 from db_migrate.rules.facts import Facts
 from db_migrate.rules.finding import Finding, Severity
 from db_migrate.rules.intents import Intent, apply_intents
+from db_migrate.rules.names import py
 from db_migrate.rules.quiet import ELSEWHERE
 from db_migrate.rules.registry import Rule, registered
 from db_migrate.rules.rot import find_rot
@@ -26,6 +27,8 @@ FAMILIES = (
     "column_types",
     "constraints",
     "validation",
+    "checks",
+    "domains",
     "constraint_design",
     "indexes",
     "index_design",
@@ -161,7 +164,6 @@ def _about_intents(context: Context, intents: Iterable[Intent], used: Set[Intent
         said = _severity_of(rule, context.settings)
         if said is None:
             continue
-        place = "db_migrate_allow" if rot.intent.by == "revision" else f"the {rot.intent.by}"
         yield Finding(
             rule=rule.id,
             severity=rule.severity if said == "on" else Severity(said),
@@ -170,7 +172,21 @@ def _about_intents(context: Context, intents: Iterable[Intent], used: Set[Intent
             object=rot.intent.name,
             message=rot.message,
             why=rule.why,
-            fix=f"remove {rot.intent.name!r} from {place}",
+            fix=_without(context, rot.intent, rules),
             file=rot.file,
             line=rot.line,
         )
+
+
+def _without(context: Context, intent: Intent, rules: Iterable[str]) -> str:
+    """The intents of the revision without that one, or with the rule that it means."""
+    if intent.by != "revision":
+        return f"# remove {intent.name!r} from the {intent.by}"
+    revision = next(each for each in context.trace.revisions if each.revision == intent.revision)
+    meant = get_close_matches(intent.rule, rules, n=1) if intent.rule not in rules else []
+    corrected = {f"{meant[0]}:{intent.object}": intent.reason} if meant else {}
+    left = {name: reason for name, reason in revision.allow.items() if name != intent.name} | corrected
+    if not left:
+        return "# remove db_migrate_allow"
+    lines = [f"    {py(name)}: {py(reason)}," for name, reason in left.items()]
+    return "\n".join(("db_migrate_allow = {", *lines, "}"))

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
+
+from db_migrate.catalog.tokens import is_plain, last_part, quoted, without_last
+from db_migrate.rules.python_text import string
 
 _PART = re.compile(r'"((?:[^"]|"")*)"|([^".(]+)')
-_PLAIN = re.compile(r"[a-z_][a-z0-9_$]*")
+LONGEST_NAME = 63
+"""``NAMEDATALEN - 1``, in bytes: PostgreSQL cuts longer names without asking (documentation: "4.1.1. Identifiers")."""
 
 
 def parts(name: str) -> tuple[str, ...]:
@@ -28,8 +33,25 @@ def parts(name: str) -> tuple[str, ...]:
 
 
 def quote(part: str) -> str:
-    """One part of a name, quoted only where SQL needs it (key words aside)."""
-    return part if _PLAIN.fullmatch(part) else '"' + part.replace('"', '""') + '"'
+    """One part of a name as ``quote_ident`` writes it: in quotes where characters or key words need them."""
+    return part if is_plain(part) and not _is_key_word(part) else quoted(part)
+
+
+_UNRESERVED = 1
+
+
+@lru_cache(maxsize=1024)
+def _is_key_word(word: str) -> bool:
+    """Whether PostgreSQL takes the word for more than a name."""
+    import postgast
+
+    return any(token.keyword_kind > _UNRESERVED for token in postgast.scan(word).tokens)
+
+
+def made(*words: str) -> str:
+    """A new name of words, cut to what PostgreSQL keeps of it; unquoted."""
+    whole = "_".join(words).encode()
+    return whole[:LONGEST_NAME].decode("utf-8", "ignore")
 
 
 def literal(text: str) -> str:
@@ -44,7 +66,7 @@ def last(name: str) -> str:
 
 def tail(name: str) -> str:
     """The last part as SQL writes it."""
-    return quote(last(name))
+    return last_part(name)
 
 
 def schema_of(name: str) -> str:
@@ -55,7 +77,13 @@ def schema_of(name: str) -> str:
 
 def owner_of(name: str) -> str:
     """A member's relation as SQL writes it: ``public.users.email`` -> ``public.users``."""
-    return ".".join(quote(part) for part in parts(name)[:-1])
+    return without_last(name)
+
+
+def beside(name: str, *words: str) -> str:
+    """A new name, of words, in the same schema as another object: ``beside(public.users, "ix")`` -> ``public.ix``."""
+    schema = schema_of(name)
+    return ".".join(quote(part) for part in (*([schema] if schema else []), made(*words)))
 
 
 def rebase(member: str, old: str, new: str) -> str:
@@ -64,8 +92,8 @@ def rebase(member: str, old: str, new: str) -> str:
 
 
 def py(text: str) -> str:
-    """A text as a Python literal in double quotes, as formatters write it."""
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
+    """A text as a Python literal, as formatters write it."""
+    return string(text)
 
 
 def py_list(names: tuple[str, ...]) -> str:

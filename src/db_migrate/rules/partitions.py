@@ -6,13 +6,15 @@ from collections.abc import Iterator
 
 from db_migrate.catalog.change import Action, Change
 from db_migrate.catalog.objects import Kind
-from db_migrate.rules import advice
+from db_migrate.catalog.tokens import inside_brackets, split_list, unquoted
+from db_migrate.rules import advice, bounds, grammar, rewriting
 from db_migrate.rules.constraints import added
 from db_migrate.rules.context import Context, Hit, Place, is_table, locked
 from db_migrate.rules.finding import Severity
 from db_migrate.rules.matching import altered, attribute, refusal, subject
-from db_migrate.rules.names import last
+from db_migrate.rules.names import last, made, quote
 from db_migrate.rules.registry import About, Section, rule
+from db_migrate.rules.undoing import allowed
 from db_migrate.trace.effects import LockMode
 
 
@@ -63,9 +65,32 @@ def attach_partition(context: Context) -> Iterator[Hit]:
             scanned = [each for each in place.effects.scans if not context.exempt(place, each) and each != parent]
             for relation in scanned:
                 message = f"looks at every row of {context.size(place, relation)} while reads and writes of it wait"
-                check = f"ALTER TABLE {name} ADD CONSTRAINT {last(name)}_bounds CHECK (...) NOT VALID"
-                fix = f"{advice.execute(check)}\n{advice.validate(name, f'{name}.{last(name)}_bounds')}"
+                fix = _checked_before(place, relation, name, parent)
                 yield Hit(place, relation, message, fix, context.block_severity(place))
+
+
+def _checked_before(place: Place, relation: str, partition: str, parent: str) -> str:
+    """A CHECK that proves the bounds to ATTACH: of the partition itself, or that the default one has none of its rows.
+
+    Of bounds by hash, or over several columns, only PostgreSQL can say such a CHECK.
+    """
+    table = place.find(Kind.TABLE, parent) or place.find(Kind.PARTITION, parent)
+    item = place.find(Kind.PARTITION, partition)
+    key = advice.text(table, "partition_key") if table is not None else ""
+    bound = advice.text(item, "partition_bound") if item is not None else ""
+    found = bounds.condition(key, bound)
+    if not found:
+        return advice.intent("attach-partition", relation, "how long the scan takes, and in which quiet hour")
+    proof = found if relation == partition else bounds.opposite(key, bound)
+    name = quote(made(last(relation), "bounds" if relation == partition else f"not_{last(partition)}"))
+    return "\n".join(
+        (
+            advice.execute(f"ALTER TABLE {relation} ADD CONSTRAINT {name} CHECK ({proof}) NOT VALID"),
+            advice.validate(relation, f"{relation}.{name}"),
+            advice.statement(place),
+            advice.execute(f"ALTER TABLE {relation} DROP CONSTRAINT {name}"),
+        )
+    )
 
 
 @rule(
@@ -90,9 +115,21 @@ def detach_partition(context: Context) -> Iterator[Hit]:
         for name in _moved(place, into=False):
             parent = _parent(place, name)
             if parent and locked(place, parent, LockMode.ACCESS_EXCLUSIVE) and not context.fresh(place, parent):
-                fix = f"ALTER TABLE {parent} DETACH PARTITION {name} CONCURRENTLY"
-                message = f"takes ACCESS EXCLUSIVE on {context.size(place, parent)}"
-                yield Hit(place, name, message, advice.autocommit(advice.execute(fix)))
+                detach = f"ALTER TABLE {parent} DETACH PARTITION {name} CONCURRENTLY"
+                fix = advice.autocommit(advice.execute(detach))
+                if _has_default(place, parent):
+                    reason = "when readers and writers may wait: beside a default partition there is no CONCURRENTLY"
+                    fix = advice.intent("detach-partition", name, reason)
+                yield Hit(place, name, f"takes ACCESS EXCLUSIVE on {context.size(place, parent)}", fix)
+
+
+def _has_default(place: Place, parent: str) -> bool:
+    return any(
+        item.kind is Kind.PARTITION
+        and advice.text(item, "partition_of") == parent
+        and advice.text(item, "partition_bound") == "DEFAULT"
+        for item in place.revision.before
+    )
 
 
 @rule(
@@ -123,9 +160,11 @@ def create_partition_of(context: Context) -> Iterator[Hit]:
                 continue
             item = place.find(Kind.PARTITION, name)
             bound = advice.text(item, "partition_bound") if item is not None else ""
+            key = advice.text(item, "partition_key") if item is not None else ""
+            by = f" PARTITION BY {key}" if key else ""
             fix = "\n".join(
                 (
-                    advice.execute(f"CREATE TABLE {name} (LIKE {parent} INCLUDING ALL)"),
+                    advice.execute(f"CREATE TABLE {name} (LIKE {parent} INCLUDING ALL EXCLUDING IDENTITY){by}"),
                     advice.execute(f"ALTER TABLE {parent} ATTACH PARTITION {name} {bound}"),
                 )
             )
@@ -156,7 +195,17 @@ def partition_key_not_in_pk(context: Context) -> Iterator[Hit]:
             and "partition" in error.message
             and "unique" in error.message
         ):
-            yield Hit(place, subject(context, place), refusal(place))
+            name = subject(context, place)
+            yield Hit(place, name, refusal(place), _with_partition_key(place, name))
+
+
+def _with_partition_key(place: Place, table: str) -> str:
+    """The statement with the columns of the partition key in what must be unique."""
+    parent = place.find(Kind.TABLE, table) or place.find(Kind.PARTITION, table)
+    key = advice.text(parent, "partition_key") if parent is not None else grammar.partition_key(place.statement.sql)
+    columns = [unquoted(each) for each in split_list(inside_brackets(key)) if "(" not in each]
+    written = rewriting.with_key_columns(place.statement.sql, columns)
+    return advice.execute(written) if written else ""
 
 
 @rule(
@@ -176,7 +225,8 @@ def detach_inheritance(context: Context) -> Iterator[Hit]:
     for place, change, inherits in altered(context, Kind.TABLE, "inherits"):
         before = ", ".join(inherits.from_) if isinstance(inherits.from_, tuple) else "nothing"
         after = ", ".join(inherits.to) if isinstance(inherits.to, tuple) else "nothing"
-        yield Hit(place, change.object, f"{change.object} inherited from {before} and inherits from {after}")
+        fix = allowed(place, "detach-inheritance", change, "since which release queries expect these rows")
+        yield Hit(place, change.object, f"{change.object} inherited from {before} and inherits from {after}", fix)
 
 
 @rule(
@@ -206,7 +256,9 @@ def locks_beyond_the_named_table(context: Context) -> Iterator[Hit]:
             if lock.mode.strength < LockMode.SHARE_ROW_EXCLUSIVE.strength or lock.relation in about:
                 continue
             if is_table(place, lock.relation) and not context.exempt(place, lock.relation):
-                yield Hit(place, lock.relation, f"takes {lock.mode} on {context.size(place, lock.relation)} as well")
+                fix = advice.intent("locks-beyond-the-named-table", lock.relation, "when those who use it may wait")
+                message = f"takes {lock.mode} on {context.size(place, lock.relation)} as well"
+                yield Hit(place, lock.relation, message, fix)
 
 
 def _parents_of(place: Place, change: Change) -> Iterator[str]:

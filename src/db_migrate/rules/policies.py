@@ -6,17 +6,15 @@ import re
 from collections.abc import Iterator
 
 from db_migrate.catalog.change import Action
-from db_migrate.catalog.objects import CONSTRAINT_KINDS, Kind, SchemaObject
-from db_migrate.rules import advice, grammar
+from db_migrate.catalog.objects import CONSTRAINT_KINDS, RELATION_KINDS, Kind, SchemaObject
+from db_migrate.rules import advice, grammar, rewriting
 from db_migrate.rules.context import Context, Hit, Place
 from db_migrate.rules.conversions import base_of
 from db_migrate.rules.finding import Severity
-from db_migrate.rules.matching import refusal, subject
-from db_migrate.rules.names import last, owner_of, tail
+from db_migrate.rules.matching import refusal, relation_named, subject
+from db_migrate.rules.names import LONGEST_NAME, last, quote, schema_of, tail
 from db_migrate.rules.registry import About, Section, rule
-
-LONGEST_NAME = 63
-"""``NAMEDATALEN - 1``: PostgreSQL cuts longer names without asking (documentation: "4.1.1. Identifiers")."""
+from db_migrate.rules.retyping import as_identity, of_type
 
 _PLAIN_NAME = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -39,10 +37,6 @@ def _of_type(context: Context, *types: str) -> Iterator[tuple[Place, SchemaObjec
             yield place, column, type_
 
 
-def _retyped(column: SchemaObject, type_: str) -> str:
-    return advice.execute(f"ALTER TABLE {owner_of(column.name)} ALTER COLUMN {tail(column.name)} TYPE {type_}")
-
-
 @rule(
     "prefer-bigint",
     Section.STYLE,
@@ -59,7 +53,7 @@ def _retyped(column: SchemaObject, type_: str) -> str:
 def prefer_bigint(context: Context) -> Iterator[Hit]:
     """By the stored type."""
     for place, column, type_ in _of_type(context, "integer", "smallint"):
-        yield Hit(place, column.name, f"{column.name} is {type_}", _retyped(column, "bigint"))
+        yield Hit(place, column.name, f"{column.name} is {type_}", of_type(context, place, column, "bigint"))
 
 
 @rule(
@@ -80,7 +74,7 @@ def prefer_identity(context: Context) -> Iterator[Hit]:
     """A default over a sequence."""
     for place, column in new_columns(context):
         if advice.text(column, "default").startswith("nextval("):
-            yield Hit(place, column.name, f"{column.name} is a serial", "sa.Identity()")
+            yield Hit(place, column.name, f"{column.name} is a serial", as_identity(context, place, column))
 
 
 @rule(
@@ -99,7 +93,7 @@ def prefer_identity(context: Context) -> Iterator[Hit]:
 def prefer_text(context: Context) -> Iterator[Hit]:
     """By the stored type."""
     for place, column, type_ in _of_type(context, "character varying"):
-        yield Hit(place, column.name, f"{column.name} is {type_}", _retyped(column, "text"))
+        yield Hit(place, column.name, f"{column.name} is {type_}", of_type(context, place, column, "text"))
 
 
 @rule(
@@ -117,8 +111,9 @@ def prefer_text(context: Context) -> Iterator[Hit]:
 )
 def prefer_timestamptz(context: Context) -> Iterator[Hit]:
     """By the stored type."""
+    zoned = "timestamp with time zone"
     for place, column, type_ in _of_type(context, "timestamp without time zone", "time with time zone"):
-        yield Hit(place, column.name, f"{column.name} is {type_}", _retyped(column, "timestamptz"))
+        yield Hit(place, column.name, f"{column.name} is {type_}", of_type(context, place, column, zoned))
 
 
 @rule(
@@ -137,7 +132,7 @@ def prefer_timestamptz(context: Context) -> Iterator[Hit]:
 def ban_char(context: Context) -> Iterator[Hit]:
     """By the stored type."""
     for place, column, type_ in _of_type(context, "character", "bpchar"):
-        yield Hit(place, column.name, f"{column.name} is {type_}", _retyped(column, "text"))
+        yield Hit(place, column.name, f"{column.name} is {type_}", of_type(context, place, column, "text"))
 
 
 @rule(
@@ -159,7 +154,7 @@ def identifier_too_long(context: Context) -> Iterator[Hit]:
         for name in sorted(grammar.written_names(place.statement.sql)):
             if len(name.encode()) > LONGEST_NAME:
                 cut = name.encode()[:LONGEST_NAME].decode("utf-8", "ignore")
-                yield Hit(place, cut, f"{name} is cut to {cut}")
+                yield Hit(place, cut, f"{name} is cut to {cut}", advice.execute(place.statement.sql.replace(name, cut)))
 
 
 @rule(
@@ -182,7 +177,9 @@ def duplicate_column_assignment(context: Context) -> Iterator[Hit]:
         for columns in grammar.assigned_columns(place.statement.sql):
             twice = sorted({name for name in columns if columns.count(name) > 1})
             if twice:
-                yield Hit(place, subject(context, place), f"sets {', '.join(twice)} twice")
+                once = rewriting.each_once(place.statement.sql)
+                fix = advice.execute(once) if once else ""
+                yield Hit(place, subject(context, place), f"sets {', '.join(twice)} twice", fix)
 
 
 @rule(
@@ -206,7 +203,19 @@ def require_schema_qualified(context: Context) -> Iterator[Hit]:
             continue
         unqualified = grammar.unqualified_relations(place.statement.sql)
         if unqualified:
-            yield Hit(place, subject(context, place), f"{', '.join(unqualified)} without a schema")
+            message = f"{', '.join(unqualified)} without a schema"
+            yield Hit(place, subject(context, place), message, _qualified(context, place, unqualified))
+
+
+def _qualified(context: Context, place: Place, names: tuple[str, ...]) -> str:
+    path = context.settings.search_path
+    schemas = {}
+    for name in names:
+        found = relation_named(quote(name), place.revision.after, path)
+        if any(place.find(kind, found) is not None for kind in (*RELATION_KINDS, Kind.INDEX, Kind.SEQUENCE)):
+            schemas[name] = schema_of(found)
+    written = rewriting.qualified(place.statement.sql, schemas)
+    return advice.execute(written) if written else ""
 
 
 @rule(
@@ -227,7 +236,11 @@ def require_primary_key(context: Context) -> Iterator[Hit]:
         for change in place.changes(Kind.TABLE, Action.CREATED):
             members = context.trace.after.children.get(change.object)
             if members is not None and not any(member.kind is Kind.PRIMARY_KEY for member in members):
-                yield Hit(place, change.object, f"{change.object} has no primary key")
+                key = "ADD COLUMN id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY"
+                fix = advice.after(advice.execute(f"ALTER TABLE {change.object} {key}"))
+                if any(last(member.name) == "id" for member in members):
+                    fix = advice.after(advice.execute(f"ALTER TABLE {change.object} ADD PRIMARY KEY (id)"))
+                yield Hit(place, change.object, f"{change.object} has no primary key", fix)
 
 
 @rule(
@@ -253,9 +266,13 @@ def naming_convention(context: Context) -> Iterator[Hit]:
                 and change.action is Action.CREATED
                 and not _PLAIN_NAME.fullmatch(last(change.object))
             ):
-                yield Hit(place, change.object, f"{change.object} needs quotes")
+                plain = re.sub(r"\W+", "_", last(change.object).lower())
+                written = re.sub(re.escape(tail(change.object)), plain, place.statement.sql)
+                yield Hit(place, change.object, f"{change.object} needs quotes", advice.execute(written))
         for constraint in grammar.unnamed_constraints(place.statement.sql):
-            yield Hit(place, subject(context, place), f"the {constraint} constraint has no name of its own")
+            message = f"the {constraint} constraint has no name of its own"
+            fix = advice.execute(rewriting.with_named_constraints(place.statement.sql))
+            yield Hit(place, subject(context, place), message, fix)
 
 
 @rule(
@@ -303,7 +320,9 @@ def robust_statements(context: Context) -> Iterator[Hit]:
     """By the grammar, where the trace saw no transaction."""
     for place in context.places:
         if place.statement.autocommit and grammar.is_fragile(place.statement.sql):
-            yield Hit(place, subject(context, place), "fails when it is run a second time")
+            again = rewriting.repeatable(place.statement.sql)
+            fix = advice.autocommit(advice.execute(again)) if again else ""
+            yield Hit(place, subject(context, place), "fails when it is run a second time", fix)
 
 
 @rule(
@@ -333,7 +352,19 @@ def column_alignment(context: Context) -> Iterator[Hit]:
             wasted = _padding([s for s in sizes[: sizes.index(None)] if s] if None in sizes else fixed)
             wasted -= _padding(sorted(fixed, reverse=True)[: len(fixed)])
             if wasted > 0:
-                yield Hit(place, change.object, f"{wasted} bytes of every row of {change.object} are padding")
+                message = f"{wasted} bytes of every row of {change.object} are padding"
+                yield Hit(place, change.object, message, _packed(place, change.object))
+
+
+def _packed(place: Place, table: str) -> str:
+    """The widest types of a fixed size first."""
+
+    def rank(column: SchemaObject) -> int:
+        return -(_SIZES.get(base_of(advice.text(column, "type"))[0]) or 0)
+
+    names = [last(column.name) for column in sorted(place.revision.after.columns(table), key=rank)]
+    written = rewriting.in_order(place.statement.sql, names)
+    return advice.execute(written) if written else ""
 
 
 _SIZES = {
@@ -379,10 +410,14 @@ op.create_table("prices", sa.Column("price", sa.Numeric(10, 2)), comment="what t
 def forbidden_types_columns_comments(context: Context) -> Iterator[Hit]:
     """By the stored types and comments at the end of the run."""
     for place, column, type_ in _of_type(context, "money", "xml", "json"):
-        yield Hit(place, column.name, f"{column.name} is {type_}")
+        better = {"money": "numeric(19,2)", "xml": "text", "json": "jsonb"}[type_]
+        fix = of_type(context, place, column, better)
+        yield Hit(place, column.name, f"{column.name} is {type_}", fix)
     for place in context.places:
         for change in place.changes(Kind.TABLE, Action.CREATED):
             table = context.trace.after.get(Kind.TABLE, change.object)
             if table is not None and not table.attributes.get("comment"):
-                fix = advice.execute(f"COMMENT ON TABLE {change.object} IS '...'")
+                fix = advice.after(
+                    advice.execute(f"COMMENT ON TABLE {change.object} IS 'what one row of it stands for'")
+                )
                 yield Hit(place, change.object, f"{change.object} has no comment", fix)

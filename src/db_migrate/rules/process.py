@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import ast
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from db_migrate.catalog.change import Action, Change
 from db_migrate.catalog.diff import diff
 from db_migrate.catalog.objects import Kind
-from db_migrate.rules import advice
+from db_migrate.rules import advice, grammar
 from db_migrate.rules.context import Context, Hit
 from db_migrate.rules.drops import severity_of_loss
 from db_migrate.rules.finding import Severity
 from db_migrate.rules.matching import TABLES
+from db_migrate.rules.names import last, py, schema_argument
+from db_migrate.rules.python_text import call, indent
 from db_migrate.rules.registry import About, Section, rule
 from db_migrate.rules.source import (
     Import,
+    Source,
     called_name,
+    imported_names,
     imports,
     is_empty,
     is_of_a_library,
@@ -24,6 +30,7 @@ from db_migrate.rules.source import (
     read_source,
     refuses,
 )
+from db_migrate.rules.undoing import made, undone
 from db_migrate.trace.effects import Direction, TracedRevision
 
 
@@ -62,13 +69,15 @@ def missing_downgrade(context: Context) -> Iterator[Hit]:
             continue
         downgrade = source.function("downgrade")
         if downgrade is None:
-            yield Hit(revision, revision.revision, "has no downgrade()", _skeleton(revision))
+            yield Hit(revision, revision.revision, "has no downgrade()", way_back(revision, "missing-downgrade"))
         elif is_empty(downgrade):
-            yield Hit(
-                revision, revision.revision, "has an empty downgrade()", _skeleton(revision), line=downgrade.lineno
-            )
+            fix = way_back(revision, "missing-downgrade")
+            yield Hit(revision, revision.revision, "has an empty downgrade()", fix, line=downgrade.lineno)
         elif refuses(downgrade):
-            yield Hit(revision, revision.revision, "cannot go back: downgrade() only raises", line=downgrade.lineno)
+            fix = way_back(revision, "missing-downgrade")
+            yield Hit(
+                revision, revision.revision, "cannot go back: downgrade() only raises", fix, line=downgrade.lineno
+            )
 
 
 def _does_something(revision: TracedRevision) -> bool:
@@ -77,11 +86,12 @@ def _does_something(revision: TracedRevision) -> bool:
     return bool(revision.unseen) or any(each.changes or each.writes or each.dropped for each in own)
 
 
-def _skeleton(revision: TracedRevision) -> str:
-    """The changes undone by PostgreSQL's own definitions, last first."""
-    undone = [change.reverse_sql for s in revision.statements for change in s.effects.changes if change.reverse_sql]
-    lines = [f'    op.execute("""{sql}""")' for sql in reversed(undone)] or ["    ...  # the inverse of upgrade()"]
-    return "def downgrade() -> None:\n" + "\n".join(lines)
+def way_back(revision: TracedRevision, rule_id: str) -> str:
+    """``downgrade()`` as the catalogs say it; of rows that were written only people know what they were before."""
+    lines = undone(revision)
+    if not lines:
+        return advice.intent(rule_id, revision.revision, "why nobody will have to go back, or how it is done by hand")
+    return "def downgrade() -> None:\n" + indent("\n".join(lines))
 
 
 @rule(
@@ -137,11 +147,15 @@ def raw_sql_unchecked(context: Context) -> Iterator[Hit]:
                 yield Hit(revision, change.object, message, fix, severity_of_loss(revision))
         if revision.unseen:
             first = " ".join(revision.unseen[0].split())
-            yield Hit(revision, revision.revision, f"sent behind SQLAlchemy's back: {first[:120]}")
+            fix = "\n".join((_INSTEAD, *map(advice.execute, revision.unseen)))
+            yield Hit(revision, revision.revision, f"sent behind SQLAlchemy's back: {first[:120]}", fix)
         elif changes:
             change = changes[0]
             message = f"{change.kind} {change.object} was {change.action} behind SQLAlchemy's back"
-            yield Hit(revision, change.object, message)
+            yield Hit(revision, change.object, message, "\n".join((_INSTEAD, *made(revision, change))))
+
+
+_INSTEAD = "# in upgrade(), instead of it:"
 
 
 def _unaccounted(revision: TracedRevision) -> Iterator[Change]:
@@ -175,11 +189,21 @@ def batch_alter_table(context: Context) -> Iterator[Hit]:
     """By the file."""
     for revision in context.trace.revisions:
         source = context.source(revision)
-        for call in source.calls() if source is not None else ():
-            if called_name(call).endswith("batch_alter_table"):
+        for each in source.calls() if source is not None else ():
+            if called_name(each).endswith("batch_alter_table"):
                 message = "uses batch_alter_table, which PostgreSQL does not need"
-                yield Hit(revision, revision.revision, message, line=call.lineno)
+                fix = _plain(revision, source, each) if source is not None else ""
+                yield Hit(revision, revision.revision, message, fix, line=each.lineno)
                 break
+
+
+def _plain(revision: TracedRevision, source: Source, batch: ast.Call) -> str:
+    """What was sent from within the block."""
+    blocks = [node for node in ast.walk(source.tree) if isinstance(node, ast.With)]
+    around = [b for b in blocks if any(item.context_expr is batch for item in b.items)]
+    lines = range(batch.lineno, (around[0].end_lineno or batch.lineno) + 1) if around else range(0)
+    sent = [advice.execute(each.sql) for each in revision.statements if each.line in lines]
+    return "\n".join(sent) or advice.intent("batch-alter-table", revision.revision, "what it is needed for")
 
 
 @rule(
@@ -209,8 +233,28 @@ def dml_orm_in_migration(context: Context) -> Iterator[Hit]:
         for each in imports(source) if source is not None else ():
             if _is_of_the_application(each, Path(revision.file)):
                 message = f"imports {each.module} of the application"
-                yield Hit(revision, revision.revision, message, 'sa.table("...", sa.column("..."))', line=each.line)
+                yield Hit(revision, revision.revision, message, _tables(revision, source, each.line), line=each.line)
                 break
+
+
+def _tables(revision: TracedRevision, source: Source | None, line: int) -> str:
+    """The tables that the revision reads and writes, with the columns that it names, in place of the import."""
+    touched = dict.fromkeys(
+        name for s in revision.statements for name in (*s.effects.writes, *s.effects.reads) if not _is_version(name)
+    )
+    named = frozenset[str]().union(*(grammar.columns_named(s.sql) for s in revision.statements))
+    imported = imported_names(source, line) if source is not None else ()
+    lines = []
+    for table in touched:
+        columns = [last(c.name) for c in revision.after.columns(table) if last(c.name) in named]
+        name = imported[0] if len(imported) == len(touched) == 1 else re.sub(r"\W+", "_", last(table))
+        described = [py(last(table)), *(f"sa.column({py(column)})" for column in columns)]
+        lines.append(call(f"{name} = sa.table", *described, schema=schema_argument(table).partition("=")[2] or None))
+    return "\n".join(lines) or advice.intent("dml-orm-in-migration", revision.revision, "why it is still what it was")
+
+
+def _is_version(table: str) -> bool:
+    return last(table) == "alembic_version"
 
 
 _LEVELS = 5

@@ -77,7 +77,9 @@ def breaks_running_release(context: Context) -> Iterator[Hit]:
                 told.add(found.object)
                 place = _place(context, revision, point, found.cause or found.object)
                 when = f"once statement {point.statement + 1} of {revision.revision} is committed"
-                yield Hit(place, found.object, f"release {release.ref}: {found.message}, {when}")
+                reason = f"why {release.ref} does not run any more by then"
+                fix = advice.intent("breaks-running-release", found.object, reason)
+                yield Hit(place, found.object, f"release {release.ref}: {found.message}, {when}", fix)
 
 
 def commit_points(revision: TracedRevision) -> Iterator[CommitPoint]:
@@ -219,15 +221,15 @@ def model_removed_before_drop(context: Context) -> Iterator[Hit]:
         for column in dropped_columns(place):
             name = mapped.attributes.get(parts(column))
             if name and after.get(Kind.COLUMN, column) is None:
-                yield Hit(
-                    place, column, f"{name} of this checkout still maps {column}", f"# first, in the models:\n- {name}"
-                )
+                yield Hit(place, column, f"{name} of this checkout still maps {column}", _unmapped_first(name))
         for table in dropped_tables(place):
             name = mapped.classes.get(parts(table))
             if name and not _relation(after, table):
-                yield Hit(
-                    place, table, f"{name} of this checkout still maps {table}", f"# first, in the models:\n- {name}"
-                )
+                yield Hit(place, table, f"{name} of this checkout still maps {table}", _unmapped_first(name))
+
+
+def _unmapped_first(name: str) -> str:
+    return f"{advice.MODELS}, in a release before this revision: leave {name} out"
 
 
 @rule(
@@ -251,7 +253,13 @@ def app_code_in_same_change(context: Context) -> Iterator[Hit]:
         if files and takes_away(revision):
             more = f" and {len(files) - 1} more" if len(files) > 1 else ""
             message = f"was changed together with {files[0]}{more}"
-            yield Hit(revision, revision.revision, message)
+            reason = "in which order the two are deployed"
+            yield Hit(
+                revision,
+                revision.revision,
+                message,
+                advice.intent("app-code-in-same-change", revision.revision, reason),
+            )
 
 
 def takes_away(revision: TracedRevision) -> bool:

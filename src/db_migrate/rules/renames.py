@@ -6,14 +6,17 @@ import re
 from collections.abc import Iterator
 
 from db_migrate.catalog.change import Action, Change
-from db_migrate.catalog.objects import Kind
-from db_migrate.rules import advice
+from db_migrate.catalog.objects import RELATION_KINDS, Catalog, Kind, SchemaObject
+from db_migrate.catalog.tokens import literal, replace_names, tokens
+from db_migrate.rules import advice, batches
+from db_migrate.rules.column_types import expand_and_contract
 from db_migrate.rules.context import Context, Hit, Place
 from db_migrate.rules.drops import dropped_columns
 from db_migrate.rules.finding import Severity
-from db_migrate.rules.matching import altered, changed, column_and_table, refusal, subject
+from db_migrate.rules.matching import TABLES, altered, changed, column_and_table, refusal, subject
 from db_migrate.rules.names import last, owner_of, schema_of, tail
 from db_migrate.rules.registry import About, Section, rule
+from db_migrate.rules.undoing import mentions_name, put_aside
 from db_migrate.trace.effects import StatementError
 
 _OTHERS = (
@@ -67,14 +70,9 @@ def rename_column(context: Context) -> Iterator[Hit]:
 def _expand_column(place: Place, new: str, old: str) -> str:
     column = place.find(Kind.COLUMN, new)
     type_ = advice.text(column, "type") if column is not None else "text"
-    table = owner_of(new)
-    return "\n".join(
-        (
-            advice.execute(f"ALTER TABLE {table} ADD COLUMN {tail(new)} {type_}"),
-            f"# a release that writes both and reads {last(old)}; then fill {last(new)} in batches; a release that",
-            f"# reads and writes {last(new)} only; then, in a later revision, drop {last(old)}",
-        )
-    )
+    wanted = f"{tail(new)} IS NULL AND {tail(old)} IS NOT NULL"
+    filling = batches.update_where(owner_of(old), f"{tail(new)} = {tail(old)}", wanted)
+    return expand_and_contract(old, tail(new), type_, filling)
 
 
 @rule(
@@ -101,8 +99,12 @@ def rename_table(context: Context) -> Iterator[Hit]:
             place,
             old,
             f"{old} is called {change.object} from then on",
-            advice.execute(f"CREATE VIEW {old} AS SELECT * FROM {change.object}"),
+            _view_for(old, change.object),
         )
+
+
+def _view_for(old: str, new: str) -> str:
+    return advice.after(advice.execute(f"CREATE VIEW {old} AS SELECT * FROM {new}"))
 
 
 def _answers_to(place: Place, name: str) -> bool:
@@ -131,14 +133,17 @@ def rename_or_move_schema(context: Context) -> Iterator[Hit]:
             renames = change.action is Action.RENAMED and change.kind in (Kind.TABLE, Kind.VIEW, Kind.SEQUENCE)
             if renames and schema_of(old) != schema_of(change.object) and not context.fresh(place, old):
                 moved = True
-                yield Hit(
-                    place,
-                    old,
-                    f"{old} is {change.object} from then on",
-                    advice.execute(f"CREATE VIEW {old} AS SELECT * FROM {change.object}"),
-                )
+                if not _answers_to(place, old):
+                    yield Hit(place, old, f"{old} is {change.object} from then on", _left_behind(change, old))
         if not moved:
             yield from _renamed_schema(place)
+
+
+def _left_behind(change: Change, old: str) -> str:
+    """A view under the old name; nothing stands for a sequence."""
+    if change.kind is Kind.SEQUENCE:
+        return advice.intent("rename-or-move-schema", old, "since which release nobody uses the old name")
+    return _view_for(old, change.object)
 
 
 def _renamed_schema(place: Place) -> Iterator[Hit]:
@@ -148,9 +153,17 @@ def _renamed_schema(place: Place) -> Iterator[Hit]:
         gone.append(change.from_object or "")
         come.append(change.object)
     for old, new in zip(gone, come, strict=False):
-        yield Hit(
-            place, old, f"the schema {old} is called {new} from then on", f"# keep {old}, and move table by table"
-        )
+        if place.revision.after.get(Kind.SCHEMA, old) is None:
+            yield Hit(place, old, f"the schema {old} is called {new} from then on", _views_in(place, old, new))
+
+
+def _views_in(place: Place, old: str, new: str) -> str:
+    """A schema of the old name with a view for each table and view."""
+    lines = [advice.execute(f"CREATE SCHEMA {old}")]
+    for item in place.revision.after:
+        if item.kind in RELATION_KINDS and item.name.startswith(f"{new}."):
+            lines.append(advice.execute(f"CREATE VIEW {old}.{tail(item.name)} AS SELECT * FROM {item.name}"))
+    return advice.after(*lines)
 
 
 @rule(
@@ -172,7 +185,8 @@ def rename_other_object(context: Context) -> Iterator[Hit]:
         if schema_of(old) != schema_of(change.object) and change.kind in (Kind.VIEW, Kind.SEQUENCE):
             continue
         word = change.kind.replace("_", " ")
-        yield Hit(place, old, f"the {word} {old} is called {last(change.object)} from then on")
+        fix = advice.intent("rename-other-object", old, "how it was seen that nothing names it")
+        yield Hit(place, old, f"the {word} {old} is called {last(change.object)} from then on", fix)
 
 
 @rule(
@@ -196,8 +210,19 @@ def rename_enum_value(context: Context) -> Iterator[Hit]:
             continue
         for old, new in zip(labels.from_, labels.to, strict=True):
             if old != new:
-                fix = advice.execute(f"ALTER TYPE {change.object} ADD VALUE IF NOT EXISTS '{new}' AFTER '{old}'")
+                fix = _other_label(place, change.object, old, new)
                 yield Hit(place, change.object, f"the label {old} is called {new} from then on", fix)
+
+
+def _other_label(place: Place, enum: str, old: str, new: str) -> str:
+    """The new label beside the old one, and the rows that have the old one changed once nothing writes it."""
+    lines = [advice.execute(f"ALTER TYPE {enum} ADD VALUE {literal(new)} AFTER {literal(old)}")]
+    columns = [c for c in place.revision.before if c.kind is Kind.COLUMN and advice.text(c, "type") == enum]
+    changed = [
+        batches.update_where(c.parent or "", f"{tail(c.name)} = {literal(new)}", f"{tail(c.name)} = {literal(old)}")
+        for c in columns
+    ]
+    return "\n".join((*lines, advice.later(f"nothing writes {old} any more", *changed))) if changed else lines[0]
 
 
 @rule(
@@ -219,13 +244,14 @@ def drop_column_breaks_dependents(context: Context) -> Iterator[Hit]:
         depends = error is not None and _is_dependency(error)
         if error is not None and depends:
             message = refusal(place)
-            yield Hit(place, subject(context, place), message, _replace_dependents(), Severity.ERROR)
+            yield Hit(place, subject(context, place), message, _around(context, place), Severity.ERROR)
             continue
         gone = list(dropped_columns(place))
         gone += [c.from_object for c in place.changes(Kind.COLUMN, Action.RENAMED) if c.from_object]
         for column in gone:
             for function in _functions_naming(place, column):
-                yield Hit(place, column, f"the function {function} still names {column_and_table(column)}")
+                message = f"the function {function.name} still names {column_and_table(column)}"
+                yield Hit(place, column, message, _function_again(place, column, function))
 
 
 def _is_dependency(error: StatementError) -> bool:
@@ -238,13 +264,47 @@ def _is_dependency(error: StatementError) -> bool:
     )
 
 
-def _replace_dependents() -> str:
-    return "# in this order: drop the dependent view, change the column, create the view again"
+def _around(context: Context, place: Place) -> str:
+    """What depends on the table's column dropped first, and made again as it was when the statement is done."""
+    before = place.revision.before
+    named = subject(context, place)
+    table = next((name for name in (named, owner_of(named)) if any(before.get(k, name) for k in TABLES)), "")
+    column = named if before.get(Kind.COLUMN, named) is not None else ""
+    dependents = list(dict.fromkeys(_dependents(before, table, tail(column) if column else "")))
+    if not table or not dependents:
+        return ""
+    drops, again = put_aside(before, dependents)
+    return "\n".join((*drops, advice.statement(place), *again))
 
 
-def _functions_naming(place: Place, column: str) -> Iterator[str]:
+def _dependents(catalog: Catalog, relation: str, column: str) -> Iterator[str]:
+    """What names the relation's column (any without one): views, views over those; its policies, triggers and rules."""
+    for item in catalog:
+        over = item.kind in _VIEWS and item.name != relation and mentions_name(item.definition, relation)
+        own = item.kind in _IN_THE_WAY and item.parent == relation
+        if (over or own) and (not column or column in tokens(item.definition)):
+            yield item.name
+            if over:
+                yield from _dependents(catalog, item.name, "")
+
+
+_VIEWS = (Kind.VIEW, Kind.MATERIALIZED_VIEW)
+_IN_THE_WAY = (Kind.POLICY, Kind.TRIGGER, Kind.RULE)
+
+
+def _function_again(place: Place, column: str, function: SchemaObject) -> str:
+    """The function with the column's new name; of one that is dropped only a person knows what it is to do without."""
+    for change in place.changes(Kind.COLUMN, Action.RENAMED):
+        if change.from_object == column:
+            written = replace_names(function.definition, {tail(column): tail(change.object)})
+            body = re.sub(rf"\b{re.escape(last(column))}\b", last(change.object), written)
+            return advice.after(advice.execute(body))
+    return advice.intent("drop-column-breaks-dependents", column, f"what {function.name} does without it")
+
+
+def _functions_naming(place: Place, column: str) -> Iterator[SchemaObject]:
     """Functions that are there afterwards and whose text names both the table and the column."""
     words = [rf"\b{re.escape(last(owner_of(column)))}\b", rf"\b{re.escape(last(column))}\b"]
     for item in place.revision.after:
         if item.kind in (Kind.FUNCTION, Kind.PROCEDURE) and all(re.search(word, item.definition) for word in words):
-            yield item.name
+            yield item

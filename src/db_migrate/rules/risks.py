@@ -6,14 +6,16 @@ from collections.abc import Iterator, Mapping
 
 from db_migrate.catalog.change import Action
 from db_migrate.catalog.objects import Catalog, Kind, SchemaObject
-from db_migrate.rules import advice, grammar
-from db_migrate.rules.constraints import added, referenced_table
+from db_migrate.rules import advice, grammar, rewriting
+from db_migrate.rules.constraints import added, referenced_table, with_action
 from db_migrate.rules.context import Context, Hit, Place, is_table
 from db_migrate.rules.estimate import bytes_in_words, in_words, seconds_in_words
 from db_migrate.rules.finding import Severity
+from db_migrate.rules.indexes import by_partition, is_partitioned
 from db_migrate.rules.matching import altered, column_and_table
 from db_migrate.rules.names import last, owner_of
 from db_migrate.rules.registry import About, Section, rule
+from db_migrate.rules.transactions import without_rewrite
 from db_migrate.trace.effects import LockMode
 
 FAR = 3
@@ -74,7 +76,15 @@ def cascade_blast_radius(context: Context) -> Iterator[Hit]:
         rows = sum(context.facts.tables[name].rows for name in reached if name in context.facts.tables)
         of = f", of {in_words(rows)} rows" if rows else ""
         message = f"deleting a row of {root} reaches {len(reached)} tables{of}: {', '.join(reached)}"
-        yield Hit(place, root, message)
+        yield Hit(place, root, message, _stopped_here(context, place, root))
+
+
+def _stopped_here(context: Context, place: Place, root: str) -> str:
+    """The new keys of the statement so that they stop the deletion instead of passing it on."""
+    keys = added(context, place, Kind.FOREIGN_KEY, anywhere=True)
+    cascading = [k for k in keys if advice.text(k, "on_delete").startswith("CASCADE")]
+    fixes = [with_action(place, key, "RESTRICT") for key in cascading]
+    return fixes[0] if len(fixes) == 1 else advice.intent("cascade-blast-radius", root, "why all of them are to go")
 
 
 def _cascading(catalog: Catalog) -> Mapping[str, frozenset[str]]:
@@ -135,8 +145,16 @@ def half_way_state(context: Context) -> Iterator[Hit]:
                 message = (
                     f"is committed before {' '.join(places[-1].statement.sql.split())[:60]} and cannot be run again"
                 )
-                yield Hit(place, revision.revision, message, "# IF [NOT] EXISTS, or a revision of its own")
+                yield Hit(place, revision.revision, message, _once_more(place))
                 break
+
+
+def _once_more(place: Place) -> str:
+    """The statement so that it may run again; where it has no such words, before a revision with the rest."""
+    again = rewriting.repeatable(place.statement.sql)
+    if again:
+        return advice.execute(again)
+    return f"# in a revision of its own, before this one:\n{advice.statement(place)}"
 
 
 def _does_something(place: Place) -> bool:
@@ -173,7 +191,7 @@ def left_not_valid(context: Context) -> Iterator[Hit]:
     for place, item in _left_on_touched_tables(context):
         not_valid = item.kind in (Kind.CHECK, Kind.FOREIGN_KEY, Kind.NOT_NULL)
         if not_valid and item.attributes.get("validated") is False and item.attributes.get("enforced") is not False:
-            fix = advice.validate(item.parent or "", item.name)
+            fix = advice.after(advice.validate(item.parent or "", item.name))
             yield Hit(place, item.name, f"{item.name} has been NOT VALID since before this run", fix)
 
 
@@ -195,9 +213,15 @@ def left_invalid(context: Context) -> Iterator[Hit]:
     """Old ones on tables that the run touches, and those that it leaves itself."""
     for place, item in _left_on_touched_tables(context, new=True):
         if item.kind is Kind.INDEX and item.attributes.get("valid") is False:
-            drop = advice.drop_index_concurrently(item.name, item.parent or "")
-            fix = f"{drop}\n{advice.create_index_concurrently(item)}"
-            yield Hit(place, item.name, f"{item.name} is INVALID after this run", fix)
+            yield Hit(place, item.name, f"{item.name} is INVALID after this run", _completed(context, place, item))
+
+
+def _completed(context: Context, place: Place, index: SchemaObject) -> str:
+    """The index built anew; one of a partitioned table by what its partitions lack."""
+    if is_partitioned(place, index.parent or ""):
+        return advice.after(*by_partition(context.trace.after, index))
+    drop = advice.drop_index_concurrently(index.name, index.parent or "")
+    return advice.after(drop, advice.create_index_concurrently(index))
 
 
 def _left_on_touched_tables(context: Context, *, new: bool = False) -> Iterator[tuple[Place, SchemaObject]]:
@@ -251,7 +275,9 @@ def blocked_right_now(context: Context) -> Iterator[Hit]:
                     f"would wait for pid {blocker.pid}, {who}, {blocker.state or 'active'}, "
                     f"which has held {blocker.mode} on {lock.relation} for {seconds_in_words(blocker.age_s)}"
                 )
-                yield Hit(place, lock.relation, message, f"SELECT pg_terminate_backend({blocker.pid});")
+                yield Hit(
+                    place, lock.relation, message, f"-- on the target:\nSELECT pg_terminate_backend({blocker.pid});"
+                )
 
 
 def _waits_for_all(place: Place) -> bool:
@@ -278,7 +304,8 @@ def prepared_statement_breaks(context: Context) -> Iterator[Hit]:
     for place, change, type_ in altered(context, Kind.COLUMN, "type"):
         if is_table(place, owner_of(change.object)):
             message = f"prepared statements that return {column_and_table(change.object)} fail once ({type_.to})"
-            yield Hit(place, change.object, message)
+            reason = "which drivers prepare statements, and how they are restarted"
+            yield Hit(place, change.object, message, advice.intent("prepared-statement-breaks", change.object, reason))
 
 
 @rule(
@@ -305,7 +332,9 @@ def headroom(context: Context) -> Iterator[Hit]:
             need = 2 * table.bytes
             if server.free_bytes is not None and need > server.free_bytes:
                 message = f"needs about {bytes_in_words(need)}, {bytes_in_words(server.free_bytes)} are free"
-                yield Hit(place, rewrite.relation, message, severity=Severity.ERROR)
+                fix = without_rewrite(place, "headroom", rewrite.relation)
+                yield Hit(place, rewrite.relation, message, fix, Severity.ERROR)
             elif server.slot_lag_bytes and server.slot_lag_bytes > table.bytes:
                 held = bytes_in_words(server.slot_lag_bytes)
-                yield Hit(place, rewrite.relation, f"a replication slot already holds back {held} of WAL")
+                fix = without_rewrite(place, "headroom", rewrite.relation)
+                yield Hit(place, rewrite.relation, f"a replication slot already holds back {held} of WAL", fix)

@@ -6,13 +6,16 @@ import re
 from collections.abc import Iterator
 
 from db_migrate.catalog.change import Action
-from db_migrate.catalog.objects import Kind
-from db_migrate.rules import advice, grammar
+from db_migrate.catalog.objects import Kind, SchemaObject
+from db_migrate.rules import advice, grammar, undoing
 from db_migrate.rules.context import Context, Hit
 from db_migrate.rules.finding import Severity
 from db_migrate.rules.matching import altered, changed, subject
+from db_migrate.rules.names import quote, schema_of
 from db_migrate.rules.registry import About, Section, rule
 from db_migrate.rules.source import built_strings
+from db_migrate.rules.undoing import allowed
+from db_migrate.trace.effects import TracedRevision
 
 _SYSTEM = {
     "alter_system_stmt": "ALTER SYSTEM",
@@ -46,10 +49,12 @@ def row_level_security_change(context: Context) -> Iterator[Hit]:
     """Judged by the catalog; a dropped policy is ``drop-trigger-policy``."""
     for place, change, security in altered(context, Kind.TABLE, "row_security"):
         before, after = security.from_ or "off", security.to or "off"
-        yield Hit(place, change.object, f"row security of {change.object}: {before} -> {after}")
+        fix = allowed(place, "row-level-security-change", change, "as which roles it was tried")
+        yield Hit(place, change.object, f"row security of {change.object}: {before} -> {after}", fix)
     for action in (Action.CREATED, Action.ALTERED):
         for place, change in changed(context, action, Kind.POLICY):
-            yield Hit(place, change.object, f"the policy {change.object} is {action}")
+            fix = allowed(place, "row-level-security-change", change, "as which roles it was tried")
+            yield Hit(place, change.object, f"the policy {change.object} is {action}", fix)
 
 
 @rule(
@@ -72,7 +77,9 @@ def grant_revoke(context: Context) -> Iterator[Hit]:
         found = grammar.kinds(place.statement.sql)
         said = bool(kinds & set(found)) or ("do_stmt" in found and _GRANT_IN_TEXT.search(place.statement.sql))
         if said:
-            yield Hit(place, subject(context, place), "changes who may do what")
+            name = subject(context, place)
+            fix = advice.intent("grant-revoke", name, "why this right is not given where the roles are made")
+            yield Hit(place, name, "changes who may do what", fix)
 
 
 @rule(
@@ -105,9 +112,19 @@ def security_definer_search_path(context: Context) -> Iterator[Hit]:
                     continue
                 head = item.definition.partition("\nAS ")[0]
                 if "SECURITY DEFINER" in head and "SET search_path" not in head:
-                    fix = advice.execute(f"ALTER {kind.upper()} {change.object} SET search_path = pg_catalog, pg_temp")
+                    alter = f"ALTER {kind.upper()} {change.object} SET search_path = {_path_of(item)}"
+                    fix = advice.after(advice.execute(alter))
                     message = f"{change.object} runs as its owner on the caller's search_path"
                     yield Hit(place, change.object, message, fix)
+
+
+def _path_of(routine: SchemaObject) -> str:
+    """Nothing but the schema that the routine is in, where its body names anything without one (manual: 38.7)."""
+    body = routine.definition.partition("\nAS ")[2]
+    own = quote(schema_of(routine.name))
+    found = re.match(r"\$(\w*)\$(.*)\$\1\$", body.strip(), re.DOTALL)
+    qualified = found is not None and grammar.parse(found[2]) and not grammar.unqualified_relations(found[2])
+    return "pg_catalog, pg_temp" if qualified else f"pg_catalog, {own}, pg_temp"
 
 
 @rule(
@@ -127,7 +144,8 @@ def replica_identity(context: Context) -> Iterator[Hit]:
     """Judged by the catalog."""
     for place, change, identity in altered(context, Kind.TABLE, "replica_identity"):
         before, after = identity.from_ or "the primary key", identity.to or "the primary key"
-        yield Hit(place, change.object, f"replica identity of {change.object}: {before} -> {after}")
+        fix = allowed(place, "replica-identity", change, "who reads the changes of this table, and finds its rows")
+        yield Hit(place, change.object, f"replica identity of {change.object}: {before} -> {after}", fix)
 
 
 @rule(
@@ -149,10 +167,11 @@ def superuser_or_system_options(context: Context) -> Iterator[Hit]:
         words = [_SYSTEM[kind] for kind in grammar.kinds(place.statement.sql) if kind in _SYSTEM]
         error = place.error
         if words:
-            yield Hit(place, place.revision.revision, f"{words[0]} reaches beyond this database's schema")
+            message = f"{words[0]} reaches beyond this database's schema"
+            yield Hit(place, place.revision.revision, message, advice.LEAVE_OUT)
         elif error is not None and error.sqlstate == "42501":
             message = f"the role that runs the revision may not: {error.message}"
-            yield Hit(place, subject(context, place), message, severity=Severity.ERROR)
+            yield Hit(place, subject(context, place), message, advice.LEAVE_OUT, Severity.ERROR)
 
 
 @rule(
@@ -177,8 +196,19 @@ def sql_built_from_strings(context: Context) -> Iterator[Hit]:
     for revision in context.trace.revisions:
         source = context.source(revision)
         for line in built_strings(source) if source is not None else ():
-            yield Hit(revision, revision.revision, f"the SQL of line {line} is put together from strings", line=line)
+            message = f"the SQL of line {line} is put together from strings"
+            yield Hit(revision, revision.revision, message, _as_it_ran(revision, line), line=line)
             break
     for place in context.places:
         if "do_stmt" in grammar.kinds(place.statement.sql) and _DDL_IN_TEXT.search(place.statement.sql):
-            yield Hit(place, place.revision.revision, "a DO block contains DDL that a reader has to find")
+            fix = "\n".join(undoing.done(place)) or advice.intent(
+                "sql-built-from-strings", place.revision.revision, "how a reviewer sees what will run"
+            )
+            yield Hit(place, place.revision.revision, "a DO block contains DDL that a reader has to find", fix)
+
+
+def _as_it_ran(revision: TracedRevision, line: int) -> str:
+    """What was sent from the line, statement by statement."""
+    sent = [advice.execute(each.sql) for each in revision.statements if each.line == line]
+    reason = "how a reviewer sees what will run"
+    return "\n".join(sent) or advice.intent("sql-built-from-strings", revision.revision, reason)

@@ -16,6 +16,7 @@ class Source:
 
     path: str
     tree: ast.Module
+    text: str
 
     def function(self, name: str) -> ast.FunctionDef | None:
         """The module-level function of that name."""
@@ -30,6 +31,10 @@ class Source:
             if any(isinstance(target, ast.Name) and target.id == name for target in targets):
                 return node.lineno
         return 0
+
+    def text_of(self, node: ast.expr | ast.stmt) -> str:
+        """A node as it is written."""
+        return ast.get_source_segment(self.text, node) or ""
 
     def calls(self) -> Iterator[ast.Call]:
         """Every call in the file."""
@@ -80,7 +85,8 @@ def _does_nothing(statement: ast.stmt) -> bool:
 @lru_cache(maxsize=512)
 def _parse(path: str, modified_ns: int) -> Source | None:  # noqa: ARG001 - part of the key: a file may be edited
     try:
-        return Source(path, ast.parse(Path(path).read_text("utf-8"), filename=path))
+        text = Path(path).read_text("utf-8")
+        return Source(path, ast.parse(text, filename=path), text)
     except (OSError, SyntaxError, UnicodeDecodeError):
         return None  # a revision that ran on scratch parses; anything else is not a revision's own file
 
@@ -107,6 +113,14 @@ def _is_built(node: ast.expr) -> bool:
     if isinstance(node, ast.BinOp):
         return isinstance(node.op, ast.Add | ast.Mod)
     return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "format"
+
+
+def imported_names(source: Source, line: int) -> tuple[str, ...]:
+    """What the import of that line calls the things that it imports."""
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Import | ast.ImportFrom) and node.lineno == line:
+            return tuple(alias.asname or alias.name for alias in node.names)
+    return ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from db_migrate.catalog.change import Action, Change
 from db_migrate.catalog.objects import Kind
 from db_migrate.rules import advice
 from db_migrate.rules.columns import is_rewritten
@@ -13,6 +14,8 @@ from db_migrate.rules.finding import Severity
 from db_migrate.rules.matching import altered
 from db_migrate.rules.names import owner_of, tail
 from db_migrate.rules.registry import About, Section, rule
+from db_migrate.rules.transactions import without_rewrite
+from db_migrate.rules.undoing import allowed
 
 _CAUSES = frozenset({"persistence", "access_method", "tablespace", "type", "generated", "default", "identity"})
 
@@ -70,7 +73,12 @@ def set_logged_unlogged(context: Context) -> Iterator[Hit]:
         unlogged = persistence.to == "unlogged"
         then = "; it is empty after a crash" if unlogged else ""
         message = f"writes {context.size(place, change.object)} again as {persistence.to}{then}"
-        yield Hit(place, change.object, message, severity=context.block_severity(place))
+        fix = _allowed(place, "set-logged-unlogged", change)
+        yield Hit(place, change.object, message, fix, context.block_severity(place))
+
+
+def _allowed(place: Place, rule_id: str, change: Change) -> str:
+    return allowed(place, rule_id, change, "how long it takes on a copy, and in which quiet hour")
 
 
 @rule(
@@ -95,7 +103,8 @@ def set_tablespace_or_access_method(context: Context) -> Iterator[Hit]:
             if not context.exempt(place, change.object):
                 where = moved.to or "the default one"
                 message = f"copies {context.size(place, change.object)} to the {name.replace('_', ' ')} {where}"
-                yield Hit(place, change.object, message, severity=context.block_severity(place))
+                fix = _allowed(place, "set-tablespace-or-access-method", change)
+                yield Hit(place, change.object, message, fix, context.block_severity(place))
 
 
 @rule(
@@ -126,7 +135,8 @@ def rewrite_disk_headroom_and_replica_lag(context: Context) -> Iterator[Hit]:
                 f"{server.slots or 0} slots{lag}"
             )
             severity = Severity.WARNING if table.bytes >= context.settings.large_bytes else Severity.NOTE
-            yield Hit(place, rewrite.relation, message, severity=severity)
+            fix = without_rewrite(place, "rewrite-disk-headroom-and-replica-lag", rewrite.relation)
+            yield Hit(place, rewrite.relation, message, fix, severity)
 
 
 @rule(
@@ -150,9 +160,18 @@ def autovacuum_off(context: Context) -> Iterator[Hit]:
             item = place.find(change.kind, change.object)
             if item is None or (change.attributes and "storage_parameters" not in {a.name for a in change.attributes}):
                 continue
-            if any(_is_off(option) for option in advice.texts(item, "storage_parameters")):
-                fix = advice.execute(f"ALTER TABLE {change.object} RESET (autovacuum_enabled)")
+            final = context.trace.after.get(change.kind, change.object) or item
+            if all(any(map(_is_off, advice.texts(each, "storage_parameters"))) for each in (item, final)):
+                fix = _vacuumed_often(change)
                 yield Hit(place, change.object, f"autovacuum is off for {change.object}", fix)
+
+
+def _vacuumed_often(change: Change) -> str:
+    word = "MATERIALIZED VIEW" if change.kind is Kind.MATERIALIZED_VIEW else "TABLE"
+    reset = f"ALTER {word} {change.object} RESET (autovacuum_enabled, toast.autovacuum_enabled)"
+    if change.action is not Action.ALTERED:
+        return advice.after(advice.execute(reset))
+    return advice.execute(f"ALTER {word} {change.object} SET (autovacuum_vacuum_scale_factor = 0.01)")
 
 
 def _is_off(option: str) -> bool:

@@ -69,7 +69,7 @@ def missing_lock_timeout(context: Context) -> Iterator[Hit]:
     """Met under ``apply``."""
     for place, relation in _unprotected(context, "lock_timeout"):
         message = f"waits without limit for its lock on {context.size(place, relation)}"
-        yield Hit(place, relation, message, advice.execute("SET LOCAL lock_timeout = '2s'"))
+        yield Hit(place, relation, message, advice.before(advice.execute("SET LOCAL lock_timeout = '2s'")))
 
 
 @rule(
@@ -93,7 +93,7 @@ def missing_statement_timeout(context: Context) -> Iterator[Hit]:
     """Met under ``apply``."""
     for place, relation in _unprotected(context, "statement_timeout"):
         message = f"works without limit under its lock on {context.size(place, relation)}"
-        yield Hit(place, relation, message, advice.execute("SET LOCAL statement_timeout = '30s'"))
+        yield Hit(place, relation, message, advice.before(advice.execute("SET LOCAL statement_timeout = '30s'")))
 
 
 @rule(
@@ -119,7 +119,8 @@ def missing_idle_or_transaction_timeout(context: Context) -> Iterator[Hit]:
     names = ("idle_in_transaction_session_timeout", "transaction_timeout")
     for place, relation in _unprotected(context, *names):
         message = f"a client that hangs keeps its lock on {context.size(place, relation)}"
-        yield Hit(place, relation, message, advice.execute("SET LOCAL idle_in_transaction_session_timeout = '60s'"))
+        fix = advice.before(advice.execute("SET LOCAL idle_in_transaction_session_timeout = '60s'"))
+        yield Hit(place, relation, message, fix)
 
 
 @rule(
@@ -156,5 +157,6 @@ def timeout_bad_value(context: Context) -> Iterator[Hit]:
                     problem = f"is {limit / 1000:g} s, and whoever queues behind waits as long"
                 if problem:
                     fix = advice.execute("SET LOCAL lock_timeout = '2s'")
+                    fix = f"# here leave it out, and at the beginning of upgrade():\n{fix}" if locked else fix
                     yield Hit(place, revision.revision, f"lock_timeout {problem}", fix)
             locked = locked or next(iter(_dangerous(context, place)), "")

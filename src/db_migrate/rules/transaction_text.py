@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from db_migrate.catalog.objects import Kind, SchemaObject
-from db_migrate.rules import advice, grammar
+from db_migrate.rules import advice, batches, grammar, rewriting
 from db_migrate.rules.context import Context, Hit, Place
 from db_migrate.rules.finding import Severity
 from db_migrate.rules.names import quote
@@ -35,7 +35,7 @@ op.alter_column("users", "age", nullable=False)
 def combine_alter_table(context: Context) -> Iterator[Hit]:
     """Actions that are instant may stay apart."""
     for places in transactions(context):
-        seen: dict[str, Place] = {}
+        seen: dict[str, list[Place]] = {}
         for place in places:
             if grammar.kinds(place.statement.sql) != ("alter_table_stmt",):
                 continue
@@ -43,20 +43,17 @@ def combine_alter_table(context: Context) -> Iterator[Hit]:
             for relation in sorted(worked):
                 if context.exempt(place, relation) or not grammar.alters(place.statement.sql, relation):
                     continue
-                if relation in seen:
-                    sql = _combined(seen[relation].statement.sql, place.statement.sql)
+                together = seen.setdefault(relation, [])
+                together.append(place)
+                if len(together) > 1:
                     message = f"goes through {context.size(place, relation)} again"
-                    yield Hit(place, relation, message, advice.execute(sql))
-                seen.setdefault(relation, place)
+                    yield Hit(place, relation, message, _at_once(together))
 
 
-def _combined(first: str, second: str) -> str:
-    """Two ALTER TABLE of one table as one."""
-    import postgast
-
-    left, right = postgast.parse(first), postgast.parse(second)
-    left.stmts[0].stmt.alter_table_stmt.cmds.extend(right.stmts[0].stmt.alter_table_stmt.cmds)
-    return str(postgast.deparse(left))
+def _at_once(places: Sequence[Place]) -> str:
+    lines = ", ".join(str(line) for line in dict.fromkeys(each.statement.line for each in places[:-1]))
+    sql = rewriting.combined([each.statement.sql for each in places])
+    return f"# in place of this and line {lines}:\n{advice.execute(sql)}"
 
 
 @rule(
@@ -88,7 +85,15 @@ def transaction_nesting(context: Context) -> Iterator[Hit]:
         ]
         if words:
             message = f"sends {', '.join(words)} itself"
-            yield Hit(place, place.revision.revision, message, "with op.get_context().autocommit_block():\n    ...")
+            yield Hit(place, place.revision.revision, message, _committed_by_alembic(place, words))
+
+
+def _committed_by_alembic(place: Place, words: Sequence[str]) -> str:
+    """What else the text has, outside of Alembic's transaction; where there is nothing, what a COMMIT does there."""
+    others = [each for each in grammar.statements(place.statement.sql) if not any(grammar.transaction_words(each))]
+    if others:
+        return advice.autocommit(*map(advice.execute, others))
+    return advice.commit() if "COMMIT" in words else advice.LEAVE_OUT
 
 
 @rule(
@@ -122,7 +127,7 @@ def uncommitted_transaction(context: Context) -> Iterator[Hit]:
                 elif word in ("COMMIT", "ROLLBACK"):
                     opened = None
         if opened is not None and opened.statement.autocommit:
-            fix = "COMMIT;" if revision.file.endswith(".sql") else "# remove BEGIN"
+            fix = "-- at the end:\nCOMMIT;" if revision.file.endswith(".sql") else advice.LEAVE_OUT
             yield Hit(opened, revision.revision, "begins a transaction that nothing commits", fix)
 
 
@@ -148,7 +153,7 @@ def savepoint_use(context: Context) -> Iterator[Hit]:
     for revision in context.trace.revisions:
         for place in (each for each in context.places if each.revision is revision):
             if "SAVEPOINT" in grammar.transaction_words(place.statement.sql):
-                yield Hit(place, revision.revision, "makes a savepoint")
+                yield Hit(place, revision.revision, "makes a savepoint", advice.LEAVE_OUT)
                 break
 
 
@@ -172,9 +177,9 @@ def update_delete_without_where(context: Context) -> Iterator[Hit]:
             table = _named(place, relation)
             if table and not context.exempt(place, table):
                 message = f"{word} of every row of {context.size(place, table)}"
-                condition = f"ctid IN (SELECT ctid FROM {table} WHERE ... LIMIT 10000)"
-                batch = f"{' '.join(place.statement.sql.split())} WHERE {condition}"
-                yield Hit(place, table, message, advice.in_batches(batch))
+                reason = "how long it takes on a copy, and who waits for these rows"
+                fix = batches.in_batches(place, table) or advice.intent("update-delete-without-where", table, reason)
+                yield Hit(place, table, message, fix)
 
 
 def _named(place: Place, relation: tuple[str, str]) -> str:
@@ -213,7 +218,8 @@ def data_change_needs_analyze(context: Context) -> Iterator[Hit]:
             table = _named(place, relation)
             analyzed = any(grammar.analyzes(statement.sql, relation[1]) for statement in later)
             if table and not analyzed and not context.exempt(place, table):
-                yield Hit(place, table, f"no ANALYZE of {table} follows", advice.execute(f"ANALYZE {table}"))
+                fix = advice.after(advice.execute(f"ANALYZE {table}"))
+                yield Hit(place, table, f"no ANALYZE of {table} follows", fix)
 
 
 @rule(
@@ -241,7 +247,14 @@ def toast_bloat_update(context: Context) -> Iterator[Hit]:
                 column = place.find(Kind.COLUMN, f"{table}.{quote(name)}")
                 if column is not None and _is_wide(column) and not context.fresh(place, column.name):
                     message = f"writes {name} of every row of {context.size(place, table)} again"
-                    yield Hit(place, column.name, message)
+                    yield Hit(place, column.name, message, _with_vacuum(place, table, column))
+
+
+def _with_vacuum(place: Place, table: str, column: SchemaObject) -> str:
+    cut = batches.in_batches(place, table)
+    if not cut:
+        return advice.intent("toast-bloat-update", column.name, "how much room there is, and when it is vacuumed")
+    return f"{cut}\n{advice.autocommit(advice.execute(f'VACUUM {table}'))}"
 
 
 _WIDE = 500

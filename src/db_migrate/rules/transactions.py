@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from db_migrate.rules import advice, grammar
+from db_migrate.catalog.change import Action
+from db_migrate.catalog.objects import Kind
+from db_migrate.rules import advice, batches, grammar
+from db_migrate.rules.column_types import other_column
 from db_migrate.rules.context import Context, Hit, Place, is_table, locked
 from db_migrate.rules.finding import Severity
-from db_migrate.rules.matching import refusal, subject
+from db_migrate.rules.matching import attribute, refusal, subject
 from db_migrate.rules.registry import About, Section, rule
 from db_migrate.trace.effects import LockMode
 
@@ -41,8 +44,18 @@ def rewrite_under_lock(context: Context) -> Iterator[Hit]:
                 place,
                 relation,
                 f"rewrites {context.size(place, relation)} under ACCESS EXCLUSIVE" + (f": {reason}" if reason else ""),
-                severity=context.block_severity(place),
+                without_rewrite(place, "rewrite-under-lock", relation),
+                context.block_severity(place),
             )
+
+
+def without_rewrite(place: Place, rule_id: str, relation: str) -> str:
+    """The way around a rewrite where it comes of a change of type; else the intent."""
+    for change in place.changes(Kind.COLUMN, Action.ALTERED):
+        found = attribute(change, "type")
+        if change.parent == relation and found is not None:
+            return other_column(change.object, str(found.to))
+    return advice.intent(rule_id, relation, "how long it takes on a copy, and in which quiet hour")
 
 
 @rule(
@@ -67,13 +80,8 @@ def concurrently_in_transaction(context: Context) -> Iterator[Hit]:
         error = place.error
         if error is None or error.sqlstate != "25001":
             continue
-        line = " ".join(place.statement.sql.split())
-        yield Hit(
-            place,
-            subject(context, place),
-            refusal(place),
-            f'with op.get_context().autocommit_block():\n    op.execute("""{line}""")',
-        )
+        fix = advice.autocommit(advice.statement(place))
+        yield Hit(place, subject(context, place), refusal(place), fix)
 
 
 def transactions(context: Context) -> Iterator[Sequence[Place]]:
@@ -137,7 +145,7 @@ def statement_after_access_exclusive(context: Context) -> Iterator[Hit]:
                     place,
                     others[0],
                     f"works over {', '.join(busy)} while ACCESS EXCLUSIVE is held on {', '.join(others)}",
-                    advice.autocommit(advice.execute(" ".join(place.statement.sql.split()))),
+                    advice.autocommit(advice.statement(place)),
                     context.block_severity(place),
                 )
             for name in exclusive(context, place):
@@ -175,7 +183,7 @@ def wide_lock_window(context: Context) -> Iterator[Hit]:
             last_place = max(first.values(), key=lambda each: each.index)
             names = ", ".join(first)
             message = f"holds locks on {len(first)} tables at once by then: {names}"
-            yield Hit(last_place, last_place.revision.revision, message)
+            yield Hit(last_place, last_place.revision.revision, message, advice.before(advice.commit()))
 
 
 WIDE = 3
@@ -213,7 +221,7 @@ def mixed_data_and_schema(context: Context) -> Iterator[Hit]:
                     place,
                     rows[0],
                     f"writes {context.size(place, rows[0])} while ACCESS EXCLUSIVE is held on {', '.join(held)}",
-                    advice.in_batches(f"{' '.join(place.statement.sql.split())} ... LIMIT 10000"),
+                    batches.in_batches(place, rows[0]) or advice.autocommit(advice.statement(place)),
                 )
             held = exclusive(context, place)
 
@@ -250,7 +258,7 @@ def explicit_lock_table(context: Context) -> Iterator[Hit]:
         for lock in effects.locks:
             if lock.blocks and is_table(place, lock.relation) and not context.exempt(place, lock.relation):
                 message = f"takes {lock.mode} on {context.size(place, lock.relation)} and does nothing with it"
-                yield Hit(place, lock.relation, message, "# remove this statement")
+                yield Hit(place, lock.relation, message, advice.LEAVE_OUT)
 
 
 @rule(
@@ -286,4 +294,5 @@ def high_traffic_or_large_table(context: Context) -> Iterator[Hit]:
             if table.bytes >= context.settings.large_bytes or busy:
                 traffic = f", {table.writes_per_second:.0f} rows written per second" if busy else ""
                 message = f"works over {context.size(place, name)}{traffic} under {mode}"
-                yield Hit(place, name, message)
+                reason = "how long it takes on a copy, and in which quiet hour"
+                yield Hit(place, name, message, advice.intent("high-traffic-or-large-table", name, reason))

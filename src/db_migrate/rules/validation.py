@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from db_migrate.catalog.change import Action, Change
 from db_migrate.catalog.objects import Kind, SchemaObject
-from db_migrate.rules import advice, grammar
-from db_migrate.rules.constraints import added, builds_index, new_columns, referenced_table
+from db_migrate.rules import advice
+from db_migrate.rules.constraints import WITHOUT_KEY, added, builds_index, new_columns, referenced_table
 from db_migrate.rules.context import Context, Hit, Place, locked
 from db_migrate.rules.finding import Severity
 from db_migrate.rules.matching import attribute, changed
@@ -97,7 +97,7 @@ def constraint_never_validated(context: Context) -> Iterator[Hit]:
     for place, constraint in added_not_valid(context):
         final = context.trace.after.get(constraint.kind, constraint.name)
         if final is not None and final.attributes.get("validated") is False:
-            fix = advice.validate(constraint.parent or "", constraint.name)
+            fix = advice.after(advice.validate(constraint.parent or "", constraint.name))
             yield Hit(place, constraint.name, f"{constraint.name} stays NOT VALID", fix)
 
 
@@ -122,9 +122,9 @@ def validate_constraint_scan(context: Context) -> Iterator[Hit]:
     for place, change in validated(context):
         table = owner_of(change.object)
         if table in place.effects.scans and not context.exempt(place, table):
-            yield Hit(
-                place, change.object, f"looks at every row of {context.size(place, table)}; reads and writes go on"
-            )
+            message = f"looks at every row of {context.size(place, table)}; reads and writes go on"
+            fix = advice.intent("validate-constraint-scan", change.object, "when there is time for the scan")
+            yield Hit(place, change.object, message, fix)
 
 
 @rule(
@@ -153,7 +153,9 @@ def new_constraint_rejects_old_writes(context: Context) -> Iterator[Hit]:
                 if constraint.attributes.get("enforced") is False or heir or _only_new_columns(place, constraint):
                     continue
                 message = f"writes to {constraint.parent} must satisfy {constraint.definition} from then on"
-                yield Hit(place, constraint.name, message)
+                reason = "since which release every write keeps to it"
+                fix = advice.intent("new-constraint-rejects-old-writes", constraint.name, reason)
+                yield Hit(place, constraint.name, message, fix)
 
 
 def _only_new_columns(place: Place, constraint: SchemaObject) -> bool:
@@ -186,32 +188,16 @@ def constraint_not_enforced(context: Context) -> Iterator[Hit]:
             for constraint in added(context, place, kind, anywhere=True):
                 if constraint.attributes.get("enforced") is False:
                     message = f"{constraint.name} is not enforced: nothing is checked"
-                    yield Hit(place, constraint.name, message, advice.not_valid_then_validate(constraint))
+                    yield Hit(place, constraint.name, message, _enforced(context, place, constraint))
 
 
-@rule(
-    "check-volatile-expression",
-    Section.CONSTRAINT,
-    About(
-        catches="a CHECK that depends on the time, the session or chance",
-        effect="evaluated when a row is written, and again when a dump is restored",
-        why="rows that were right become wrong by themselves, and a restore fails on them",
-        instead="a trigger for what must hold at the time of writing",
-        bad="""
-op.create_check_constraint("audit_past", "audit", "happened_at <= now()", postgresql_not_valid=True)
-""",
-        good="""
-op.create_check_constraint("audit_epoch", "audit", "happened_at >= '2000-01-01 UTC'", postgresql_not_valid=True)
-""",
-    ),
-)
-def check_volatile_expression(context: Context) -> Iterator[Hit]:
-    """By the functions in PostgreSQL's own print of the expression."""
-    for place in context.places:
-        for check in added(context, place, Kind.CHECK, anywhere=True):
-            called = grammar.calls_clock(advice.text(check, "expression"))
-            if called:
-                yield Hit(place, check.name, f"{check.name} depends on {called}")
+def _enforced(context: Context, place: Place, constraint: SchemaObject) -> str:
+    """The constraint kept to; in a new table, which is empty, at once."""
+    if not context.fresh(place, constraint.parent or ""):
+        return advice.not_valid_then_validate(constraint)
+    name, definition = tail(constraint.name), advice.enforced(constraint)
+    alter = f"ALTER TABLE {constraint.parent} DROP CONSTRAINT {name}, ADD CONSTRAINT {name} {definition}"
+    return advice.after(advice.execute(alter))
 
 
 @rule(
@@ -287,7 +273,7 @@ def primary_key_nullable_column(context: Context) -> Iterator[Hit]:
                 if relation not in place.effects.scans:
                     continue
                 message = f"looks at every row of {context.size(place, relation)}, since {last(column)} may be NULL"
-                fix = advice.not_null_by_check(column)
+                fix = advice.before(advice.not_null_by_check(column))
                 yield Hit(place, column, message, fix, context.block_severity(place))
 
 
@@ -315,44 +301,9 @@ def add_exclusion_constraint(context: Context) -> Iterator[Hit]:
             message = (
                 f"builds the index of {last(exclusion.name)} on {context.size(place, relation)} while everybody waits"
             )
-            fix = "\n".join(
-                (
-                    advice.execute(f"CREATE TABLE {relation}_new (LIKE {relation} INCLUDING ALL)"),
-                    advice.execute(f"ALTER TABLE {relation}_new ADD {exclusion.definition}"),
-                    "# a trigger that writes both, a copy in batches, then the new table takes the old one's name",
-                )
-            )
+            reason = "how long the build takes on a copy, and in which quiet hour"
+            fix = advice.intent("add-exclusion-constraint", exclusion.name, reason)
             yield Hit(place, exclusion.name, message, fix, context.block_severity(place))
-
-
-@rule(
-    "domain-constraint",
-    Section.CONSTRAINT,
-    About(
-        catches="a domain gets a constraint, or one is created with one",
-        effect="SHARE on every table that uses the domain while each is scanned",
-        why="writes to all of these tables wait; a constraint on a domain cannot be replaced under load",
-        instead="ALTER DOMAIN ... ADD ... NOT VALID, then VALIDATE; or a CHECK on each table",
-        bad='op.execute("ALTER DOMAIN positive ADD CONSTRAINT small CHECK (VALUE < 1000)")',
-        good='op.execute("ALTER DOMAIN positive ADD CONSTRAINT small CHECK (VALUE < 1000) NOT VALID")',
-    ),
-)
-def domain_constraint(context: Context) -> Iterator[Hit]:
-    """A note for a new domain, by the budget where tables are scanned."""
-    for place in context.places:
-        for change in place.changes(Kind.DOMAIN, Action.ALTERED):
-            users = [lock.relation for lock in place.effects.locks if locked(place, lock.relation, LockMode.SHARE)]
-            scanned = sorted({name for name in users if not context.exempt(place, name)})
-            if scanned:
-                tables = ", ".join(context.size(place, name) for name in scanned)
-                fix = advice.execute(f"ALTER DOMAIN {change.object} ADD CONSTRAINT ... CHECK (...) NOT VALID")
-                message = f"looks at every row of {tables} while writes wait"
-                yield Hit(place, change.object, message, fix, context.block_severity(place))
-        for change in place.changes(Kind.DOMAIN, Action.CREATED):
-            domain = place.find(Kind.DOMAIN, change.object)
-            if domain is not None and " CHECK " in domain.definition:
-                message = f"{change.object} carries a constraint, which cannot be changed under load later"
-                yield Hit(place, change.object, message, severity=Severity.NOTE)
 
 
 @rule(
@@ -385,7 +336,9 @@ def deterministic_collation_fk(context: Context) -> Iterator[Hit]:
             columns += [f"{parent}.{name.strip()}" for name in inside.rstrip(")").split(",")]
             for column in columns:
                 if _is_nondeterministic(place, column):
-                    yield Hit(place, key.name, f"{column} has a nondeterministic collation")
+                    reason = "which collation both columns have, so that 18 takes it"
+                    fix = advice.intent("deterministic-collation-fk", key.name, reason)
+                    yield Hit(place, key.name, f"{column} has a nondeterministic collation", fix)
                     break
 
 
@@ -420,7 +373,8 @@ def foreign_key_locks_referenced(context: Context) -> Iterator[Hit]:
             parent = referenced_table(key)
             mode = locked(place, parent, LockMode.SHARE_ROW_EXCLUSIVE)
             if mode is not None and parent != key.parent and not context.exempt(place, parent):
-                yield Hit(place, key.name, f"takes {mode} on {context.size(place, parent)} too")
+                fix = advice.intent("foreign-key-locks-referenced", key.name, f"when writes to {parent} may wait")
+                yield Hit(place, key.name, f"takes {mode} on {context.size(place, parent)} too", fix)
 
 
 @rule(
@@ -450,4 +404,5 @@ def create_table_with_foreign_key(context: Context) -> Iterator[Hit]:
                 parent = referenced_table(key)
                 if locked(place, parent, LockMode.SHARE_ROW_EXCLUSIVE) and not context.exempt(place, parent):
                     message = f"the new table {change.object} locks {context.size(place, parent)} against writes"
-                    yield Hit(place, key.name, message)
+                    fix = f"{WITHOUT_KEY}\n{advice.autocommit(advice.foreign_key(key))}"
+                    yield Hit(place, key.name, message, fix)

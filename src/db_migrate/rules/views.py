@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from db_migrate.catalog.change import Action
+from db_migrate.catalog.change import Action, Change
 from db_migrate.catalog.objects import Kind
-from db_migrate.rules import advice, grammar
-from db_migrate.rules.context import Context, Hit, locked
+from db_migrate.catalog.tokens import literal
+from db_migrate.rules import advice, grammar, rewriting
+from db_migrate.rules.context import Context, Hit, Place, locked
 from db_migrate.rules.finding import Severity
 from db_migrate.rules.matching import changed
-from db_migrate.rules.names import owner_of, tail
+from db_migrate.rules.names import beside, last
 from db_migrate.rules.registry import About, Section, rule
+from db_migrate.rules.undoing import allowed
 from db_migrate.trace.effects import LockMode
 
 
@@ -34,9 +36,19 @@ def refresh_matview_blocking(context: Context) -> Iterator[Hit]:
             name = rewrite.relation
             is_view = place.find(Kind.MATERIALIZED_VIEW, name) is not None
             if is_view and locked(place, name, LockMode.ACCESS_EXCLUSIVE) and not context.exempt(place, name):
-                fix = advice.execute(f"REFRESH MATERIALIZED VIEW CONCURRENTLY {name}")
+                fix = _refreshed(place, name)
                 message = f"refreshes {context.size(place, name)} while its readers wait"
                 yield Hit(place, name, message, fix, context.block_severity(place))
+
+
+def _refreshed(place: Place, view: str) -> str:
+    """CONCURRENTLY, which needs a unique index over columns, of all rows."""
+    for index in place.revision.after.children.get(view, ()):
+        plain = not index.attributes.get("predicate") and not index.attributes.get("expression")
+        if index.kind is Kind.INDEX and index.attributes.get("unique") and plain:
+            return advice.execute(f"REFRESH MATERIALIZED VIEW CONCURRENTLY {view}")
+    reason = "when its readers may wait: it has no unique index, which CONCURRENTLY needs"
+    return advice.intent("refresh-matview-blocking", view, reason)
 
 
 @rule(
@@ -60,8 +72,13 @@ def create_matview_with_data(context: Context) -> Iterator[Hit]:
             if not read:
                 continue
             message = f"fills {change.object} from {', '.join(context.size(place, name) for name in read)}"
-            fix = advice.execute(f"REFRESH MATERIALIZED VIEW {change.object}")
-            yield Hit(place, change.object, message, f"# WITH NO DATA, and then:\n{advice.autocommit(fix)}")
+            empty = rewriting.with_no_data(place.statement.sql)
+            reason = "how long its query takes, and what is locked meanwhile"
+            fix = advice.intent("create-matview-with-data", change.object, reason)
+            if empty:
+                refresh = advice.autocommit(advice.execute(f"REFRESH MATERIALIZED VIEW {change.object}"))
+                fix = f"{advice.execute(empty)}\n{refresh}"
+            yield Hit(place, change.object, message, fix)
 
 
 @rule(
@@ -83,12 +100,23 @@ def replace_view(context: Context) -> Iterator[Hit]:
     """Replaced in place, or dropped and made again under its name."""
     kinds = (Kind.VIEW, Kind.MATERIALIZED_VIEW, Kind.FUNCTION, Kind.PROCEDURE, Kind.AGGREGATE)
     for place, change in changed(context, Action.ALTERED, *kinds):
-        yield Hit(place, change.object, f"the {change.kind.replace('_', ' ')} {change.object} gets another definition")
+        message = f"the {change.kind.replace('_', ' ')} {change.object} gets another definition"
+        yield Hit(place, change.object, message, _beside(place, change))
     for place, change in changed(context, Action.DROPPED, *kinds):
         again = place.revision.after.get(change.kind, change.object)
         if again is not None:
             word = change.kind.replace("_", " ")
-            yield Hit(place, change.object, f"the {word} {change.object} is dropped and made again")
+            fix = advice.intent("replace-view", change.object, "since which release the new one is expected")
+            yield Hit(place, change.object, f"the {word} {change.object} is dropped and made again", fix)
+
+
+def _beside(place: Place, change: Change) -> str:
+    """The new definition under a name of its own."""
+    item = place.find(change.kind, change.object)
+    name = change.object.partition("(")[0]
+    if item is None or item.definition.count(name) != 1 or change.kind not in (Kind.VIEW, Kind.FUNCTION):
+        return advice.intent("replace-view", change.object, "since which release the new one is expected")
+    return advice.execute(item.definition.replace(name, beside(name, last(name), "new")))
 
 
 @rule(
@@ -110,8 +138,8 @@ def create_trigger(context: Context) -> Iterator[Hit]:
     for place, change in changed(context, Action.CREATED, Kind.TRIGGER):
         trigger = place.find(Kind.TRIGGER, change.object)
         definition = trigger.definition if trigger is not None else ""
-        fix = advice.execute(f"DROP TRIGGER {tail(change.object)} ON {owner_of(change.object)}")
-        yield Hit(place, change.object, f"from then on: {definition}", f"# the way back, for downgrade():\n{fix}")
+        fix = allowed(place, "create-trigger", change, "what it does to the writes of the running release")
+        yield Hit(place, change.object, f"from then on: {definition}", fix)
 
 
 @rule(
@@ -132,7 +160,8 @@ def enable_disable_trigger(context: Context) -> Iterator[Hit]:
         states = [(_state(str(a.from_)), _state(str(a.to))) for a in change.attributes]
         for before, after in states:
             if before != after:
-                yield Hit(place, change.object, f"the trigger {change.object} was {before} and is {after}")
+                fix = allowed(place, "enable-disable-trigger", change, "who keeps right meanwhile what it keeps right")
+                yield Hit(place, change.object, f"the trigger {change.object} was {before} and is {after}", fix)
 
 
 def _state(definition: str) -> str:
@@ -156,10 +185,23 @@ def _state(definition: str) -> str:
 def composite_type_or_extension_change(context: Context) -> Iterator[Hit]:
     """By the catalog; an extension's version by the grammar, since the catalog leaves versions out."""
     for place, change in changed(context, Action.ALTERED, Kind.COMPOSITE_TYPE, Kind.EXTENSION, Kind.RANGE_TYPE):
-        yield Hit(place, change.object, f"the {change.kind.replace('_', ' ')} {change.object} changes")
+        message = f"the {change.kind.replace('_', ' ')} {change.object} changes"
+        yield Hit(place, change.object, message, _another_type(place, change))
     for place in context.places:
         for node in grammar.nodes(place.statement.sql, "AlterExtensionStmt"):
-            yield Hit(place, node.extname, f"the extension {node.extname} is updated")
+            reason = "since which release its new version is expected"
+            fix = advice.intent("composite-type-or-extension-change", node.extname, reason)
+            yield Hit(place, node.extname, f"the extension {node.extname} is updated", fix)
+
+
+def _another_type(place: Place, change: Change) -> str:
+    """The changed composite type under a name of its own."""
+    item = place.find(change.kind, change.object)
+    if item is None or change.kind is not Kind.COMPOSITE_TYPE:
+        reason = "since which release the new one is expected"
+        return advice.intent("composite-type-or-extension-change", change.object, reason)
+    new = beside(change.object, last(change.object), "new")
+    return advice.execute(item.definition.replace(change.object, new, 1))
 
 
 @rule(
@@ -181,8 +223,16 @@ def extension_version_pin(context: Context) -> Iterator[Hit]:
     for place in context.places:
         for name, version in grammar.extensions(place.statement.sql):
             if not version:
-                fix = advice.execute(f"CREATE EXTENSION IF NOT EXISTS {name} VERSION '...'")
-                yield Hit(place, name, f"installs whichever version of {name} the server has", fix)
+                message = f"installs whichever version of {name} the server has"
+                yield Hit(place, name, message, _with_its_version(place.statement.sql, name))
+
+
+def _with_its_version(sql: str, name: str) -> str:
+    """A query whose answer is the statement: which version a server has, only that server knows."""
+    statement = sql.strip().removesuffix(";").replace("%", "%%") + " VERSION '%s'"
+    answer = f"SELECT format({literal(advice.execute(statement))}, default_version)"
+    asked = f"{answer}\nFROM pg_available_extensions WHERE name = {literal(name)};"
+    return f"-- on the target; its answer is the line to write:\n{asked}"
 
 
 _PRODUCTS = {
@@ -215,10 +265,15 @@ def extension_timescale_citus_vector(context: Context) -> Iterator[Hit]:
     for place in context.places:
         for name, argument in grammar.calls(place.statement.sql):
             if name in _PRODUCTS:
-                yield Hit(place, argument or name, f"{name}: {_PRODUCTS[name]}")
+                reason = "how long it takes on a copy, and in which quiet hour"
+                fix = advice.intent("extension-timescale-citus-vector", argument or name, reason)
+                yield Hit(place, argument or name, f"{name}: {_PRODUCTS[name]}", fix)
         for change in place.changes(Kind.INDEX, Action.CREATED):
             index = place.find(Kind.INDEX, change.object)
-            method = "" if index is None else index.attributes.get("method")
+            if index is None:
+                continue
+            method = index.attributes.get("method")
             if method in ("hnsw", "ivfflat") and not context.exempt(place, change.parent or ""):
-                fix = advice.execute("SET maintenance_work_mem = '2GB'")
+                memory = advice.execute("SET maintenance_work_mem = '2GB'")
+                fix = f"{memory}\n{advice.autocommit(advice.execute(advice.concurrent(index.definition)))}"
                 yield Hit(place, change.object, f"builds a vector index ({method}) over {change.parent}", fix)

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from db_migrate.catalog.change import Action, Change
-from db_migrate.catalog.objects import Kind
+from db_migrate.catalog.objects import Kind, SchemaObject
 from db_migrate.rules import advice
 from db_migrate.rules.context import Context, Hit, Place
 from db_migrate.rules.drops import dropped_columns
 from db_migrate.rules.finding import Severity
 from db_migrate.rules.matching import altered_lastingly, attribute, changed, column_and_table
-from db_migrate.rules.names import last, owner_of, py, schema_argument, tail
+from db_migrate.rules.names import owner_of, tail
 from db_migrate.rules.registry import About, Section, rule
+from db_migrate.rules.undoing import allowed
 
 CODE_KINDS = (
     Kind.VIEW,
@@ -57,9 +58,7 @@ def _goes_with_a_column(place: Place, change: Change) -> bool:
 
 
 def _keep_until_unused(change: Change) -> str:
-    return f"# keep {change.object} until no running release uses it; then\n" + advice.intent(
-        "drop-view-function-sequence", change.object, "since which release nobody uses it"
-    )
+    return advice.intent("drop-view-function-sequence", change.object, "since which release nobody uses it")
 
 
 @rule(
@@ -100,7 +99,7 @@ def drop_trigger_policy(context: Context) -> Iterator[Hit]:
     """One that the same revision makes anew under its name is replaced, not dropped."""
     for place, change in changed(context, Action.DROPPED, Kind.TRIGGER, Kind.POLICY, Kind.RULE):
         if place.revision.after.get(change.kind, change.object) is None:
-            fix = advice.intent("drop-trigger-policy", change.object, "what takes over")
+            fix = allowed(place, "drop-trigger-policy", change, "what takes over")
             yield Hit(place, change.object, f"drops the {change.kind} {change.object}", fix)
 
 
@@ -127,13 +126,21 @@ def drop_constraint(context: Context) -> Iterator[Hit]:
         found = place.revision.before.get(change.kind, change.object)
         if found is None or dropped_columns(place) or _has_heir(place, change):
             continue
-        definition = f"ALTER TABLE {change.parent} ADD CONSTRAINT {tail(change.object)} {found.definition}"
-        yield Hit(
-            place,
-            change.object,
-            f"drops {found.definition} of {change.parent}",
-            f"# the way back, for downgrade():\n{advice.execute(definition)}",
-        )
+        fix = advice.intent("drop-constraint", change.object, "what takes its place")
+        message = f"drops {found.definition} of {change.parent}"
+        yield Hit(place, change.object, message, f"{fix}\n{advice.back(_made_again(found))}")
+
+
+def _made_again(constraint: SchemaObject) -> str:
+    """The constraint as it was, without blocking anybody where that can be."""
+    unchecked = constraint.attributes.get("validated") is False
+    if constraint.kind in (Kind.CHECK, Kind.FOREIGN_KEY):
+        return advice.add_not_valid(constraint) if unchecked else advice.not_valid_then_validate(constraint)
+    overlaps = any(" WITHOUT OVERLAPS" in column for column in advice.texts(constraint, "columns"))
+    if constraint.kind is Kind.UNIQUE and not overlaps:
+        return advice.unique_using_index(constraint)
+    name = tail(constraint.name)
+    return advice.execute(f"ALTER TABLE {constraint.parent} ADD CONSTRAINT {name} {constraint.definition}")
 
 
 def _has_heir(place: Place, change: Change) -> bool:
@@ -167,9 +174,7 @@ def drop_primary_key(context: Context) -> Iterator[Hit]:
         found = place.revision.before.get(change.kind, change.object)
         columns = ", ".join(advice.texts(found, "columns")) if found is not None else ""
         message = f"drops the primary key ({columns}) of {change.parent}"
-        yield Hit(
-            place, change.object, message, advice.intent("drop-primary-key", change.object, "what identifies rows")
-        )
+        yield Hit(place, change.object, message, allowed(place, "drop-primary-key", change, "what identifies rows"))
 
 
 @rule(
@@ -190,13 +195,9 @@ def drop_not_null(context: Context) -> Iterator[Hit]:
     for place, change, nullable in altered_lastingly(context, Kind.COLUMN, "nullable"):
         if nullable.to is True:
             message = f"{column_and_table(change.object)} may be NULL from now on"
-            yield Hit(place, change.object, message, _back(change.object, "nullable=False"))
-
-
-def _back(column: str, argument: str) -> str:
-    table = owner_of(column)
-    call = f"op.alter_column({py(last(table))}, {py(last(column))}, {argument}{schema_argument(table)})"
-    return f"# the way back, for downgrade():\n{call}"
+            fix = advice.intent("drop-not-null", change.object, "since which release NULL can be read")
+            again = advice.not_null_by_check(change.object)
+            yield Hit(place, change.object, message, f"{fix}\n{advice.back(again)}")
 
 
 @rule(
@@ -220,8 +221,8 @@ def drop_default(context: Context) -> Iterator[Hit]:
         fails = column is not None and column.attributes.get("nullable") is False
         then = "INSERTs without it fail" if fails else "INSERTs without it get NULL"
         message = f"{column_and_table(change.object)} has no default any more: {then}"
-        value = f"server_default=sa.text({py(str(default.from_))})"
-        yield Hit(place, change.object, message, _back(change.object, value))
+        reason = "since which release every INSERT gives a value"
+        yield Hit(place, change.object, message, allowed(place, "drop-default", change, reason))
 
 
 @rule(
@@ -243,4 +244,5 @@ def change_default(context: Context) -> Iterator[Hit]:
         if default.to is not None and not attribute(change, "type"):
             before = "none" if default.from_ is None else default.from_
             message = f"the default of {column_and_table(change.object)} was {before} and becomes {default.to}"
-            yield Hit(place, change.object, message)
+            fix = advice.intent("change-default", change.object, "since which release the new value can be read")
+            yield Hit(place, change.object, message, fix)

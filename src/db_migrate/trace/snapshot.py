@@ -208,6 +208,8 @@ class Snapshot:
             found |= {name for name, own in _BY_KIND.items() if not own.isdisjoint(kinds)}
         if relations.deleted or types.inserted or indexes.updated:
             found.add("tables")
+        if constraints.inserted:  # USING INDEX: the index is the constraint's from then on
+            found.add("indexes")
         if columns.updated or columns.deleted or relations.updated or types.inserted or constraints.updated:
             found.add("columns")
         return frozenset(found | ({"columns"} if constraints.deleted else set()))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import re
+import tokenize
 from collections.abc import Iterable, Sequence
 
 WIDTH = 100
@@ -76,12 +78,18 @@ def call(function: str, *arguments: str | None, **options: str | None) -> str:
 
 def indent(text: str, by: int = 4) -> str:
     """The text with every line moved to the right, except those inside of a triple-quoted string."""
-    found, inside = [], False
-    for line in text.split("\n"):
-        found.append(line if inside or not line else " " * by + line)
-        if line.count('"""') % 2:
-            inside = not inside
-    return "\n".join(found)
+    inside = _inside_strings(text) if '"""' in text or "'''" in text else frozenset()
+    lines = enumerate(text.split("\n"), 1)
+    return "\n".join(line if number in inside or not line else " " * by + line for number, line in lines)
+
+
+def _inside_strings(text: str) -> frozenset[int]:
+    """The lines, from 1, that begin within a string of several lines; the text is Python."""
+    found: set[int] = set()
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.STRING:
+            found |= set(range(token.start[0] + 1, token.end[0] + 1))
+    return frozenset(found)
 
 
 def block(head: str, lines: Sequence[str]) -> str:
