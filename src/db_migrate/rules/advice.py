@@ -177,9 +177,9 @@ def foreign_key(key: SchemaObject, *, on_delete: str = "", not_valid: bool = Fal
 
 def _closely(call: str) -> str:
     """A call of several lines with its arguments on one, where they fit."""
-    first, *arguments, last_line = call.split("\n")
-    line = " ".join(each.strip() for each in arguments).removesuffix(",")
-    return f"{first}\n    {line}\n{last_line}" if arguments and len(line) <= WIDTH else call
+    lines = call.split("\n")
+    together = " ".join(each.strip() for each in lines[1:-1]).removesuffix(",")
+    return f"{lines[0]}\n    {together}\n{lines[-1]}" if len(lines) > 1 and len(together) <= WIDTH else call
 
 
 def unique_using_index(constraint: SchemaObject) -> str:
