@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from db_migrate.errors import Failed, UsageError
+from db_migrate.report.style import Style
+from db_migrate.report.text.generate import generate_text
 
 from .projects import Small
 
@@ -77,6 +79,10 @@ def test_empty_and_merge(tmp_path: Path) -> None:
         project.generate(merge=True)
     for revision, sql in (("a", "CREATE TABLE a (id int)"), ("b", "CREATE TABLE b (id int)")):
         project.write(f"migrations/versions/{revision}.py", BRANCH.format(revision=revision, down="0001", sql=sql))
+    with pytest.raises(UsageError, match="which of the heads") as several:
+        project.generate(empty=True)
+    asked = tuple(f"db-migrate generate -m 'a change' --head {head} --empty" for head in ("a", "b"))
+    assert several.value.next == ("db-migrate generate --merge", *asked)
     merged = project.generate(merge=True)
     assert merged.exit_code == 0, merged.proof
     assert merged.revisions[0].revision == "0002"
@@ -89,4 +95,12 @@ def test_empty_and_merge(tmp_path: Path) -> None:
     assert [each.object for each in refused.remaining] == ["public.a.c"]
     assert refused.proof is not None
     assert "clash about public.a.c" in str(refused.proof.upgrade.error)
+    assert "clash about public.a.c" in generate_text(refused, Style())
     assert len(project.files) == 6
+    on_one = project.generate(
+        sql="ALTER TABLE a ADD COLUMN IF NOT EXISTS c bigint; ALTER TABLE a ADD e int", head=("d",)
+    )
+    assert on_one.exit_code == 0, on_one.proof
+    assert [each.change.object for each in on_one.operations] == ["public.a.e"]
+    beside = project.generate(sql="ALTER TABLE a ADD f int", head=("0002",), splice=True)
+    assert beside.exit_code == 0, beside.proof

@@ -82,6 +82,12 @@ FORMS = {
             ('op.drop_column("c", "p_a")',),
         ),
     ),
+    "a schema that goes with what is in it": Form(
+        "CREATE SCHEMA s; CREATE SEQUENCE s.q; CREATE FUNCTION s.f() RETURNS int LANGUAGE sql AS 'SELECT 1';"
+        "CREATE TABLE s.t (a int DEFAULT s.f() + nextval('s.q')); CREATE TABLE k (a int)",
+        "CREATE TABLE k (a int, b int)",
+        (('op.add_column("k"',), ('op.drop_table("t", schema="s")', "DROP SEQUENCE s.q", "DROP SCHEMA s")),
+    ),
     "a type that goes with its column, and a table that takes its name": Form(
         "CREATE TYPE x AS ENUM ('a'); CREATE TABLE t (id int, a x)",
         "CREATE TABLE t (id int); CREATE TABLE x (id int)",

@@ -182,8 +182,12 @@ def test_every_kind_of_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_the_whole_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An env.py that looks at all variables is run again when any changes, except those of a terminal."""
-    project = make(tmp_path, more="everything = dict(os.environ)")
+    """An env.py that looks at all variables is run again when any changes, except those of a terminal.
+
+    And it may look around in its home, which is one of ours.
+    """
+    home = "[os.readlink(Path.home() / name) for name in 'abcdefgh' if os.path.lexists(Path.home() / name)]"
+    project = make(tmp_path, more=f"everything = dict(os.environ)\n{home}")
     assert project.ask() == (1, [])
     monkeypatch.setenv("TERM", "another")
     monkeypatch.setenv("WINDOWID", "7")

@@ -12,7 +12,7 @@ from db_migrate.catalog.diff import diff
 from db_migrate.catalog.objects import Catalog, Key, Kind, SchemaObject
 from db_migrate.errors import Failed
 from db_migrate.generate.body import Body, Direction, body
-from db_migrate.generate.dispose import decision
+from db_migrate.generate.dispose import decision, in_words
 from db_migrate.generate.editing import Replacement, rewrite
 from db_migrate.generate.ground import Ground
 from db_migrate.generate.propose import types_of
@@ -41,6 +41,7 @@ FIXED = frozenset(
 )
 """The rules whose findings have a safe form that needs nothing but the schema."""
 
+_NOT_ALONE = "it is not a statement of its own in upgrade()"
 _MADE = frozenset({Kind.INDEX, Kind.UNIQUE, Kind.PRIMARY_KEY, Kind.CHECK, Kind.FOREIGN_KEY})
 
 
@@ -65,7 +66,8 @@ def fix(ground: Ground, revision: str, *, dry_run: bool = False, keep: bool = Fa
     source = file.read_text(encoding="utf-8")
     replacements = [Replacement(step.statement.line, step.written.text, tuple(step.written.imports)) for step in steps]
     text, refused = rewrite(source, replacements)
-    left = (*left, *(LeftOut(each.text, "it is not a statement of its own in upgrade()") for each in refused))
+    lines = source.splitlines()
+    left = (*left, *(LeftOut(lines[each.line - 1].strip(), _NOT_ALONE) for each in refused))
     if text == source:
         return Generate(left_out=left)
     with tempfile.TemporaryDirectory(prefix="dbm-fix-") as name:
@@ -91,7 +93,7 @@ def _operations(steps: Sequence[_Step], refused: Sequence[Replacement], revision
     for step in steps:
         if step.statement.line not in lines:
             sql = "\n".join(f"{statement};" for statement in step.written.statements)
-            yield Operation(step.written.text, sql, step.changes[0], revision)
+            yield Operation(step.written.text, sql, in_words(step.changes[0], "what it leads to"), revision)
 
 
 def _traced(ground: Ground, revision: str) -> TracedRevision:

@@ -62,7 +62,6 @@ def to_models(ground: Ground, request: Request, questioner: Questioner) -> Gener
     """
     warnings: list[str] = []
     proposal = _proposal(ground, request, warnings)
-    request = replace(request, revision=proposal.revision if proposal is not None else request.revision or random_id())
     decision = dispose(ground, request, questioner)
     choices = Choices(
         request.safe,
@@ -73,6 +72,7 @@ def to_models(ground: Ground, request: Request, questioner: Questioner) -> Gener
         return Generate(
             warnings=tuple(warnings), left_out=left_out(proposal, (), decision.ignored, ground.history.catalog)
         )
+    request = replace(request, revision=proposal.revision if proposal is not None else request.revision or random_id())
     making = _Making(ground, request, proposal, decision, choices)
     return making.result(making.made(), warnings)
 

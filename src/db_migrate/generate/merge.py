@@ -10,6 +10,7 @@ from db_migrate.catalog.change import Change
 from db_migrate.catalog.diff import diff, drifted
 from db_migrate.catalog.objects import Catalog
 from db_migrate.errors import UsageError
+from db_migrate.generate.dispose import in_words
 from db_migrate.generate.drafting import Content, draft, random_id
 from db_migrate.generate.ground import Ground
 from db_migrate.generate.request import Request
@@ -69,7 +70,8 @@ def _commute(ground: Ground, heads: Sequence[str]) -> DirectionProof:
         if catalog is None:
             return DirectionProof(False, (), error)
         found.append(ground.without_own(catalog))
-    left: tuple[Change, ...] = drifted(diff(found[0], found[1]))
+    first, second = (f"{each} first" for each in heads)
+    left: tuple[Change, ...] = tuple(in_words(each, second, first) for each in drifted(diff(found[0], found[1])))
     names = ", ".join(each.object for each in left)
     return DirectionProof(not left, left, f"{heads[0]} and {heads[1]} clash about {names}" if left else None)
 

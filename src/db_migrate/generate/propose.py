@@ -72,7 +72,7 @@ def left_out(
         if each.python in done or (each.own and any(_about(each, change) for change in changes)):
             continue
         found.append(LeftOut(each.python, _reason(each, ignored, history) if each.own else _PLUGIN))
-    return tuple(found)
+    return tuple(sorted(found, key=lambda each: (each.reason, each.python)))
 
 
 def _reason(proposed: Proposed, ignored: Sequence[Change], history: Catalog) -> str:
@@ -89,7 +89,16 @@ def _reason(proposed: Proposed, ignored: Sequence[Change], history: Catalog) -> 
 
 def missed(proposal: Proposal | None, change: Change) -> bool:
     """Whether autogenerate proposed nothing about the change."""
-    return proposal is not None and not any(_about(each, change) for each in proposal.operations)
+    return proposal is not None and not any(
+        _about(each, change) or _makes_enum(each, change) for each in proposal.operations
+    )
+
+
+def _makes_enum(proposed: Proposed, change: Change) -> bool:
+    """Whether an operation makes a table, and with it an enum that a column of it has."""
+    created = change.kind is Kind.ENUM and change.action is Action.CREATED
+    name = f"name={unquoted(last_part(change.object))!r}"
+    return created and proposed.operation == "CreateTableOp" and name in proposed.python
 
 
 _TABLES = frozenset({"CreateTableOp", "DropTableOp", "CreateTableCommentOp", "DropTableCommentOp"})

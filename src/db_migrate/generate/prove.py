@@ -9,9 +9,10 @@ from pathlib import Path
 from db_migrate.catalog.change import Change
 from db_migrate.catalog.diff import diff, drifted
 from db_migrate.catalog.objects import Catalog
+from db_migrate.generate.dispose import in_words
 from db_migrate.generate.ground import Ground
 from db_migrate.postgres.conninfo import ConnInfo
-from db_migrate.project.graph import load_graph
+from db_migrate.project.graph import Graph, load_graph
 from db_migrate.results import DirectionProof
 from db_migrate.rules.facts import Facts
 from db_migrate.rules.finding import Finding, Severity
@@ -59,7 +60,8 @@ def prove(
         scratch.database("a new revision", template=ground.template) as database,
     ):
         install(database)
-        done = _trace(ground, folder, database, revisions, instead)
+        graph = _graph(ground, folder, instead)
+        done = trace(ground.scratch, graph, database, Direction.UPGRADE, revisions[-1])
         failed = next((r for r in done.revisions if r.error is not None), None)
         if failed is not None and failed.error is not None:
             error = failed.error
@@ -67,48 +69,55 @@ def prove(
             return Proof(DirectionProof(False, (), f"{error.type}: {error.message}{place}"), _UNPROVED)
         first = read(database, privileges=privileges)
         up = _as_wanted(ground, first, expected)
-        down = _back(ground, database, revisions, first, privileges)
+        down = _back(ground, database, graph, revisions, first, privileges)
     return Proof(up, down, _findings(done))
 
 
-def _trace(ground: Ground, folder: Path, database: ConnInfo, revisions: Sequence[str], instead: bool) -> Trace:
+def _graph(ground: Ground, folder: Path, instead: bool) -> Graph:
     project = ground.scratch.project
     own = () if instead else project.version_locations
-    graph = load_graph(replace(project, version_locations=(*own, folder)))
-    return trace(ground.scratch, graph, database, Direction.UPGRADE, revisions[-1])
+    return load_graph(replace(project, version_locations=(*own, folder)))
 
 
 def _as_wanted(ground: Ground, found: Catalog, expected: Catalog | None) -> DirectionProof:
     if expected is None:
         left = drifted(ground.intended(diff(*ground.against_models(found))))
+        left = tuple(in_words(each, "the models", "what is made") for each in left)
     else:
-        left = _differences(ground, found, expected)
+        left = _differences(ground, found, expected, "what is wanted")
     return DirectionProof(not left, left, None)
 
 
+def _before(graph: Graph, revision: str, start: Sequence[str]) -> str:
+    """Where a downgrade of the revision leads, as Alembic takes it; all else that was there stays."""
+    parents = graph.parents(revision)
+    if set(parents) == set(start) and len(start) < 2:
+        return start[0] if start else "base"
+    return f"{revision}-1" if parents else f"{revision}@base"
+
+
 def _back(
-    ground: Ground, database: ConnInfo, revisions: Sequence[str], first: Catalog, privileges: bool
+    ground: Ground, database: ConnInfo, graph: Graph, revisions: Sequence[str], first: Catalog, privileges: bool
 ) -> DirectionProof:
     """Down, held against the history; then up again, held against the first time."""
-    start = ground.history.revisions
-    target = "base" if not start else start[0] if len(start) == 1 else f"{revisions[0]}-1"
+    target = _before(graph, revisions[0], ground.history.revisions)
     outcome = ground.scratch.migrate("downgrade", target, database, Witness(), len(revisions))
     if outcome.failure is not None:
         return DirectionProof(False, (), f"{outcome.failure.type}: {outcome.failure.message}")
     history = with_privileges(ground.scratch, ground.history) if privileges else ground.history.catalog
-    left = _differences(ground, read(database, privileges=privileges), history)
+    left = _differences(ground, read(database, privileges=privileges), history, "the history")
     if left:
         return DirectionProof(False, left, None)
     outcome = ground.scratch.migrate("upgrade", revisions[-1], database, Witness())
     if outcome.failure is not None:
         return DirectionProof(False, (), f"the second upgrade fails: {outcome.failure.message}")
-    again = _differences(ground, read(database, privileges=privileges), first)
+    again = _differences(ground, read(database, privileges=privileges), first, "the first time")
     return DirectionProof(not again, again, "the second upgrade leads elsewhere" if again else None)
 
 
-def _differences(ground: Ground, found: Catalog, wanted: Catalog) -> tuple[Change, ...]:
+def _differences(ground: Ground, found: Catalog, wanted: Catalog, name: str) -> tuple[Change, ...]:
     one, other = (without_owners(ground.without_own(side)) for side in (found, wanted))
-    return drifted(diff(one, other))
+    return tuple(in_words(each, name, "what is made") for each in drifted(diff(one, other)))
 
 
 def _findings(done: Trace) -> tuple[Finding, ...]:

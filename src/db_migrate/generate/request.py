@@ -44,8 +44,29 @@ class Request:
             *(["-m", self.message] if self.message else []),
             *(word for old, new in self.renames for word in ("--rename", f"{old}={new}")),
             *(word for column, fill in self.fills.items() for word in fill.flags(column)),
+            *(word for head in self.head for word in ("--head", head)),
+            *(word for revision in self.depends_on for word in ("--depends-on", revision)),
+            *(word for flag, value in self._values() if value is not None for word in (flag, value)),
+            *(flag for flag, given in self._switches() if given),
         ]
         return shlex.join(["db-migrate", "generate", *given, *flags])
+
+    def _values(self) -> tuple[tuple[str, str | None], ...]:
+        return (
+            ("--branch-label", self.branch_label),
+            ("--version-path", self.version_path),
+            ("--rev-id", self.revision),
+        )
+
+    def _switches(self) -> tuple[tuple[str, bool], ...]:
+        return (
+            ("--splice", self.splice),
+            ("--no-rename", self.no_rename),
+            ("--empty", self.empty),
+            ("--no-safe", not self.safe),
+            ("--dry-run", self.dry_run),
+            ("--keep", self.keep),
+        )
 
 
 class Questioner(Protocol):

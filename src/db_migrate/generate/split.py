@@ -9,7 +9,7 @@ from types import MappingProxyType
 from db_migrate.catalog.change import Action, Change, ChangeClass
 from db_migrate.catalog.diff import diff
 from db_migrate.catalog.objects import Catalog, Key, Kind, SchemaObject, Value
-from db_migrate.catalog.sql.needs import Needs
+from db_migrate.catalog.sql.needs import Needs, closure
 from db_migrate.catalog.sql.steps import table_of, text, texts
 from db_migrate.catalog.tokens import last_part, mentions
 from db_migrate.generate.dispose import Decision, decision
@@ -97,8 +97,10 @@ def _between(whole: Decision, gone: Sequence[Change]) -> Catalog:
         elif _goes_along(item, tables, columns):
             kept[item.key] = item
     types = {text(o, "type").removesuffix("[]") for o in kept.values() if o.kind is Kind.COLUMN}
+    beneath = closure(kept, Needs(before).of)
     for item in before:
-        if item.name in types and item.key not in after.objects:
+        needed = item.key in beneath and item.kind in _BENEATH
+        if (item.name in types or needed) and item.key not in after.objects:
             kept[item.key] = item
     between = after.where([*after, *kept.values()])
     needs = Needs(between)
@@ -130,6 +132,22 @@ def _unlogged(table: str, side: Catalog) -> bool:
     return found is not None and found.attributes.get("persistence") == "unlogged"
 
 
+_BENEATH = frozenset(
+    {
+        Kind.SCHEMA,
+        Kind.EXTENSION,
+        Kind.COLLATION,
+        Kind.ENUM,
+        Kind.DOMAIN,
+        Kind.COMPOSITE_TYPE,
+        Kind.RANGE_TYPE,
+        Kind.SEQUENCE,
+        Kind.FUNCTION,
+        Kind.OPERATOR,
+        Kind.TEXT_SEARCH,
+    }
+)
+"""What tables and columns may need beside others of their kind."""
 _FOLLOWS = ("CASCADE", "SET NULL", "SET DEFAULT")
 _KEYS = frozenset({Kind.PRIMARY_KEY, Kind.UNIQUE, Kind.INDEX})
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from db_migrate.catalog.objects import Catalog, Kind
+from db_migrate.catalog.objects import Catalog, Kind, SchemaObject
 from db_migrate.catalog.tokens import plain
 from db_migrate.errors import ConfigurationError, DbMigrateError
 from db_migrate.project.jobs import Candidate, ModelFacts
@@ -15,6 +16,7 @@ from db_migrate.schemas.making import made
 from db_migrate.schemas.scratch import Scratch
 
 _GROUND = (Kind.SCHEMA, Kind.EXTENSION, Kind.COLLATION, Kind.ENUM, Kind.DOMAIN, Kind.COMPOSITE_TYPE, Kind.RANGE_TYPE)
+_LEAST_GROUND = (Kind.SCHEMA, Kind.EXTENSION)
 _MORE_GROUND = (*_GROUND, Kind.SEQUENCE, Kind.FUNCTION, Kind.AGGREGATE, Kind.OPERATOR, Kind.TEXT_SEARCH)
 
 
@@ -35,7 +37,8 @@ def materialise(scratch: Scratch, ground: Catalog, others: Iterable[Catalog]) ->
     """Create the metadata that env.py configures in a scratch database and read it back.
 
     ``ground`` (the history's catalog) lends schemas, extensions and types that the models use and do not declare;
-    functions and sequences only when it fails without. ``others`` are the catalogs to be compared with: env.py's
+    functions and sequences only when it fails without, and nothing where the models make by DDL events what would be
+    lent. ``others`` are the catalogs to be compared with: env.py's
     ``include_name`` and ``include_object`` are asked about their tables, and about what differs. Raises
     ``ConfigurationError`` (``models.missing``, ``models.create``).
     """
@@ -43,12 +46,17 @@ def materialise(scratch: Scratch, ground: Catalog, others: Iterable[Catalog]) ->
     try:
         return _create(scratch, ground, _GROUND, compared)
     except DbMigrateError as first:
-        if first.code == "models.missing" or not any(o.kind in _MORE_GROUND[len(_GROUND) :] for o in ground):
+        if first.code == "models.missing":
             raise
-        try:
-            return _create(scratch, ground, _MORE_GROUND, compared)
-        except DbMigrateError:
-            raise first from None
+        for kinds in (_MORE_GROUND, _LEAST_GROUND, ()):
+            if _lent(ground, kinds) != _lent(ground, _GROUND):
+                with contextlib.suppress(DbMigrateError):
+                    return _create(scratch, ground, kinds, compared)
+        raise
+
+
+def _lent(ground: Catalog, kinds: tuple[Kind, ...]) -> list[SchemaObject]:
+    return [o for o in ground if o.kind in kinds]
 
 
 def _create(scratch: Scratch, ground: Catalog, kinds: tuple[Kind, ...], compared: Sequence[Catalog]) -> Models:
@@ -57,7 +65,7 @@ def _create(scratch: Scratch, ground: Catalog, kinds: tuple[Kind, ...], compared
     if not facts.has_metadata:
         raise _missing(scratch)
     own = frozenset((*facts.enums, *facts.sequences))
-    lent = tuple(o for o in ground if o.kind in kinds and plain(o.name) not in own)
+    lent = tuple(o for o in _lent(ground, kinds) if plain(o.name) not in own)
     catalog = made(scratch, facts, lent)
     hidden = _hidden(asked, facts)
     if facts.filtered and (parts := tuple(differing(catalog, compared))):

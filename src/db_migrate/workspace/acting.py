@@ -89,7 +89,10 @@ class Workspace(Looking):
         from db_migrate.generate.verb import generate
 
         warnings: list[str] = []
-        result = generate(self._ground(warnings), request, questioner)
+        named = (*request.head, *request.depends_on) if request.sql is not None and request.head else None
+        start = None if named is None else tuple(each for name in named for each in self.graph.resolve(name))
+        ground = self._ground(warnings, start)
+        result = generate(ground, request, questioner)
         return replace(result, warnings=(*warnings, *result.warnings))
 
     def fix(self, revision: str, *, dry_run: bool = False, keep: bool = False) -> Generate:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 
 from db_migrate.catalog.comparing import SUBJECT_KINDS, subject_of
@@ -169,7 +169,7 @@ def _unique_keys(catalog: Catalog) -> Mapping[tuple[str, frozenset[str]], list[K
     return found
 
 
-def closure(start: Iterable[Key], edges: Mapping[Key, frozenset[Key]]) -> set[Key]:
+def closure(start: Iterable[Key], needs: Callable[[Key], Iterable[Key]]) -> set[Key]:
     """All that can be reached from some keys, themselves included."""
     found: set[Key] = set()
     waiting = list(start)
@@ -177,5 +177,5 @@ def closure(start: Iterable[Key], edges: Mapping[Key, frozenset[Key]]) -> set[Ke
         key = waiting.pop()
         if key not in found:
             found.add(key)
-            waiting += edges.get(key, frozenset())
+            waiting += needs(key)
     return found

@@ -124,7 +124,7 @@ def report(*, revisions: bool = False) -> jobs.Inputs:
     seen = notes.revisions if revisions else notes.everything
     modules = list(sys.modules.values())
     origins = () if revisions else _origins(modules)
-    loaded = () if revisions else (name.rpartition(".")[2] for name in sys.modules)
+    loaded = () if revisions else (name.rpartition(".")[2] for name in list(sys.modules))
     return jobs.Inputs(
         files=_shared({**seen.files, **dict.fromkeys(origins)}),
         folders=_shared(seen.folders),
@@ -143,7 +143,8 @@ def report(*, revisions: bool = False) -> jobs.Inputs:
 
 def _shared(paths: dict[str, None]) -> tuple[str, ...]:
     """The paths without those in this process's own folder, unless they lead out of it (``~/.pgpass``)."""
-    outside = (os.path.realpath(path) if path.startswith(notes.own) else path for path in paths)
+    looked_at = list(paths)  # following a path is a look too, and noted
+    outside = (os.path.realpath(path) if path.startswith(notes.own) else path for path in looked_at)
     return tuple(sorted({path for path in outside if not path.startswith(notes.own)}))
 
 

@@ -23,7 +23,7 @@ _LEFT_AS_IT_IS = "left as it is"
 
 
 def _text(result: Generate, style: Style, nothing: str, left_out: str) -> str:
-    if not result.operations and not result.revisions:
+    if not result.operations and not result.revisions and result.proof is None:
         return page(
             target_line(result.target, style),
             f"{style.good('✓')} {nothing}",
