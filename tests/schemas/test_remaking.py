@@ -54,7 +54,7 @@ CHANGED = {
 
 def made(scratch: Scratch) -> making.Catalog:
     """What the models make now."""
-    return making.made(scratch, declared(scratch, []), [])
+    return making.made(scratch, declared(scratch), [], lambda: making.last_made(scratch))
 
 
 def test_a_part_is_as_good_as_the_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

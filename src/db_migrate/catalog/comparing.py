@@ -31,11 +31,17 @@ def comparable(item: SchemaObject, catalog: Catalog) -> Mapping[str, Value]:
     return item.attributes
 
 
+def draws_numbers(item: SchemaObject) -> bool:
+    """Whether the default takes numbers from a sequence, which may or may not be the column's own."""
+    default = item.attributes.get("default")
+    return isinstance(default, str) and default.startswith("nextval('")
+
+
 def own_sequence(column: SchemaObject, catalog: Catalog) -> SchemaObject | None:
     """The sequence that a serial column's default uses and that the column owns, or None."""
-    default = column.attributes.get("default")
-    if not isinstance(default, str) or not default.startswith("nextval('"):
+    if not draws_numbers(column):
         return None
+    default = str(column.attributes["default"])
     name = default.removeprefix("nextval('").removesuffix("'::regclass)").replace("''", "'")
     sequence = catalog.get(Kind.SEQUENCE, name)
     owned = sequence is not None and sequence.attributes.get("owned_by") == column.name

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from db_migrate.catalog.change import Action, AttributeChange, Change, ChangeClass
-from db_migrate.catalog.comparing import comparable, identity, loosely, renamed_constraints, uniqueness
+from db_migrate.catalog.comparing import comparable, draws_numbers, identity, loosely, renamed_constraints, uniqueness
 from db_migrate.catalog.consequences import without_consequences
 from db_migrate.catalog.explain import explain
 from db_migrate.catalog.objects import RANK, TABLE_KINDS, Catalog, Key, Kind, SchemaObject, Value
@@ -31,34 +31,56 @@ class Matched:
 
     ``before`` is *from* under the new names; ``after`` is *to*. Both have partitions and stand-alone tables of the
     same name brought to one form. ``origins`` has, for each object of ``before`` whose key is another than in *from*,
-    the key that it has there.
+    the key that it has there. ``unlike`` are the keys, in the order of the catalogs, of what both have and what is not
+    the same on both wherever it is; it may still compare equal.
     """
 
     renames: tuple[Rename, ...]
     before: Catalog
     after: Catalog
     origins: Mapping[Key, Key]
+    unlike: tuple[Key, ...]
 
 
 def match(from_: Catalog, to: Catalog, not_renamed: frozenset[Key] = frozenset()) -> Matched:
-    """Find what is called differently, and read *from* under the new names; ``not_renamed`` are no such objects."""
+    """Find what is called differently, and read *from* under the new names; ``not_renamed`` are no such objects.
+
+    Raises ValueError when the catalogs come from different major versions of PostgreSQL, since the same schema is
+    then printed differently.
+    """
+    if from_.server_version // 10000 != to.server_version // 10000:
+        raise ValueError("catalogs of different PostgreSQL major versions cannot be compared")
     renames, before, origins = find_renames(from_, to, not_renamed)
     before, after = level(before, to)
-    return Matched(renames, before, after, origins)
+    return Matched(renames, before, after, origins, _unlike(before, after))
+
+
+def _unlike(before: Catalog, after: Catalog) -> tuple[Key, ...]:
+    return tuple(
+        key
+        for key, item in after.objects.items()
+        if (old := before.objects.get(key)) is not None and not are_same(old, item)
+    )
+
+
+def match_back(there: Matched, from_: Catalog, to: Catalog, not_renamed: frozenset[Key] = frozenset()) -> Matched:
+    """What ``match`` says of the way back."""
+    if there.before is from_ and there.after is to:
+        return Matched((), to, from_, {}, there.unlike)
+    return match(to, from_, not_renamed)
 
 
 def diff(from_: Catalog, to: Catalog, not_renamed: frozenset[Key] = frozenset()) -> tuple[Change, ...]:
     """The changes that lead from one catalog to the other, in the order of the catalogs; no SQL yet.
 
     ``not_renamed`` are objects of either side that are not to be taken for one of the other under a new name.
-    Raises ValueError when the catalogs come from different major versions of PostgreSQL, since the same schema is
-    then printed differently.
+    Raises ValueError as ``match`` does.
     """
-    if from_.server_version // 10000 != to.server_version // 10000:
-        raise ValueError("catalogs of different PostgreSQL major versions cannot be compared")
-    if from_.objects == to.objects:
-        return ()
-    matched = match(from_, to, not_renamed)
+    return changes_between(match(from_, to, not_renamed))
+
+
+def changes_between(matched: Matched) -> tuple[Change, ...]:
+    """What ``diff`` says of two catalogs that are matched already."""
     changes = [_renamed(each) for each in matched.renames]
     compared = [*_altered(matched), *_one_sided(matched), *_orders(matched.before, matched.after)]
     changes += without_consequences(compared, matched.before, matched.after)
@@ -79,10 +101,8 @@ def _renamed(rename: Rename) -> Change:
 
 
 def _altered(matched: Matched) -> Iterator[Change]:
-    for after in matched.after:
-        before = matched.before.get(*after.key)
-        if before is None:
-            continue
+    for key in matched.unlike:
+        before, after = matched.before.objects[key], matched.after.objects[key]
         attributes = attribute_changes(before, after, matched.before, matched.after)
         if attributes:
             class_ = _class_of(attributes, before, after)
@@ -99,11 +119,16 @@ def _class_of(attributes: Iterable[AttributeChange], before: SchemaObject, after
     return ChangeClass.DRIFT
 
 
+def are_same(before: SchemaObject, after: SchemaObject) -> bool:
+    """Whether two objects of one name are the same wherever they are, which is not so of a column with a sequence."""
+    return before.attributes == after.attributes and not (before.kind is Kind.COLUMN and draws_numbers(before))
+
+
 def attribute_changes(
     before: SchemaObject, after: SchemaObject, from_: Catalog, to: Catalog
 ) -> tuple[AttributeChange, ...]:
     """The attributes in which two objects differ, sorted by name."""
-    if before.attributes == after.attributes and before.kind is not Kind.COLUMN:
+    if are_same(before, after):
         return ()
     old, new = comparable(before, from_), comparable(after, to)
     if old == new:
@@ -132,8 +157,8 @@ def _index(mention: Value, table: SchemaObject, side: Catalog) -> object | None:
 
 def _one_sided(matched: Matched) -> Iterator[Change]:
     before, after = matched.before, matched.after
-    dropped = {o.key: o for o in before if o.key not in after.objects}
-    created = {o.key: o for o in after if o.key not in before.objects}
+    dropped = {key: o for key, o in before.objects.items() if key not in after.objects}
+    created = {key: o for key, o in after.objects.items() if key not in before.objects}
     equivalent = set(_equivalent(dropped.values(), created.values()))
     for objects, side, action in ((dropped, before, Action.DROPPED), (created, after, Action.CREATED)):
         names = {name for _kind, name in objects}
@@ -159,14 +184,19 @@ def _equivalent(dropped: Iterable[SchemaObject], created: Iterable[SchemaObject]
 
 def _orders(from_: Catalog, to: Catalog) -> Iterator[Change]:
     """Tables whose common columns stand in another physical order."""
-    for table in to:
-        if table.kind is not Kind.TABLE or table.key not in from_.objects:
+    moved = {
+        column.parent
+        for key, column in to.objects.items()
+        if column.kind is Kind.COLUMN and (old := from_.objects.get(key)) and old.position != column.position
+    }
+    for key, table in to.objects.items() if moved else ():
+        if table.kind is not Kind.TABLE or table.name not in moved or key not in from_.objects:
             continue
         before, after = from_.columns(table.name), to.columns(table.name)
         common = {c.name for c in before} & {c.name for c in after}
-        old = tuple(c.name.removeprefix(f"{table.name}.") for c in before if c.name in common)
-        new = tuple(c.name.removeprefix(f"{table.name}.") for c in after if c.name in common)
-        if old != new:
-            order = AttributeChange("column_order", old, new)
+        was = tuple(c.name.removeprefix(f"{table.name}.") for c in before if c.name in common)
+        is_ = tuple(c.name.removeprefix(f"{table.name}.") for c in after if c.name in common)
+        if was != is_:
+            order = AttributeChange("column_order", was, is_)
             change = Change(Kind.TABLE, table.name, Action.ALTERED, attributes=(order,))
             yield replace(change, class_=ChangeClass.ORDER_ONLY)

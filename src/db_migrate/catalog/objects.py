@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
 from types import MappingProxyType
@@ -126,7 +126,14 @@ class Catalog:
     ) -> Catalog:
         """Build a catalog with its objects in the canonical order: by kind, then by name."""
         ordered = sorted(objects, key=lambda o: (RANK[o.kind], o.name))
-        return cls(server_version, MappingProxyType({o.key: o for o in ordered}), tuple(not_covered))
+        return cls.in_order(ordered, server_version, not_covered)
+
+    @classmethod
+    def in_order(
+        cls, objects: Iterable[SchemaObject], server_version: int, not_covered: Iterable[NotCovered] = ()
+    ) -> Catalog:
+        """As ``of``, for objects that are in the canonical order already."""
+        return cls(server_version, MappingProxyType({(o.kind, o.name): o for o in objects}), tuple(not_covered))
 
     def __iter__(self) -> Iterator[SchemaObject]:
         return iter(self.objects.values())
@@ -160,5 +167,10 @@ class Catalog:
         return fingerprint(self)
 
     def where(self, keep: Iterable[SchemaObject]) -> Catalog:
-        """The same catalog with only the given objects."""
+        """The same catalog with only the given objects, in whatever order."""
         return Catalog.of(keep, self.server_version, self.not_covered)
+
+    def only(self, keep: Callable[[SchemaObject], bool]) -> Catalog:
+        """The same catalog with only the objects that ``keep`` is true of; itself where that is all of them."""
+        kept = {key: item for key, item in self.objects.items() if keep(item)}
+        return self if len(kept) == len(self.objects) else replace(self, objects=MappingProxyType(kept))

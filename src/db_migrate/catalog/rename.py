@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from db_migrate.catalog.comparing import NAME_ONLY_KINDS, identity, is_name_only, is_serial, nameless
 from db_migrate.catalog.objects import ROUTINE_KINDS, Catalog, Key, Kind, SchemaObject
@@ -31,21 +31,44 @@ def find_renames(
     """
     found: list[Rename] = []
     origins: dict[Key, Key] = {}
+    apart = _Apart.between(from_, to)
     for kinds, signature in _STAGES:
         stage = tuple(
             replace(each, origin=origins.get((each.kind, each.old), (each.kind, each.old))[1])
-            for each in _stage(kinds, signature, from_, to)
+            for each in _stage(kinds, signature, from_, to, apart)
             if (each.kind, each.new) not in not_renamed and (each.kind, each.old) not in not_renamed
         )
+        if not stage:
+            continue
         found += stage
         from_, former = project(from_, stage)
+        apart = _Apart.between(from_, to)
         origins |= {new: origins.get(old, old) for new, old in former.items()}
     return tuple(found), from_, origins
 
 
-def _stage(kinds: frozenset[Kind], signature: Signature, from_: Catalog, to: Catalog) -> Iterator[Rename]:
-    gone = [o for o in from_ if o.kind in kinds and o.key not in to.objects]
-    come = [o for o in to if o.kind in kinds and o.key not in from_.objects] if gone else []
+@dataclass(frozen=True, slots=True)
+class _Apart:
+    """What only one of two catalogs has, in the order of the catalogs."""
+
+    gone: tuple[SchemaObject, ...]
+    come: tuple[SchemaObject, ...]
+
+    @classmethod
+    def between(cls, from_: Catalog, to: Catalog) -> _Apart:
+        """What *to* has no longer, and what *from* does not have yet."""
+        gone, come = (
+            tuple(o for key, o in one.objects.items() if key not in other.objects)
+            for one, other in ((from_, to), (to, from_))
+        )
+        return cls(gone, come)
+
+
+def _stage(
+    kinds: frozenset[Kind], signature: Signature, from_: Catalog, to: Catalog, apart: _Apart
+) -> Iterator[Rename]:
+    gone = [o for o in apart.gone if o.kind in kinds]
+    come = [o for o in apart.come if o.kind in kinds] if gone else []
     if signature is _nothing_mentions:
         yield from _swapped(kinds, from_, to)
     if not come:
@@ -67,8 +90,8 @@ def _stage(kinds: frozenset[Kind], signature: Signature, from_: Catalog, to: Cat
 def _swapped(kinds: frozenset[Kind], from_: Catalog, to: Catalog) -> Iterator[Rename]:
     """Objects of one relation that have changed names among themselves."""
     differing: dict[object, list[tuple[SchemaObject, SchemaObject]]] = defaultdict(list)
-    for old in from_:
-        new = to.objects.get(old.key) if old.kind in kinds else None
+    for key, old in from_.objects.items():
+        new = to.objects.get(key) if old.kind in kinds else None
         if new is not None and old.attributes != new.attributes:
             differing[old.kind, old.parent].append((old, new))
     for pairs in differing.values():

@@ -33,4 +33,5 @@ def loads(data: bytes) -> Catalog:
     if header.format != FORMAT:
         raise ValueError(f"a catalog of format {header.format}, expected {FORMAT}")
     stored = msgspec.msgpack.decode(data, type=_Stored)
-    return Catalog.of((SchemaObject(*fields) for fields in stored.objects), stored.server_version, stored.not_covered)
+    objects = (SchemaObject(*fields) for fields in stored.objects)
+    return Catalog.in_order(objects, stored.server_version, stored.not_covered)

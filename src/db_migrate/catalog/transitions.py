@@ -63,8 +63,8 @@ def _with_attached_indexes(from_: Catalog, to: Catalog) -> tuple[Catalog, Catalo
 
 def _attached(side: Catalog, other: Catalog) -> Catalog:
     found = []
-    for item in other:
-        if item.kind is not Kind.INDEX or item.key in side.objects or item.parent is None:
+    for key, item in other.objects.items():
+        if item.kind is not Kind.INDEX or key in side.objects or item.parent is None:
             continue
         partition = side.get(Kind.PARTITION, item.parent)
         if partition is None or other.get(Kind.PARTITION, item.parent) is None:

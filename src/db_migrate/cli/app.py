@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,9 @@ from db_migrate.errors import DbMigrateError, ErrorReport
 
 PROGRAM = "db-migrate"
 COMPLETE = "_DB_MIGRATE_COMPLETE"
+
+_GARBAGE = 50_000
+"""How many new objects Python looks for garbage after: a catalog is many, in no circles, and they stay."""
 
 VERBS: Mapping[str, str] = MappingProxyType(
     {
@@ -116,6 +120,7 @@ def main(args: Sequence[str] | None = None) -> int:
 
     ``args`` are those after the program's name, ``sys.argv[1:]`` by default.
     """
+    gc.set_threshold(_GARBAGE)
     words = list(sys.argv[1:] if args is None else args)
     if instruction := os.environ.get(COMPLETE):
         from click.shell_completion import shell_complete

@@ -90,7 +90,7 @@ def _drift(live: Catalog, expected: Catalog | None, hidden: Collection[str]) -> 
 def _without(catalog: Catalog, hidden: Collection[str]) -> Catalog:
     if not hidden:
         return catalog
-    return catalog.where(o for o in catalog if o.name not in hidden and o.parent not in hidden)
+    return catalog.only(lambda o: o.name not in hidden and o.parent not in hidden)
 
 
 def flaws(connection: Connection[tuple[object, ...]], expected: Catalog | None) -> Iterator[Problem]:

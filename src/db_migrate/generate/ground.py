@@ -45,7 +45,8 @@ class Ground:
     @cached_property
     def models(self) -> Models:
         """The schema that the models declare."""
-        return materialise(self.scratch, self.history.catalog, (self.history.catalog,))
+        history = self.history.catalog  # the child process makes it too
+        return materialise(self.scratch, lambda: (history,))
 
     @cached_property
     def hidden(self) -> frozenset[str]:

@@ -68,7 +68,7 @@ def look_at_ways_back(trace: Trace, steps: Sequence[Step], history: History, hid
 
 def plain(catalog: Catalog, hidden: Collection[str]) -> Catalog:
     """The catalog without hidden relations and without owners, which are those of whoever ran the revisions."""
-    return without_owners(catalog.where(o for o in catalog if o.name not in hidden and o.parent not in hidden))
+    return without_owners(catalog.only(lambda o: o.name not in hidden and o.parent not in hidden))
 
 
 def _left(

@@ -34,7 +34,7 @@ def undo(view: View, partial: Partial, *, accept: bool, confirm: str | None) -> 
     ``repair.lost``, ``repair.not-proved``, ``consent.missing``.
     """
     unfinished = tuple(each.name for each in view.live if is_unfinished(each))
-    live = view.live.where(each for each in view.live if each.name not in unfinished)
+    live = view.live.only(lambda each: each.name not in unfinished)
     changes = with_sql(diff(live, partial.way.before), live, partial.way.before)
     _check_gone(partial, changes)
     _check_rows(view, partial, changes, confirm)

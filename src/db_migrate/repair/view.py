@@ -108,7 +108,7 @@ class View:
     def plain(self, catalog: Catalog) -> Catalog:
         """A catalog without Alembic's own tables."""
         hidden = self._hidden
-        return catalog.where(o for o in catalog if o.name not in hidden and o.parent not in hidden)
+        return catalog.only(lambda o: o.name not in hidden and o.parent not in hidden)
 
     @cached_property
     def _hidden(self) -> frozenset[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -18,6 +18,7 @@ from db_migrate.postgres.conninfo import NAMES, SECRETS, ConnInfo
 from db_migrate.project import whereabouts
 from db_migrate.project.inputs import changed_since, state_of
 from db_migrate.project.jobs import Candidate, Inputs, ModelFacts
+from db_migrate.project.meanwhile import meanwhile
 from db_migrate.project.outcomes import LearnedTarget
 from db_migrate.schemas.replay import Witness
 from db_migrate.schemas.scratch import Scratch
@@ -85,6 +86,7 @@ def remember(scratch: Scratch, question: str, answer: object, inputs: Inputs) ->
     """
     name = name_of(scratch, question)
     scratch.consulted[name] = None
+    scratch.anew.add(name)
     started = scratch.start_child(scratch.project)
     if scratch.cache is None or not started.noted:
         return None
@@ -162,8 +164,9 @@ def learn(
     if known is not None and (known.targets is not None or not (with_targets or known.several)):
         return tuple(_with_password(target) for target in known.targets or ()), known.version_tables
     witness = Witness()
+    child = scratch.child  # first, so that it starts while the database is made
     with scratch.database("where env.py connects to") as empty:
-        targets = scratch.child.learn(empty.as_libpq(), witness)
+        targets = child.learn(empty.as_libpq(), witness)
     tables = tuple(dict.fromkeys((each.version_table, each.version_table_schema) for each in witness.configured))
     if scratch.cache is not None:
         inputs = scratch.child.inputs()
@@ -221,11 +224,20 @@ def _without_password(target: LearnedTarget, inputs: Inputs) -> KnownTarget | No
     return KnownTarget(target.drivername, plain, target.at_import, target.configured, place)
 
 
-def declared(scratch: Scratch, candidates: Sequence[Candidate], *, question: str = "models") -> ModelFacts:
-    """What the models declare, with their DDL where it can be drafted, and what env.py's filters say of candidates.
+def declared(
+    scratch: Scratch,
+    candidates: Sequence[Candidate] = (),
+    *,
+    question: str = "models",
+    draft: bool = True,
+    beside: Callable[[], object] | None = None,
+) -> ModelFacts:
+    """What the models declare, and what env.py's filters say of candidates.
 
-    Answers to several questions are kept beside each other. Nothing is said of what the ORM's mappers believe, which
-    takes as long to find out as all else. Raises ``ChildError``.
+    With ``draft`` the facts have the models' DDL too, where it can be drafted. Answers to several questions are kept
+    beside each other. Nothing is said of what the ORM's mappers believe, which takes as long to find out as all else.
+    ``beside`` is done while the child process is busy, if it has to be asked; it must not ask it anything itself.
+    Raises ``ChildError``.
     """
     asked = hashlib.sha256(msgspec.msgpack.encode(list(candidates))).hexdigest()
     known = recall(scratch, question, Declared)
@@ -233,9 +245,9 @@ def declared(scratch: Scratch, candidates: Sequence[Candidate], *, question: str
         return msgspec.structs.replace(known.facts, included=(True,) * len(candidates))
     if known is not None and known.candidates == asked:
         return known.facts
-    with scratch.database("models") as database:
+    with scratch.database("models") as database, meanwhile(beside):
         facts = scratch.child.models(
-            database.as_libpq(), create=False, candidates=candidates, draft=True, mappers=False
+            database.as_libpq(), create=False, candidates=candidates, draft=draft, mappers=False
         ).facts
     if scratch.cache is not None:
         remember(scratch, question, Declared(facts, asked), scratch.child.inputs())

@@ -10,7 +10,7 @@ from db_migrate.catalog.comparing import SUBJECT_KINDS, subject_of
 from db_migrate.catalog.diff import diff
 from db_migrate.catalog.objects import RELATION_KINDS, Catalog
 from db_migrate.catalog.reader import schema_of
-from db_migrate.catalog.sql import with_sql
+from db_migrate.catalog.sql import diff_with_sql
 from db_migrate.catalog.tokens import plain
 from db_migrate.config import Acknowledgement
 from db_migrate.errors import UsageError
@@ -53,9 +53,7 @@ def compare(
         before, after = comparable_with_models(before, replace(to.models, catalog=after))
     elif from_.models is not None and to.models is None:
         after, before = comparable_with_models(after, replace(from_.models, catalog=before))
-    changes = diff(before, after)
-    if sql:
-        changes = with_sql(changes, before, after)
+    changes = diff_with_sql(before, after) if sql else diff(before, after)
     return sort_out(Comparison(from_.name, to.name, changes), acknowledgements)
 
 
@@ -64,7 +62,7 @@ def within(side: Side, excluded: Sequence[str]) -> Side:
     if not excluded:
         return side
     names = frozenset(excluded)
-    return replace(side, catalog=side.catalog.where(o for o in side.catalog if schema_of(o) not in names))
+    return replace(side, catalog=side.catalog.only(lambda o: schema_of(o) not in names))
 
 
 def not_compared(catalogs: Iterable[Catalog]) -> tuple[str, ...]:
@@ -88,11 +86,11 @@ def _without(catalog: Catalog, hidden: Iterable[str]) -> Catalog:
     gone = {o.name for o in catalog if o.name in names or o.parent in names}
     if not gone:
         return catalog
-    return catalog.where(
-        o
-        for o in catalog
-        if o.name not in gone
-        and o.parent not in names
-        and not (o.kind in SUBJECT_KINDS and subject_of(o) in gone)
-        and o.attributes.get("owned_by") not in gone
+    return catalog.only(
+        lambda o: (
+            o.name not in gone
+            and o.parent not in names
+            and not (o.kind in SUBJECT_KINDS and subject_of(o) in gone)
+            and o.attributes.get("owned_by") not in gone
+        )
     )

@@ -42,6 +42,7 @@ def keep_derived(scratch: Scratch, question: str, answer: object) -> None:
         return
     kept = Derived(rests_on, msgspec.Raw(msgspec.msgpack.encode(answer)))
     scratch.cache.put(name_of(scratch, question), msgspec.msgpack.encode(kept))
+    scratch.anew.clear()
 
 
 def _still(scratch: Scratch, name: str, state: str) -> bool:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable, Sequence
 
-from db_migrate.catalog.objects import Catalog, Kind, SchemaObject
+import msgspec
+
+from db_migrate.catalog.objects import Catalog, Key, Kind, SchemaObject
 from db_migrate.postgres.conninfo import ConnInfo
 from db_migrate.postgres.lacking import lacking
 from db_migrate.postgres.session import connect
+from db_migrate.schemas.asked import name_of
 from db_migrate.schemas.scratch import Scratch, read
 
 
@@ -20,14 +23,28 @@ def created(
     ``otherwise`` does it where the statements do not run, or where there are none; the second value says whether they
     ran.
     """
+    ground = tuple(lent)
     with scratch.database("models") as database:
-        _prepare(database, lent)
-        before = read(database)
+        _prepare(database, ground)
+        before = _there(scratch, database, ground)
         ran = _run(database, statements)
         if not ran:
             otherwise(database)
         after = read(database)
-    return after.where(o for o in after if before.get(*o.key) is None and o.kind is not Kind.SCHEMA), ran
+    return after.only(lambda o: o.key not in before and o.kind is not Kind.SCHEMA), ran
+
+
+def _there(scratch: Scratch, database: ConnInfo, ground: Sequence[SchemaObject]) -> frozenset[Key]:
+    """The keys of what is there on this ground and nothing else; the same ground makes the same each time."""
+    name = name_of(scratch, f"ground {[ground_sql(each) for each in ground]}")
+    kept = scratch.cache.get(name) if scratch.cache is not None else None
+    if kept is not None:
+        with contextlib.suppress(msgspec.DecodeError):  # a file that something else has written to: as good as none
+            return frozenset(msgspec.msgpack.decode(kept, type=list[Key]))
+    keys = [each.key for each in read(database)]
+    if scratch.cache is not None:
+        scratch.cache.put(name, msgspec.msgpack.encode(keys))
+    return frozenset(keys)
 
 
 def _run(database: ConnInfo, statements: Sequence[str]) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from db_migrate import __version__
 from db_migrate.catalog.objects import Catalog, SchemaObject
@@ -18,14 +19,36 @@ from db_migrate.schemas.scratch import Scratch
 _LAST = "what the models made last"
 
 
-def made(scratch: Scratch, facts: ModelFacts, lent: Sequence[SchemaObject]) -> Catalog:
-    """The catalog of the models on the ground that ``lent`` makes, without version tables."""
+@dataclass(frozen=True, slots=True)
+class LastMade:
+    """The catalog that the models made the last time, and what it was made of."""
+
+    of: Made
+    catalog: Catalog
+
+
+def last_made(scratch: Scratch) -> LastMade | None:
+    """What is kept of the last time."""
+    of = Made.decoded(scratch.cache.get(name_of(scratch, _LAST)) if scratch.cache is not None else None)
+    content = scratch.cache.get(of.catalog) if scratch.cache is not None and of is not None else None
+    return LastMade(of, loads(content)) if of is not None and content is not None else None
+
+
+def made(
+    scratch: Scratch, facts: ModelFacts, lent: Sequence[SchemaObject], last: Callable[[], LastMade | None]
+) -> Catalog:
+    """The catalog of the models on the ground that ``lent`` makes, without version tables; ``last``: ``last_made``."""
     ground = tuple(ground_sql(each) for each in lent)
     name = _name(scratch, facts, ground)
     known = _known(scratch, facts, name)
     if known is not None:
         return known
-    catalog = _remade(scratch, facts, lent, ground) if facts.drafted else None
+    before = last() if facts.drafted else None
+    catalog = (
+        remade(scratch, facts, lent, before.of, made_of(facts, ground, ""), before.catalog)
+        if before is not None
+        else None
+    )
     by_draft = catalog is not None
     if catalog is None:
         catalog, by_draft = created(
@@ -34,22 +57,11 @@ def made(scratch: Scratch, facts: ModelFacts, lent: Sequence[SchemaObject]) -> C
             facts.ddl,
             lambda database: scratch.child.models(database.as_libpq(), create=True, mappers=False),
         )
-        catalog = catalog.where(o for o in catalog if plain(o.name) not in facts.version_tables)
+        catalog = catalog.only(lambda o: plain(o.name) not in facts.version_tables)
     _remember(scratch, facts, name, catalog)
     if by_draft and facts.drafted and scratch.cache is not None:
         scratch.cache.put(name_of(scratch, _LAST), made_of(facts, ground, f"{name}.catalog").encoded())
     return catalog
-
-
-def _remade(
-    scratch: Scratch, facts: ModelFacts, lent: Sequence[SchemaObject], ground: tuple[str, ...]
-) -> Catalog | None:
-    """The catalog made of that of the last time and of what has changed since; None where that is not possible."""
-    last = Made.decoded(scratch.cache.get(name_of(scratch, _LAST)) if scratch.cache is not None else None)
-    content = scratch.cache.get(last.catalog) if scratch.cache is not None and last is not None else None
-    if last is None or content is None:
-        return None
-    return remade(scratch, facts, lent, last, made_of(facts, ground, ""), loads(content))
 
 
 def _name(scratch: Scratch, facts: ModelFacts, ground: Sequence[str]) -> str:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 
 from db_migrate.catalog.objects import Catalog, Kind, SchemaObject
 from db_migrate.catalog.tokens import plain
 from db_migrate.errors import ConfigurationError, DbMigrateError
-from db_migrate.project.jobs import Candidate, ModelFacts
+from db_migrate.project.jobs import ModelFacts
 from db_migrate.schemas.asked import declared
 from db_migrate.schemas.candidates import Named, differing, tables
-from db_migrate.schemas.making import made
+from db_migrate.schemas.making import LastMade, last_made, made
 from db_migrate.schemas.scratch import Scratch
 
 _GROUND = (Kind.SCHEMA, Kind.EXTENSION, Kind.COLLATION, Kind.ENUM, Kind.DOMAIN, Kind.COMPOSITE_TYPE, Kind.RANGE_TYPE)
@@ -33,25 +34,32 @@ class Models:
     hidden: frozenset[str]
 
 
-def materialise(scratch: Scratch, ground: Catalog, others: Iterable[Catalog]) -> Models:
+def materialise(scratch: Scratch, compared: Callable[[], Sequence[Catalog]]) -> Models:
     """Create the metadata that env.py configures in a scratch database and read it back.
 
-    ``ground`` (the history's catalog) lends schemas, extensions and types that the models use and do not declare;
-    functions and sequences only when it fails without, and nothing where the models make by DDL events what would be
-    lent. ``others`` are the catalogs to be compared with: env.py's
-    ``include_name`` and ``include_object`` are asked about their tables, and about what differs. Raises
+    ``compared`` are the catalogs to be compared with, got while the child process is busy. The first (the history's)
+    is the ground: it lends schemas, extensions and types that the models use and do not declare; functions and
+    sequences only when it fails without, and nothing where the models make by DDL events what would be lent. env.py's
+    ``include_name`` and ``include_object`` are asked about the tables of all, and about what differs. Raises
     ``ConfigurationError`` (``models.missing``, ``models.create``).
     """
-    compared = (ground, *others)
+    others, last = cache(compared), cache(partial(last_made, scratch))
+
+    def beside() -> None:
+        others()
+        last()
+
+    facts = declared(scratch, beside=beside)
+    if not facts.has_metadata:
+        raise _missing(scratch)
     try:
-        return _create(scratch, ground, _GROUND, compared)
-    except DbMigrateError as first:
-        if first.code == "models.missing":
-            raise
+        return _create(scratch, facts, _GROUND, others(), last)
+    except DbMigrateError:
+        ground = others()[0]
         for kinds in (_MORE_GROUND, _LEAST_GROUND, ()):
             if _lent(ground, kinds) != _lent(ground, _GROUND):
                 with contextlib.suppress(DbMigrateError):
-                    return _create(scratch, ground, kinds, compared)
+                    return _create(scratch, facts, kinds, others(), last)
         raise
 
 
@@ -59,26 +67,27 @@ def _lent(ground: Catalog, kinds: tuple[Kind, ...]) -> list[SchemaObject]:
     return [o for o in ground if o.kind in kinds]
 
 
-def _create(scratch: Scratch, ground: Catalog, kinds: tuple[Kind, ...], compared: Sequence[Catalog]) -> Models:
-    asked = tuple(tables(compared))
-    facts = declared(scratch, _plainly(asked))
-    if not facts.has_metadata:
-        raise _missing(scratch)
+def _create(
+    scratch: Scratch,
+    facts: ModelFacts,
+    kinds: tuple[Kind, ...],
+    others: Sequence[Catalog],
+    last: Callable[[], LastMade | None],
+) -> Models:
     own = frozenset((*facts.enums, *facts.sequences))
-    lent = tuple(o for o in _lent(ground, kinds) if plain(o.name) not in own)
-    catalog = made(scratch, facts, lent)
-    hidden = _hidden(asked, facts)
-    if facts.filtered and (parts := tuple(differing(catalog, compared))):
-        hidden |= _hidden(parts, declared(scratch, _plainly(parts), question="filters of parts"))
-    return Models(catalog, facts, hidden)
+    lent = tuple(o for o in _lent(others[0], kinds) if plain(o.name) not in own)
+    catalog = made(scratch, facts, lent, last)
+    if not facts.filtered:
+        return Models(catalog, facts, frozenset())
+    hidden = _hidden(scratch, tuple(tables(others)), "filters of tables")
+    return Models(catalog, facts, hidden | _hidden(scratch, tuple(differing(catalog, others)), "filters of parts"))
 
 
-def _plainly(asked: Iterable[Named]) -> tuple[Candidate, ...]:
-    return tuple(candidate for _, candidate in asked)
-
-
-def _hidden(asked: Iterable[Named], facts: ModelFacts) -> frozenset[str]:
+def _hidden(scratch: Scratch, asked: Sequence[Named], question: str) -> frozenset[str]:
     """Those of the objects that env.py's filters leave out."""
+    if not asked:
+        return frozenset()
+    facts = declared(scratch, tuple(candidate for _, candidate in asked), question=question, draft=False)
     return frozenset(name for (name, _), yes in zip(asked, facts.included, strict=True) if not yes)
 
 

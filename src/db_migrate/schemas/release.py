@@ -44,7 +44,7 @@ def release_models(scratch: Scratch, ref: str, ground: Catalog) -> Models:
             _check(loaded, exported, root, ref)
             started = Started(child, time.time(), noted=False)
             loading = replace(scratch, start_child=lambda _project: started, project=there)
-            models = materialise(loading, ground, ())
+            models = materialise(loading, lambda: (ground,))
             said = mapped(loading)
             facts = structs.replace(models.facts, mapped=said.mapped, attributes=said.attributes)
             return replace(models, facts=facts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
 from db_migrate.catalog.comparing import SUBJECT_KINDS
 from db_migrate.catalog.objects import CONSTRAINT_KINDS, Catalog, Kind, SchemaObject
@@ -22,6 +23,8 @@ _INEXPRESSIBLE: Mapping[Kind, frozenset[str]] = {
 }
 """Attributes that SQLAlchemy has no word for: compared only where the models set them, by DDL events."""
 
+_NONE: frozenset[str] = frozenset()
+
 
 def comparable_with_models(other: Catalog, models: Models) -> tuple[Catalog, Catalog]:
     """The other side and the models, each reduced to what may be compared.
@@ -38,7 +41,7 @@ def comparable_with_models(other: Catalog, models: Models) -> tuple[Catalog, Cat
     }
 
     def keep(item: SchemaObject) -> bool:
-        if item.key in declared.objects:
+        if (item.kind, item.name) in declared.objects:
             return True
         if item.kind is Kind.TABLE:
             return item.name in kept_tables
@@ -61,8 +64,8 @@ def comparable_with_models(other: Catalog, models: Models) -> tuple[Catalog, Cat
         return keep(item)
 
     left_out = models.hidden | _stand_ins(other, declared)
-    theirs = other.where(_expressible(o, declared) for o in other if counts(o) and not _is_of(o, left_out))
-    return theirs, declared.where(o for o in declared if not _is_of(o, left_out))
+    theirs = other.only(lambda o: counts(o) and not _is_of(o, left_out))
+    return _expressible(theirs, declared), declared.only(lambda o: not _is_of(o, left_out))
 
 
 def _element(column: SchemaObject) -> str:
@@ -101,13 +104,14 @@ def _in_schemas(item: SchemaObject, models: Models) -> bool:
     return models.facts.include_schemas or schema in ("public", *models.facts.schemas)
 
 
-def _expressible(item: SchemaObject, declared: Catalog) -> SchemaObject:
-    """The object without attributes that the models have no word for and did not set."""
-    names = _INEXPRESSIBLE.get(item.kind)
-    if names is None:
-        return item
-    twin = declared.get(*item.key)
-    hidden = {n for n in names if n in item.attributes and (twin is None or n not in twin.attributes)}
-    if not hidden:
-        return item
-    return replace(item, attributes={n: v for n, v in item.attributes.items() if n not in hidden})
+def _expressible(theirs: Catalog, declared: Catalog) -> Catalog:
+    """The catalog without attributes that the models have no word for and did not set."""
+    found = {}
+    for key, item in theirs.objects.items():
+        names = _INEXPRESSIBLE.get(item.kind, _NONE)
+        if names.isdisjoint(item.attributes):
+            continue
+        twin = declared.objects.get(key)
+        hidden = {n for n in names if twin is None or n not in twin.attributes}
+        found[key] = replace(item, attributes={n: v for n, v in item.attributes.items() if n not in hidden})
+    return replace(theirs, objects=MappingProxyType({**theirs.objects, **found})) if found else theirs

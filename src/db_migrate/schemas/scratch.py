@@ -43,7 +43,8 @@ class Scratch:
 
     Neither is started before it is asked for. ``notices`` say what could not be kept, and why. ``consulted`` are the
     kept answers that this command has used, by file, each with a digest of what it depends on; None where that is
-    unknown, so that nothing which rests on the answer can be kept either.
+    unknown, so that nothing which rests on the answer can be kept either. ``anew`` are those that were not kept, or
+    not any more: nothing that is kept rests on these.
     """
 
     programs: Binaries
@@ -53,6 +54,7 @@ class Scratch:
     start_child: Callable[[ProjectConfig], Started]
     notices: list[str] = field(default_factory=list)
     consulted: dict[str, str | None] = field(default_factory=dict)
+    anew: set[str] = field(default_factory=set)
 
     @cached_property
     def server(self) -> Server:

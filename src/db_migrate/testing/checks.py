@@ -52,7 +52,7 @@ def models_match_history(history: History) -> None:
     from db_migrate.schemas.models import materialise
 
     made = replay(history.scratch, history.graph, history.graph.heads).catalog
-    models = materialise(history.scratch, made, ())
+    models = materialise(history.scratch, lambda: (made,))
     hidden = frozenset(models.facts.version_tables)
     acknowledged = history.settings.drift.acknowledge
     comparison = compare(Side("history", made), Side("models", models.catalog, models), hidden, acknowledged)
@@ -143,8 +143,7 @@ def _allowed(history: History, revision: str) -> bool:
 
 def _changes(before: Catalog, after: Catalog, version_tables: set[str]) -> tuple[Change, ...]:
     def own(catalog: Catalog) -> Catalog:
-        kept = (o for o in catalog if o.name not in version_tables and o.parent not in version_tables)
-        return catalog.where(kept)
+        return catalog.only(lambda o: o.name not in version_tables and o.parent not in version_tables)
 
     return tuple(drifted(diff(own(before), own(after))))
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from db_migrate.catalog.diff import diff, drifted
 from db_migrate.catalog.objects import Catalog
 from db_migrate.errors import Failed, Refused
-from db_migrate.plan.make import Proved
 from db_migrate.results import Generate, Plan, RunResult, Stamp, TestRun, VerifyOutcome
 from db_migrate.trace.effects import Direction
 from db_migrate.workspace.looking import Looking
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from db_migrate.generate.ground import Ground
     from db_migrate.generate.request import Questioner
     from db_migrate.generate.request import Request as NewRevisionRequest
+    from db_migrate.plan.make import Proved
     from db_migrate.repair.view import View
 
 

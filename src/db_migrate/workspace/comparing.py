@@ -69,19 +69,21 @@ class Comparing(Sides):
         That depends on what the project's code told (see ``keep_derived``), on the live schema, and on what is named
         here. While somebody changes the live schema nothing is kept.
         """
-        live = self._live_name
-        if live is None:
-            return self._compared(pair)
-        drift = self.settings.drift
-        parts = (pair, self._privileges, live, self.live_state, self.scratch.version, digest_of(self.graph))
-        question = f"drift {(*parts, drift.acknowledge, self.settings.exclude_schemas)}"
-        known = recall_derived(self.scratch, question, Compared)
+        known = None if self.scratch.anew or self._live_name is None else self._recalled(pair)
         if known is not None:
             return known
         found = self._compared(pair)
-        if state_of_live(self.target) == live:
-            keep_derived(self.scratch, question, found)
+        if self._live_name is not None and state_of_live(self.target) == self._live_name:
+            keep_derived(self.scratch, self._question(pair), found)
         return found
+
+    def _recalled(self, pair: tuple[str, str] | None) -> Compared | None:
+        return recall_derived(self.scratch, self._question(pair), Compared)
+
+    def _question(self, pair: tuple[str, str] | None) -> str:
+        drift = self.settings.drift
+        parts = (pair, self._privileges, self._live_name, self.live_state, self.scratch.version, digest_of(self.graph))
+        return f"drift {(*parts, drift.acknowledge, self.settings.exclude_schemas)}"
 
     def _compared(self, pair: tuple[str, str] | None) -> Compared:
         pairs = [pair] if pair else self._all_pairs()

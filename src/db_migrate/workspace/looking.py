@@ -12,10 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from db_migrate.catalog.change import Change
 from db_migrate.catalog.diff import diff, drifted
-from db_migrate.catalog.sql import with_sql
 from db_migrate.errors import DbMigrateError
-from db_migrate.plan.make import Proved, Request, make_plan
-from db_migrate.plan.running import facts_of_models, mapped_in, relationships_in
 from db_migrate.postgres.server import scratch_server
 from db_migrate.results import (
     Doctor,
@@ -39,6 +36,7 @@ from db_migrate.workspace.comparing import Comparing
 if TYPE_CHECKING:
     from db_migrate.plan.asked import Asked
     from db_migrate.plan.lint import LintRequest
+    from db_migrate.plan.make import Proved
     from db_migrate.repair.view import View
     from db_migrate.trace.script import ScriptFile
 
@@ -110,6 +108,7 @@ class Looking(Comparing):
 
     def _changes_of_revisions(self) -> dict[str, tuple[Change, ...]]:
         """What each revision changed, as far as the history can be replayed."""
+        from db_migrate.catalog.sql import with_sql
         from db_migrate.schemas.states import replay_all
 
         states = replay_all(self.scratch, self.graph).states
@@ -185,6 +184,7 @@ class Looking(Comparing):
         """
         from db_migrate.plan.asked import asked
         from db_migrate.plan.lint import LintRequest, with_baseline
+        from db_migrate.plan.running import facts_of_models, relationships_in
 
         what = asked(words, since, Path.cwd())
         request = LintRequest(
@@ -285,6 +285,9 @@ class Looking(Comparing):
         values: bool = True,
         derive: bool = False,
     ) -> Proved:
+        from db_migrate.plan.make import Request, make_plan
+        from db_migrate.plan.running import mapped_in, relationships_in
+
         facts = self._model_facts
         relationships, mapped = relationships_in(facts), mapped_in(facts)
         request = Request(revision, direction, self._intents(allow), relationships, mapped, values)

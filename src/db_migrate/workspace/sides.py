@@ -13,7 +13,6 @@ from db_migrate.catalog.objects import Catalog
 from db_migrate.config import Settings
 from db_migrate.errors import ConfigurationError
 from db_migrate.execute.progress import Unwatched, Watcher
-from db_migrate.plan.running import facts_of_models
 from db_migrate.postgres.session import connect, read_only
 from db_migrate.project.config import ProjectConfig, load_config
 from db_migrate.project.graph import Graph, load_graph
@@ -152,9 +151,8 @@ class Sides:
 
     @cached_property
     def _models(self) -> Models:
-        heads = self.graph.heads
-        ground = self._histories.get(heads) or self._live_catalog
-        return materialise(self.scratch, ground, (self._live_catalog,))
+        known = self._histories.get(self.graph.heads)
+        return materialise(self.scratch, lambda: (known or self._live_catalog, self._live_catalog))
 
     @property
     def _hidden(self) -> frozenset[str]:
@@ -187,6 +185,8 @@ class Sides:
     @cached_property
     def _model_facts(self) -> ModelFacts:
         """What the mappers say; nothing where env.py configures no models."""
+        from db_migrate.plan.running import facts_of_models
+
         return facts_of_models(self.scratch)
 
     def _intents(self, allow: Sequence[str]) -> tuple[Intent, ...]:

@@ -6,7 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from db_migrate.catalog.change import Change
+from db_migrate.catalog.diff import Matched, changes_between, match, match_back
 from db_migrate.catalog.objects import Catalog, Key
+from db_migrate.catalog.sql.needs import Needs
 from db_migrate.catalog.sql.order import Operation, cut, owners_in_order
 from db_migrate.catalog.sql.plan import Plan
 
@@ -20,6 +22,13 @@ def with_sql(changes: Sequence[Change], from_: Catalog, to: Catalog) -> tuple[Ch
     text, and its explanation says why; it comes last. What loses data says so in the explanation.
     """
     return script(changes, from_, to).changes
+
+
+def diff_with_sql(from_: Catalog, to: Catalog) -> tuple[Change, ...]:
+    """The changes of ``diff(from_, to)`` as ``with_sql`` returns them. Raises ValueError as ``match`` does."""
+    there = match(from_, to)
+    changes = changes_between(there)
+    return _script(changes, there, match_back(there, from_, to)).changes if changes else ()
 
 
 @dataclass(frozen=True)
@@ -41,21 +50,29 @@ def script(changes: Sequence[Change], from_: Catalog, to: Catalog, not_renamed: 
     """
     if not changes:
         return Script()
-    there = Plan(changes, from_, to, not_renamed)
-    forward = there.graph
+    there = match(from_, to, not_renamed)
+    return _script(changes, there, match_back(there, from_, to, not_renamed))
+
+
+def _script(changes: Sequence[Change], there: Matched, back: Matched) -> Script:
+    needs = Needs(there.before), Needs(there.after)
+    forward = Plan(changes, there, needs).graph
     first = {place: place for place in range(len(changes))}
     operations = forward.sorted(forward.owner_positions(first))
     order = owners_in_order(operations)
     order += [place for place in range(len(changes)) if place not in order]
-    backward = Plan(changes, to, from_, not_renamed, there).graph
+    same = back.before is there.after and back.after is there.before
+    needs = needs[::-1] if same else (Needs(back.before), Needs(back.after))
+    former = {**there.origins, **{origin: key for key, origin in back.origins.items()}}
+    backward = Plan(changes, back, needs, former).graph
     reversed_order = order[::-1]
     reverse = backward.sorted({owner: place for place, owner in enumerate(reversed_order)})
     texts, reverse_texts = cut(operations, order), cut(reverse, reversed_order)
     ordered = tuple(
         replace(
             changes[owner],
-            sql=_script(texts[owner]),
-            reverse_sql=_script(reverse_texts[owner]),
+            sql=_text(texts[owner]),
+            reverse_sql=_text(reverse_texts[owner]),
             explanation=_explanation(changes[owner], operations, owner),
         )
         for owner in order
@@ -64,7 +81,7 @@ def script(changes: Sequence[Change], from_: Catalog, to: Catalog, not_renamed: 
     return Script(ordered, *(tuple(replace(o, owner=places[o.owner]) for o in way) for way in (operations, reverse)))
 
 
-def _script(operations: Iterable[Operation]) -> str:
+def _text(operations: Iterable[Operation]) -> str:
     return "\n".join(f"{statement};" for operation in operations for statement in operation.statements)
 
 
@@ -73,4 +90,4 @@ def _explanation(change: Change, operations: Iterable[Operation], owner: int) ->
     return "; ".join([*([change.explanation] if change.explanation else []), *notes])
 
 
-__all__ = ["Operation", "Script", "script", "with_sql"]
+__all__ = ["Operation", "Script", "diff_with_sql", "script", "with_sql"]

@@ -30,10 +30,6 @@ class Needs:
         self._catalog = catalog
         self._relations = {o.name: o.key for o in catalog if o.kind in _TABLE_RANKS}
         self._schemas = {o.name: o.key for o in catalog if o.kind is Kind.SCHEMA}
-        self._by_name: dict[str, list[Key]] = defaultdict(list)
-        for item in catalog:
-            if item.kind not in SUBJECT_KINDS:
-                self._by_name[item.name].append(item.key)
         self._found: dict[Key, frozenset[Key]] = {}
 
     def of(self, key: Key) -> frozenset[Key]:
@@ -61,36 +57,41 @@ class Needs:
         return {*self._named.get(key, ()), *around, *(each.key for each in children)}
 
     @cached_property
+    def _by_name(self) -> Mapping[str, list[Key]]:
+        """Whatever somebody may say something about, by name."""
+        found: dict[str, list[Key]] = defaultdict(list)
+        for item in self._catalog:
+            if item.kind not in SUBJECT_KINDS:
+                found[item.name].append(item.key)
+        return found
+
+    @cached_property
     def _named(self) -> Mapping[Key, list[Key]]:
         """For each key those who have it from ``pg_depend``."""
         found: dict[Key, list[Key]] = defaultdict(list)
-        for item in self._catalog:
+        for own, item in self._catalog.objects.items():
             for key in item.needs:
-                found[key].append(item.key)
+                found[key].append(own)
         return found
 
     @cached_property
     def _around(self) -> Mapping[str, list[Key]]:
         """By name: who is about it, inherits from it, is attached to it, refers to it, or needed a column it had."""
         found: dict[str, list[Key]] = defaultdict(list)
-        for item in self._catalog:
+        for key, item in self._catalog.objects.items():
             if item.kind in SUBJECT_KINDS:
-                found[subject_of(item)].append(item.key)
+                found[subject_of(item)].append(key)
             elif item.kind in TABLE_KINDS:
                 for parent in parents_of(item):
-                    found[parent].append(item.key)
+                    found[parent].append(key)
             elif item.kind is Kind.FOREIGN_KEY:
-                found[text(item, "referenced")[:-1].rpartition("(")[0]].append(item.key)
+                found[text(item, "referenced")[:-1].rpartition("(")[0]].append(key)
             elif (attached := item.attributes.get("attached_to")) is not None:
-                found[str(attached)].append(item.key)
+                found[str(attached)].append(key)
             for kind, name in item.needs:
                 if kind is Kind.COLUMN:
-                    found[_table_of(name)].append(item.key)
+                    found[_table_of(name)].append(key)
         return found
-
-    @cached_property
-    def _unique(self) -> Mapping[tuple[str, frozenset[str]], list[Key]]:
-        return _unique_keys(self._catalog)
 
     def _of(self, item: SchemaObject) -> Iterator[Key]:
         for key in item.needs:
@@ -143,7 +144,7 @@ class Needs:
         yield from self._relation(table)
         names = [name.removesuffix(" PERIOD") for name in columns.split(", ")]
         yield from ((Kind.COLUMN, f"{table}.{name}") for name in names)
-        yield from self._unique.get((table, frozenset(names)), ())
+        yield from _unique_keys(self._catalog.children.get(table, ()), frozenset(names))
 
 
 def _table_of(column: str) -> str:
@@ -156,17 +157,16 @@ def _mentions(value: Value, name: str) -> bool:
     return isinstance(value, tuple) and any(mentions(part, name) for part in value)
 
 
-def _unique_keys(catalog: Catalog) -> Mapping[tuple[str, frozenset[str]], list[Key]]:
-    """The constraints and unique indexes by table and columns: what a foreign key can refer to."""
-    found: dict[tuple[str, frozenset[str]], list[Key]] = defaultdict(list)
-    for item in catalog:
+def _unique_keys(items: Iterable[SchemaObject], names: frozenset[str]) -> Iterator[Key]:
+    """The constraints and unique indexes of a table over these columns: what a foreign key can refer to."""
+    for item in items:
         unique = item.kind in (Kind.PRIMARY_KEY, Kind.UNIQUE) or (
             item.kind is Kind.INDEX and item.attributes["unique"] and item.attributes.get("predicate") is None
         )
         if unique:
             columns = (name.removesuffix(" WITHOUT OVERLAPS") for name in texts(item.attributes["columns"]))
-            found[item.parent or "", frozenset(columns)].append(item.key)
-    return found
+            if frozenset(columns) == names:
+                yield item.key
 
 
 def closure(start: Iterable[Key], needs: Callable[[Key], Iterable[Key]]) -> set[Key]:

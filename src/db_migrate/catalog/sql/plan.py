@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from db_migrate.catalog.change import Change
 from db_migrate.catalog.comparing import SUBJECT_KINDS
-from db_migrate.catalog.diff import attribute_changes, match
+from db_migrate.catalog.diff import Matched, attribute_changes
 from db_migrate.catalog.objects import (
     RELATION_KINDS,
     ROUTINE_KINDS,
@@ -31,45 +32,41 @@ _INDEXED = frozenset({Kind.INDEX, Kind.PRIMARY_KEY, Kind.UNIQUE, Kind.EXCLUSION}
 
 
 class Plan:
-    """All operations between two catalogs that a list of changes asks for."""
+    """All operations between two catalogs that a list of changes asks for; ``needs`` are those of *from* and *to*."""
 
     def __init__(
         self,
         changes: Sequence[Change],
-        from_: Catalog,
-        to: Catalog,
-        not_renamed: frozenset[Key] = frozenset(),
-        forward: Plan | None = None,
+        matched: Matched,
+        needs: tuple[Needs, Needs],
+        former: Mapping[Key, Key] = MappingProxyType({}),
     ) -> None:
-        """``forward`` is the plan in the direction that the changes are about, where this one leads back."""
+        """``former``: where this leads back, the keys that the changes have for objects which have others here."""
         self.graph = Graph()
-        matched = match(from_, to, not_renamed)
-        self.origins = matched.origins
         self._sides = Sides(matched.before, matched.after)
-        back = {origin: key for key, origin in matched.origins.items()}
-        self._owners = Owners(changes, self._sides, {**forward.origins, **back} if forward is not None else {})
-        self._before, self._after = Needs(matched.before), Needs(matched.after)
-        self._dropped = {o.key for o in matched.before if o.key not in matched.after.objects}
-        self._created = {o.key for o in matched.after if o.key not in matched.before.objects}
-        self._steps = self._alterations()
+        self._owners = Owners(changes, self._sides, former)
+        self._before, self._after = needs
+        self._dropped = matched.before.objects.keys() - matched.after.objects.keys()
+        self._created = matched.after.objects.keys() - matched.before.objects.keys()
+        self._steps = self._alterations(matched.unlike)
         self._disturbed = self._disturb()
         self._causes = by_cause(self._disturbed)
         self._add_renames(matched.renames)
         self._add_operations()
         self._add_edges()
 
-    def _alterations(self) -> dict[Key, Steps | None]:
+    def _alterations(self, unlike: Iterable[Key]) -> dict[Key, Steps | None]:
         """For each object that differs its steps; None for a type that has to be swapped."""
         found: dict[Key, Steps | None] = {}
-        for after in self._sides.after:
-            before = self._sides.before.get(*after.key)
-            if before is None or (before.attributes == after.attributes and not self._other_default(before, after)):
+        for key in unlike:
+            before, after = self._sides.before.objects[key], self._sides.after.objects[key]
+            if before.attributes == after.attributes and not self._other_default(before, after):
                 continue
             if self._follows_parent(before, after):
                 continue
             steps = kinds.alter(before, after, self._sides)
             if steps is None or steps != Steps():
-                found[after.key] = steps
+                found[key] = steps
         return found
 
     def _other_default(self, before: SchemaObject, after: SchemaObject) -> bool:

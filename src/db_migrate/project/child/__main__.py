@@ -8,6 +8,7 @@ import os
 import socket
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +137,7 @@ def main() -> None:
     if start.inputs:
         inputs.watch()
     worker = Worker(start, link)
+    import_module("sqlalchemy.orm")  # nearly every project's models need it, and the first job is yet to come
     while True:
         worker.work(link.next_job())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -73,31 +74,35 @@ class _Looked:
         capture.commit_at_driver(connection)
 
     def _missing_schemas(self, connection: Any) -> set[str]:
-        return (self.schemas() | {each.schema for each in self._entities}) - _existing_schemas(connection)
+        return (self.schemas | {each.schema for each in self._entities}) - _existing_schemas(connection)
 
     def name(self, schema: str | None, name: str) -> str:
         """``schema.name``, with the connection's default schema where there is none."""
         return f"{schema or self.default_schema}.{name}"
 
+    @cached_property
     def tables(self) -> list[Table]:
         """The tables of all metadata, in the order in which they can be created."""
         return [table for metadata in self.metadata for table in metadata.sorted_tables]
 
+    @cached_property
     def schemas(self) -> set[str]:
         """Every schema that the models name."""
-        named = {table.schema for table in self.tables()} | {schema for schema, _ in self.enums() + self.sequences()}
+        named = {table.schema for table in self.tables} | {schema for schema, _ in self.enums + self.sequences}
         return {schema or self.default_schema for schema in named}
 
+    @cached_property
     def sequences(self) -> list[tuple[str | None, str]]:
         """Schema and name of each sequence that the metadata knows."""
         return [(each.schema, each.name) for metadata in self.metadata for each in metadata._sequences.values()]
 
+    @cached_property
     def enums(self) -> list[tuple[str | None, str]]:
         """Schema and name of each enum and domain that columns bring along and that ``create_all`` makes."""
         from sqlalchemy.dialects.postgresql.named_types import NamedType
 
         found: dict[tuple[str | None, str], None] = {}
-        for table in self.tables():
+        for table in self.tables:
             for column in table.columns:
                 kind: Any = getattr(column.type, "item_type", column.type)
                 named = isinstance(kind, NamedType) or getattr(kind, "native_enum", False)
@@ -145,10 +150,10 @@ def _merge(looked: Sequence[_Looked], *, mappers: bool) -> jobs.ModelFacts:
     included = [any(choices) for choices in zip(*(look.included for look in looked), strict=True)]
     return jobs.ModelFacts(
         has_metadata=any(look.metadata for look in looked),
-        tables=_union([look.name(table.schema, table.name) for table in look.tables()] for look in looked),
-        schemas=tuple(sorted({schema for look in looked for schema in look.schemas()})),
-        sequences=_union([look.name(*sequence) for sequence in look.sequences()] for look in looked),
-        enums=_union([look.name(*enum) for enum in look.enums()] for look in looked),
+        tables=_union([look.name(table.schema, table.name) for table in look.tables] for look in looked),
+        schemas=tuple(sorted({schema for look in looked for schema in look.schemas})),
+        sequences=_union([look.name(*sequence) for sequence in look.sequences] for look in looked),
+        enums=_union([look.name(*enum) for enum in look.enums] for look in looked),
         version_tables=_union([look.version_table] for look in looked),
         include_schemas=any(look.include_schemas for look in looked),
         created_schemas=_union(look.created_schemas for look in looked),
@@ -174,7 +179,7 @@ def _orm_facts(
     from sqlalchemy.orm import configure_mappers
     from sqlalchemy.orm.mapper import _all_registries
 
-    tables = set(look.tables())
+    tables = set(look.tables)
     problems = []
     try:
         configure_mappers()
