@@ -12,6 +12,8 @@ from db_migrate.cli.app import PROGRAM, VERBS, cli
 from db_migrate.cli.help import EXIT_CODES
 from db_migrate.cli.options import Verb, common_options
 from db_migrate.plan.explanation import lock_pages, rule_pages
+from db_migrate.repair.doctor import KINDS
+from db_migrate.repair.environment import ABOUT
 from db_migrate.report.json import encode
 from db_migrate.report.json_schema import RESULTS, schema_of
 from db_migrate.report.rule_pages import manual
@@ -22,7 +24,33 @@ DOCS = Path(__file__).parent
 def pages() -> Mapping[Path, str]:
     """Every generated file with its text."""
     schemas = {DOCS / "schemas" / f"{verb}.json": encode(schema_of(verb)) for verb in RESULTS}
-    return schemas | {DOCS / "commands.md": commands(), DOCS / "rules.md": rules(), results.PAGE: results.page()}
+    return schemas | {
+        DOCS / "commands.md": commands(),
+        DOCS / "rules.md": rules(),
+        DOCS / "doctor.md": diagnoses(),
+        results.PAGE: results.page(),
+    }
+
+
+def diagnoses() -> str:
+    """The list of all that doctor knows, from the diagnoses' own data."""
+    known = [(kind.code, kind.severity.value, kind.about) for kind in KINDS.values()]
+    found = [*((code, "error", about) for code, about in ABOUT.items()), *known]
+    rows = [f"| `{code}` | {severity} | {about.replace('|', chr(92) + '|')} |" for code, severity, about in found]
+    return "\n".join(
+        [
+            "# What doctor knows",
+            "",
+            "Made by `make docs` from the diagnoses themselves. `db-migrate doctor` names each with its evidence and a",
+            "command that ends it; `db-migrate repair` ends those that can be ended from here. A note needs no cure. A",
+            "schema that no diagnosis explains is `schema.differs`, with every difference.",
+            "",
+            "| code | severity | what it is |",
+            "| --- | --- | --- |",
+            *rows,
+            "",
+        ]
+    )
 
 
 def rules() -> str:

@@ -247,6 +247,7 @@ class _Postmaster:
             "unix_socket_directories": str(self.folder),
             "fsync": "off",
             "max_connections": "100",
+            "max_prepared_transactions": "5",
             "autovacuum": "off",
             "timezone": "UTC",
             "wal_level": "logical",

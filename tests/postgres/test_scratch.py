@@ -140,6 +140,11 @@ def test_the_least_recently_used_templates_are_forgotten(tmp_path: Path, monkeyp
         assert scratch.template(server, "first") is not None
         scratch.keep_as_template(server, database, "third")
         found = {key: scratch.template(server, key) is not None for key in ("first", "second", "third")}
+        with contextlib.closing(connect(server.conninfo())) as connection:
+            connection.execute("UPDATE pg_database SET datconnlimit = -2 WHERE datname LIKE 'dbt\\_%'")
+        scratch.keep_as_template(server, database, "fourth")
+        scratch.keep_as_template(server, database, "fifth")
+        assert len([each for each in databases(server) if each.startswith("dbt_")]) == 2
         assert found == {"first": True, "second": False, "third": True}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -52,6 +53,27 @@ def heads(project: Project) -> None:
     _edit(project, "r3", "down_revision = 'r2'", "down_revision = 'r1'")
 
 
+def clash(project: Project) -> None:
+    """Two people went on from the first, and it matters who was first."""
+    _edit(project, "r3", "down_revision = 'r2'", "down_revision = 'r1'")
+    _edit(project, "r2", "CREATE TABLE t2 (id int)", "ALTER TABLE t1 ADD n int")
+    _edit(project, "r3", "CREATE TABLE t3 (id int)", "ALTER TABLE t1 RENAME TO t3")
+
+
+def elsewhere(project: Project) -> None:
+    """Someone set version_locations, and left the last revision where revisions usually are."""
+    (project.folder / "own").mkdir()
+    for each in ("r1", "r2"):
+        (project.versions / f"{each}.py").rename(project.folder / "own" / f"{each}.py")
+    with (project.folder / "alembic.ini").open("a") as ini:
+        ini.write("version_locations = %(here)s/own\n")
+
+
+def itself(project: Project) -> None:
+    """A revision comes after itself."""
+    _edit(project, "r3", "down_revision = 'r2'", "down_revision = 'r3'")
+
+
 def broken(project: Project) -> None:
     """A merge conflict was committed."""
     _edit(project, "r3", "import sqlalchemy as sa", "<<<<<<< HEAD")
@@ -77,7 +99,10 @@ def bytecode(project: Project) -> None:
         (missing, "graph.missing-parent", "r2", False),
         (circle, "graph.cycle", "r3", True),
         (labels, "graph.duplicate-label", "main", True),
-        (heads, "graph.multiple-heads", "r2, r3", False),
+        (itself, "graph.cycle", "r3", True),
+        (heads, "graph.multiple-heads", "r2, r3", True),
+        (clash, "graph.multiple-heads", "r2, r3", False),
+        (elsewhere, "graph.ignored-file", "r3.py", True),
         (broken, "file.unreadable", "r3.py", False),
         (ignored, "graph.ignored-file", "r3.py", True),
         (bytecode, "graph.leftover-bytecode", "old.pyc", True),
@@ -90,11 +115,15 @@ def test_what_is_wrong_with_the_files_is_named_and_nothing_else(
     three(project)
     breaking(project)
 
-    found = [each for each in project.doctor().diagnoses if each.code != "revisions.pending"]
+    found = [each for each in project.blamed() if each.code != "revisions.pending"]
 
     assert [each.code for each in found] == [code]
     assert found[0].object.endswith(named)
+    if code == "graph.multiple-heads":
+        assert found[0].evidence["commute"] is cured
+        assert ("r2 fails after r3" in str(found[0].evidence["clash"])) is not cured
     if cured:
-        subprocess.run(found[0].cure.command, shell=True, check=True)
+        command = found[0].cure.command.replace("db-migrate", f"{sys.executable} -m db_migrate")
+        subprocess.run(command, shell=True, check=True, cwd=project.folder, capture_output=True)
         left = project.codes()
         assert code not in left

@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
+import pytest
+
 from db_migrate.config import Settings
+from db_migrate.errors import Refused
 from db_migrate.postgres.conninfo import ConnInfo
 from db_migrate.postgres.session import connect
 from db_migrate.workspace import open_project
 
-from .conftest import Snapshots, retarget
+from .conftest import Snapshots, blamed, retarget
 
 
 def run(conninfo: ConnInfo, *statements: str) -> None:
@@ -37,11 +40,11 @@ def test_every_revision_of_mesh_is_recognised_from_its_schema(
     with open_project(settings) as workspace:
         for number, (revision, conninfo) in reversed(list(enumerate(mesh_states.items()))):
             if revision == revisions[-1]:
-                assert workspace.doctor().diagnoses == ()
+                assert blamed(workspace) == []
             other = revisions[number - 1]
             run(conninfo, broken[number % 3].format(other))
             retarget(workspace, conninfo)
-            found = [d for d in workspace.doctor().diagnoses if d.code != "revisions.pending"]
+            found = [d for d in blamed(workspace) if d.code != "revisions.pending"]
 
             if revision == "0003":  # ends with an INSERT, and no schema tells whether that has run
                 assert [(d.code, d.object, d.evidence["open"]) for d in found] == [("revision.partial", "0003", ())]
@@ -50,5 +53,8 @@ def test_every_revision_of_mesh_is_recognised_from_its_schema(
             assert found[0].evidence["schema_of"] == (revision,)
             assert found[0].cure.command == f"db-migrate stamp {revision}"
             if number == 7:
+                with pytest.raises(Refused, match="is not that of heads") as caught:
+                    workspace.stamp("heads")
+                assert (caught.value.code, "table public." in caught.value.why) == ("stamp.differs", True)
                 workspace.stamp(revision)
-                assert [d.code for d in workspace.doctor().diagnoses] == ["revisions.pending"]
+                assert [d.code for d in blamed(workspace)] == ["revisions.pending"]

@@ -19,13 +19,14 @@ if TYPE_CHECKING:
 @click.option("--back", is_flag=True, help="Undo a half-done revision instead of finishing it.")
 @click.option(
     "--data",
-    type=click.Choice(["ran", "rerun"]),
-    help="Whether data statements have run of which nothing tells: they have, or they are to be run.",
+    metavar="ran|rerun|N",
+    help="Of the data statements of which nothing tells: all have run, none has, or the first N have.",
 )
+@click.option("--bridge", is_flag=True, help="Take a schema that is no revision's into the history, as a new revision.")
 @click.option("--confirm", metavar="NAME", help="The database's name, where rows are lost or it is in production.")
 @click.option("--yes", is_flag=True, help="Ask nothing; what destroys still needs --confirm.")
 @click.pass_context
-def command(context: click.Context, back: bool, data: str | None, confirm: str | None, yes: bool) -> int:
+def command(context: click.Context, back: bool, data: str | None, bridge: bool, confirm: str | None, yes: bool) -> int:
     """End a half-done revision, a wrong version table, lost revision files, invalid indexes and other debris.
 
     Each is proved on a copy first, journalled, and verified. Exit code 1: it is done, and verify found something.
@@ -34,7 +35,10 @@ def command(context: click.Context, back: bool, data: str | None, confirm: str |
 
     def work(workspace: Workspace) -> RunResult:
         return confirmed(
-            lambda name: workspace.repair(back=back, data=data, confirm=name), confirm, ask=not yes, context=context
+            lambda name: workspace.repair(back=back, data=data, confirm=name, bridge=bridge),
+            confirm,
+            ask=not yes,
+            context=context,
         )
 
     return carry_out(context, work, run_text, run_exit_code)

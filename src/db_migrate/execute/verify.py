@@ -18,13 +18,17 @@ from db_migrate.schemas.target import Target, look_at
 if TYPE_CHECKING:
     from psycopg import Connection
 
+BUILDING = "index.building"
+
 _CURES = {
+    BUILDING: "db-migrate doctor",
     "index.invalid": "db-migrate repair",
     "constraint.not-validated": "ALTER TABLE {table} VALIDATE CONSTRAINT {name};",
     "trigger.disabled": "ALTER TABLE {table} ENABLE TRIGGER {name};",
     "foreign-key.disabled": "ALTER TABLE {table} ENABLE TRIGGER ALL;",
 }
 _MESSAGES = {
+    BUILDING: "the index is not valid yet: it is being built now",
     "index.invalid": "the index is invalid: a CREATE INDEX CONCURRENTLY did not finish; it is kept up and never used",
     "constraint.not-validated": "the constraint was never validated: rows from before it may violate it",
     "trigger.disabled": "the trigger is disabled",
@@ -52,7 +56,7 @@ def verify(
         problems = [
             *_revision(current, planned),
             *_drift(live, expected, hidden),
-            *flaws(connection, expected),
+            *(each for each in flaws(connection, expected) if each.code != BUILDING),
             *behind(connection),
             *_journal(connection, current, files or {}),
         ]
@@ -94,7 +98,10 @@ def _without(catalog: Catalog, hidden: Collection[str]) -> Catalog:
 
 
 def flaws(connection: Connection[tuple[object, ...]], expected: Catalog | None) -> Iterator[Problem]:
-    """Invalid indexes and their like, but for those that the revisions themselves want so."""
+    """Invalid indexes and their like, but for those that the revisions themselves want so.
+
+    With the code ``index.building`` those that somebody is about to build.
+    """
     wanted = {each.name for each in expected or () if _is_wanted_flaw(each)}
     rows: list[Any] = connection.execute(statement("flaws")).fetchall()
     for code, name, table, short in rows:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import combinations
 
@@ -15,10 +15,11 @@ from db_migrate.generate.drafting import Content, draft, random_id
 from db_migrate.generate.ground import Ground
 from db_migrate.generate.request import Request
 from db_migrate.generate.write import Draft, next_id, put_in_place
+from db_migrate.project.graph import Graph
 from db_migrate.results import BothProofs, DirectionProof, Generate, Goal, NewRevision
 from db_migrate.schemas.history import replay, template_of
 from db_migrate.schemas.replay import Witness
-from db_migrate.schemas.scratch import read
+from db_migrate.schemas.scratch import Scratch, read
 
 _PROVED = DirectionProof(True, (), None)
 
@@ -38,7 +39,7 @@ def merge(ground: Ground, request: Request) -> Generate:
             why=f"the heads are: {', '.join(heads) or 'none'}",
             next=["db-migrate history"],
         )
-    proof = next((each for pair in combinations(heads, 2) if not (each := _commute(ground, pair)).proved), _PROVED)
+    proof = commuting(ground.scratch, graph, heads, ground.without_own)
     request = replace(
         request,
         head=heads,
@@ -62,30 +63,42 @@ def _new(file: Draft) -> NewRevision:
     return NewRevision(file.revision, str(file.place), None, file.written.text)
 
 
-def _commute(ground: Ground, heads: Sequence[str]) -> DirectionProof:
+def commuting(
+    scratch: Scratch, graph: Graph, heads: Sequence[str], plain: Callable[[Catalog], Catalog]
+) -> DirectionProof:
+    """Whether it makes no difference in which order any two of the heads run, each pair from what it has in common.
+
+    ``plain`` gives a catalog without Alembic's own tables.
+    """
+    pairs = (_commute(scratch, graph, pair, plain) for pair in combinations(heads, 2))
+    return next((each for each in pairs if not each.proved), _PROVED)
+
+
+def _commute(
+    scratch: Scratch, graph: Graph, heads: Sequence[str], plain: Callable[[Catalog], Catalog]
+) -> DirectionProof:
     """Whether both orders lead to the same schema."""
     found: list[Catalog] = []
     for order in (heads, tuple(reversed(heads))):
-        catalog, error = _in_order(ground, order)
+        catalog, error = _in_order(scratch, graph, order)
         if catalog is None:
             return DirectionProof(False, (), error)
-        found.append(ground.without_own(catalog))
+        found.append(plain(catalog))
     first, second = (f"{each} first" for each in heads)
     left: tuple[Change, ...] = tuple(in_words(each, second, first) for each in drifted(diff(found[0], found[1])))
     names = ", ".join(each.object for each in left)
     return DirectionProof(not left, left, f"{heads[0]} and {heads[1]} clash about {names}" if left else None)
 
 
-def _in_order(ground: Ground, order: Sequence[str]) -> tuple[Catalog | None, str | None]:
+def _in_order(scratch: Scratch, graph: Graph, order: Sequence[str]) -> tuple[Catalog | None, str | None]:
     """The schema after running one head's revisions before the other's; or how that fails."""
-    graph = ground.graph
     common = frozenset.intersection(*(graph.ancestors(head) for head in order))
     tips = tuple(r for r in common if not any(r in graph.parents(other) for other in common))
-    start = replay(ground.scratch, graph, tips)
-    with ground.scratch.database("both orders", template=template_of(ground.scratch, start)) as database:
+    start = replay(scratch, graph, tips)
+    with scratch.database("both orders", template=template_of(scratch, start)) as database:
         for head in order:
             witness = Witness()
-            done = ground.scratch.migrate("upgrade", head, database, witness)
+            done = scratch.migrate("upgrade", head, database, witness)
             if done.failure is not None:
                 first = "" if head == order[0] else f" after {order[0]}"
                 return None, f"{witness.revision or head} fails{first}: {done.failure.message}"

@@ -40,6 +40,13 @@ WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
 """
 
 
+NOT_POOLED = (
+    "the lock between runners, SET and CREATE INDEX CONCURRENTLY need a session of their own; a pooler in transaction "
+    "mode (PgBouncer) gives another one to every transaction"
+)
+"""Why there must be no pooler."""
+
+
 @dataclass(frozen=True, slots=True)
 class Holder:
     """Who has the lock: its session, whose age is in seconds, and what it ran last."""
@@ -139,19 +146,23 @@ def _check_direct(connection: psycopg.Connection[tuple[object, ...]], conninfo: 
 
     A pooler announces a process number of its own when a session begins; the server knows its own better.
     """
-    row = connection.execute("SELECT pg_catalog.pg_backend_pid()").fetchone()
-    if row == (connection.info.backend_pid,):
+    if not is_pooled(connection):
         return
     connection.close()
     raise Refused(
         "target.pooler",
         "there is a connection pooler between us and the server",
-        why="the lock between runners, SET and CREATE INDEX CONCURRENTLY need a session of their own; a pooler in "
-        "transaction mode (PgBouncer) gives another one to every transaction",
+        why=NOT_POOLED,
         where=conninfo.redacted(),
         state="nothing was changed",
         next=["db-migrate --url postgresql://SERVER:5432/DATABASE status", "db-migrate config --sources"],
     )
+
+
+def is_pooled(connection: psycopg.Connection[tuple[object, ...]]) -> bool:
+    """Whether something between us and the server pools sessions, as far as it gives itself away."""
+    row = connection.execute("SELECT pg_catalog.pg_backend_pid()").fetchone()
+    return row != (connection.info.backend_pid,)
 
 
 def _session_of(connection: psycopg.Connection[tuple[object, ...]]) -> tuple[int, str]:

@@ -7,13 +7,13 @@ import re
 from db_migrate.errors import Failed
 from db_migrate.postgres.redact import redact
 
-_EXTENSION = re.compile(r'extension "(?P<name>[^"]+)" is not available')
+EXTENSION = re.compile(r'extension "(?P<name>[^"]+)" is not available')
 _NO_ICU = "ICU is not supported in this build"
 
 
 def lacking(code: str, message: str, where: str) -> Failed | None:
     """The error about what the server's message says is missing: an extension, or ICU; None for any other message."""
-    extension = _EXTENSION.search(message)
+    extension = EXTENSION.search(message)
     if extension is None and _NO_ICU not in message:
         return None
     return Failed(

@@ -221,9 +221,10 @@ def _forget_old_templates(server: Server, connection: psycopg.Connection[tuple[o
 def _forget_template(server: Server, connection: psycopg.Connection[tuple[object, ...]], name: str) -> None:
     from psycopg import errors, sql
 
-    # Another process has just dropped it, or died while it did.
-    with contextlib.suppress(errors.InvalidCatalogName, errors.ObjectNotInPrerequisiteState):
-        connection.execute(sql.SQL("ALTER DATABASE {} IS_TEMPLATE false").format(sql.Identifier(name)))
+    # Another process has just dropped it, or died while it did; of the latter the server says so and hangs up.
+    gone = contextlib.suppress(errors.InvalidCatalogName, errors.ObjectNotInPrerequisiteState)
+    with gone, contextlib.closing(connect(server.conninfo())) as own:
+        own.execute(sql.SQL("ALTER DATABASE {} IS_TEMPLATE false").format(sql.Identifier(name)))
     _drop(server, connection, name)
     (server.instance.directory / "templates" / name).unlink(missing_ok=True)
 

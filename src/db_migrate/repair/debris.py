@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from types import MappingProxyType
 
 from db_migrate.catalog.objects import Catalog
-from db_migrate.execute.verify import behind, flaws
+from db_migrate.execute.verify import BUILDING, behind, flaws
 from db_migrate.repair.position import locate
 from db_migrate.repair.registry import Case, Need, diagnosis
 from db_migrate.repair.view import View
@@ -19,6 +19,16 @@ _EFFECTS = MappingProxyType(
         "trigger.disabled": "the trigger fires again from then on; what happened meanwhile it has not seen",
         "foreign-key.disabled": "the foreign key is enforced again; rows written meanwhile are not checked",
         "sequence.behind": "the next value is one that is free",
+    }
+)
+
+
+_ABOUT = MappingProxyType(
+    {
+        "constraint.not-validated": "A constraint is NOT VALID: rows from before it may violate it.",
+        "trigger.disabled": "A trigger is disabled.",
+        "foreign-key.disabled": "A foreign key is not enforced, since its triggers are disabled.",
+        "sequence.behind": "A sequence will give a value next that its column has already.",
     }
 )
 
@@ -51,6 +61,7 @@ def _flaw(code: str) -> Callable[[View], Iterator[Case]]:
                 cure = Cure("db-migrate repair", f"{each.command} {_EFFECTS[code]}")
                 yield Case(each.object, each.message, cure, {"statement": each.command})
 
+    find.__doc__ = _ABOUT[code]
     return find
 
 
@@ -67,6 +78,14 @@ def invalid_index(view: View) -> Iterator[Case]:
             effect = "is built anew, readers and writers go on" if statement.startswith("REINDEX") else "is gone"
             cure = Cure("db-migrate repair", f"{statement} the index {effect}")
             yield Case(each.object, each.message, cure, {"statement": statement})
+
+
+@diagnosis(BUILDING, Severity.NOTE, Need.HISTORY)
+def index_being_built(view: View) -> Iterator[Case]:
+    """Somebody builds an index concurrently at this moment: it is not valid before that ends, and all is well."""
+    for each in view.once(all_flaws):
+        if each.code == BUILDING:
+            yield Case(each.object, each.message, Cure("", "wait for whoever builds it; nothing has to be done"))
 
 
 def statement_for(view: View, index: str) -> str:

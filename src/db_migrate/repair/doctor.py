@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
 from db_migrate.errors import DbMigrateError
-from db_migrate.repair import debris, graph_trouble, halfway, lost, pending, where
+from db_migrate.repair import around, back, debris, graph_trouble, halfway, lost, pending, strange, unready, where
+from db_migrate.repair.obstacle import as_diagnosis
 from db_migrate.repair.registry import KINDS, Need
 from db_migrate.repair.view import View
-from db_migrate.results import Cure, Diagnosis
+from db_migrate.results import Diagnosis
 from db_migrate.rules.finding import Severity
 
-MODULES = (graph_trouble, lost, where, halfway, pending, debris)
+MODULES = (graph_trouble, around, lost, where, strange, halfway, pending, unready, debris, back)
 """Where diagnoses are written: importing them registers theirs."""
 
 _ORDER = (Severity.ERROR, Severity.WARNING, Severity.NOTE)
@@ -27,8 +28,8 @@ class Opinion:
     warnings: tuple[str, ...]
 
 
-def examine(view: View) -> Opinion:
-    """Every diagnosis that applies to the view, the gravest first."""
+def examine(view: View, only: Collection[str] | None = None) -> Opinion:
+    """Every diagnosis that applies to the view, the gravest first; with ``only`` those of other codes are not tried."""
     found: list[Diagnosis] = []
     warnings: list[str] = []
     lacking: dict[Need, DbMigrateError] = {}
@@ -38,15 +39,15 @@ def examine(view: View) -> Opinion:
             lacking[need] = blocked
             continue
         for kind in KINDS.values():
-            if kind.need is need:
+            if kind.need is need and (only is None or kind.code in only):
                 found += kind.look(view)
     known = {each.code for each in found}
     for need, error in lacking.items():
         if need is not Need.GRAPH and error not in [lacking.get(each) for each in _BEFORE[need]]:
-            found.append(_as_diagnosis(error))
+            found.append(as_diagnosis(error, view))
         warnings.append(f"{need} could not be looked at: {error.message}")
     if Need.GRAPH in lacking and not any(code.startswith(("graph.", "file.")) for code in known):
-        found.append(_as_diagnosis(lacking[Need.GRAPH]))
+        found.append(as_diagnosis(lacking[Need.GRAPH], view))
     found.sort(key=lambda each: _ORDER.index(each.severity))
     return Opinion(tuple(found), tuple(dict.fromkeys(warnings)))
 
@@ -65,7 +66,7 @@ _LOOKS: Mapping[Need, Callable[[View], object]] = MappingProxyType(
         Need.FILES: lambda view: view.reading,
         Need.GRAPH: lambda view: view.graph,
         Need.TARGET: lambda view: view.live_state,
-        Need.HISTORY: lambda view: (view.live, view.known and view.history(view.current)),
+        Need.HISTORY: lambda view: (view.live, view.known and view.history(view.heads)),
     }
 )
 
@@ -77,17 +78,3 @@ def _try(need: Need, view: View) -> DbMigrateError | None:
     except DbMigrateError as error:
         return error
     return None
-
-
-def _as_diagnosis(error: DbMigrateError) -> Diagnosis:
-    """What stopped us from looking is something to cure itself."""
-    command = error.next[0] if error.next else "db-migrate config --sources"
-    evidence = {"why": error.why, "where": error.where}
-    return Diagnosis(
-        error.code,
-        Severity.ERROR,
-        error.where,
-        error.message,
-        evidence,
-        Cure(command, "shows what is wrong; nothing can be told of the target before"),
-    )

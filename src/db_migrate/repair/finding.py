@@ -120,6 +120,14 @@ def _is(content: bytes, revision: str) -> bool:
             return False
 
 
+def parents_of(found: Found) -> tuple[str, ...]:
+    """What the revision comes after."""
+    with TemporaryDirectory() as folder:
+        file = Path(folder, found.name)
+        file.write_bytes(found.content)
+        return read_revision(file).down_revision
+
+
 def _elsewhere(project: ProjectConfig, revision: str) -> Iterator[Found]:
     """Files of the project that Alembic does not look at, and those of installed packages."""
     for path in (*_nearby(project), *_packaged()):

@@ -32,7 +32,7 @@ class Proof:
     live: Catalog
 
 
-def prove(view: View, partial: Partial, ran: bool | None) -> Proof:
+def prove(view: View, partial: Partial, ran: int | None) -> Proof:
     """Run what is left on a copy of the target, as it would run there."""
     way, scratch = partial.way, view.scratch
     committed = partial.settled(ran)
@@ -79,7 +79,7 @@ def why_not_finished(view: View, partial: Partial) -> str:
     return prove(view, partial, None).why
 
 
-def plan_of(view: View, partial: Partial, proof: Proof, ran: bool | None) -> Plan:
+def plan_of(view: View, partial: Partial, proof: Proof, ran: int | None) -> Plan:
     """What is left of the revision as a plan. Raises ``Refused`` (``repair.not-proved``) where it was not proved."""
     way = partial.way
     if proof.why:
@@ -101,7 +101,7 @@ def plan_of(view: View, partial: Partial, proof: Proof, ran: bool | None) -> Pla
     return assemble(subject, proved, {}, facts, loss)
 
 
-def _with_data(partial: Partial, found: Trace, ran: bool | None) -> Trace:
+def _with_data(partial: Partial, found: Trace, ran: int | None) -> Trace:
     """The proof, with what is open of the data that the history's rows made the revision write: a copy has no rows."""
     revision = found.revisions[0]
     sent = {each.sql for each in revision.statements}
@@ -118,7 +118,7 @@ def _with_data(partial: Partial, found: Trace, ran: bool | None) -> Trace:
             seconds=0.0,
             ddl=False,
         )
-        for each, done in zip(partial.way.statements, partial.done, strict=True)
-        if each.data and each.written and not (ran if done is None else done) and each.sql not in sent
+        for each, done in partial.decided(ran)
+        if each.data and each.written and not done and each.sql not in sent
     )
     return replace(found, revisions=(replace(revision, statements=(*revision.statements, *more)),))

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import shlex
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from db_migrate.catalog.objects import Value
+from db_migrate.errors import DbMigrateError
+from db_migrate.generate.merge import commuting
 from db_migrate.project.files import RevisionFile
 from db_migrate.repair.registry import Case, Need, diagnosis
 from db_migrate.repair.view import View
 from db_migrate.repair.words import plural
-from db_migrate.results import Cure
+from db_migrate.results import Cure, DirectionProof
 from db_migrate.rules.finding import Severity
 
 
@@ -47,7 +49,7 @@ def duplicate_id(view: View) -> Iterator[Case]:
         cure = (
             Cure(f"rm {shlex.quote(str(newest.file))}", "takes away a copy that is the same to the byte")
             if same
-            else Cure(_set("revision", new, newest.file), f"{newest.file.name} becomes revision {new}")
+            else Cure(set_variable("revision", new, newest.file), f"{newest.file.name} becomes revision {new}")
         )
         evidence: dict[str, Value] = {
             "files": tuple(str(each.file) for each in files),
@@ -66,7 +68,7 @@ def _free(wanted: str, view: View) -> str:
     return wanted
 
 
-def _set(variable: str, value: str | None, file: Path) -> str:
+def set_variable(variable: str, value: str | None, file: Path) -> str:
     """The command that sets a variable of a revision file."""
     pattern = rf"s/^({variable}\b[^=]*= *).*/\1{value!r}/"
     return f"sed -i -E {shlex.quote(pattern)} {shlex.quote(str(file))}"
@@ -82,7 +84,9 @@ def duplicate_label(view: View) -> Iterator[Case]:
     for label, files in owners.items():
         if len({each.revision for each in files}) > 1:
             names = ", ".join(each.revision for each in files)
-            cure = Cure(_set("branch_labels", f"{label}_2", files[-1].file), f"{files[-1].revision} has another label")
+            cure = Cure(
+                set_variable("branch_labels", f"{label}_2", files[-1].file), f"{files[-1].revision} has another label"
+            )
             evidence = {"files": tuple(str(each.file) for each in files)}
             yield Case(label, f"the branch label {label} is that of several revisions: {names}", cure, evidence)
 
@@ -99,7 +103,9 @@ def cycle(view: View) -> Iterator[Case]:
     files = [each for each in view.reading.files if each.revision in inside]
     newest = max(files, key=lambda each: (each.created or "", each.file.name))
     first = min(files, key=lambda each: (each.created or "", each.file.name))
-    cure = Cure(_set("down_revision", _outside(first, inside), first.file), f"{first.revision} comes first again")
+    cure = Cure(
+        set_variable("down_revision", _outside(first, inside), first.file), f"{first.revision} comes first again"
+    )
     evidence = {
         "files": tuple(str(each.file) for each in files),
         "down_revisions": tuple(f"{each.revision} after {', '.join(each.down_revision)}" for each in files),
@@ -132,10 +138,35 @@ def multiple_heads(view: View) -> Iterator[Case]:
     unlabelled = [each for each in heads if not _labelled(view, each)]
     if len(heads) < 2 or not unlabelled:
         return
-    cure = Cure('alembic merge heads -m "merge"', "adds a revision that comes after all of them and does nothing else")
     files = tuple(str(view.graph.revisions[each].file) for each in heads)
     message = f"there are {len(heads)} heads: {', '.join(heads)}; `upgrade head` does not know which"
-    yield Case(", ".join(heads), message, cure, {"heads": heads, "files": files})
+    try:
+        proof = commuting(view.newest, view.graph, heads, lambda catalog: catalog)
+    except DbMigrateError as error:
+        proof = DirectionProof(False, (), error.why or error.message)
+    evidence: dict[str, Value] = {"heads": heads, "files": files, "commute": proof.proved, "clash": proof.error or ""}
+    if proof.proved:
+        effect = (
+            "adds a revision after all of them that does nothing; in whichever order they ran, the schema is the same"
+        )
+        cure = Cure("db-migrate generate --merge", effect)
+    else:
+        message += f", and they clash: {proof.error}"
+        cure = _one_after_the_other(view, heads)
+    yield Case(", ".join(heads), message, cure, evidence)
+
+
+def _one_after_the_other(view: View, heads: Sequence[str]) -> Cure:
+    """The newest branch put behind the head of another, since the order makes a difference."""
+    graph = view.graph
+    newest = max(heads, key=lambda each: (graph.revisions[each].created or "", each))
+    other = next(each for each in heads if each != newest)
+    own = graph.ancestors(newest) - graph.ancestors(*(each for each in heads if each != newest))
+    first = next(each for each in graph.ordered() if each in own)
+    return Cure(
+        set_variable("down_revision", other, graph.revisions[first].file),
+        f"lets {first} come after {other}, so that there is one order; where it has been applied already, look first",
+    )
 
 
 def _labelled(view: View, head: str) -> bool:
@@ -156,9 +187,18 @@ def ignored_file(view: View) -> Iterator[Case]:
         for path in sorted(location.glob("*/**/*.py")):
             if path.parent in places or "__pycache__" in path.parts or path in read or not _is_revision(path):
                 continue
-            cure = Cure(f"mv {shlex.quote(str(path))} {shlex.quote(str(location))}/", "Alembic sees the revision")
-            message = f"{path.relative_to(location)} is a revision that Alembic does not see"
-            yield Case(str(path), message, cure, {"version_locations": tuple(map(str, sorted(places)))})
+            yield _ignored(path, location, places)
+    usual = (view.project.script_location / "versions").resolve()
+    if usual not in places:
+        for path in sorted(usual.glob("*.py")):
+            if path not in read and _is_revision(path):
+                yield _ignored(path, min(places), places)
+
+
+def _ignored(path: Path, location: Path, places: Collection[Path]) -> Case:
+    cure = Cure(f"mv {shlex.quote(str(path))} {shlex.quote(str(location))}/", "Alembic sees the revision")
+    message = f"{path.parent.name}/{path.name} is a revision that Alembic does not see"
+    return Case(str(path), message, cure, {"version_locations": tuple(map(str, sorted(places)))})
 
 
 def _is_revision(path: Path) -> bool:

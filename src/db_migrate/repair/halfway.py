@@ -56,7 +56,7 @@ def _cure(view: View, partial: Partial, evidence: dict[str, Value]) -> Cure:
         return Cure(
             "db-migrate repair --data ran",
             f"runs the other {rest} of {partial.way.revision}, as if what is unclear has run; look at the rows first, "
-            "and say `--data rerun` if it has not; `--back` undoes instead",
+            "and say `--data rerun` if none of it has, `--data N` if the first N have; `--back` undoes instead",
         )
     why = why_not_finished(view, partial)
     if why:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from db_migrate.catalog.objects import Value
 from db_migrate.errors import DbMigrateError
-from db_migrate.repair.finding import Found, find_file
+from db_migrate.repair.finding import Found, find_file, parents_of
 from db_migrate.repair.graph_trouble import by_id
 from db_migrate.repair.pending import applied_scripts
-from db_migrate.repair.position import Place, locate
+from db_migrate.repair.position import Place, is_foreign, locate
 from db_migrate.repair.registry import Case, Need, diagnosis
 from db_migrate.repair.view import View
 from db_migrate.repair.words import differences_in, revisions_named, stamp_command, summary_of
@@ -23,7 +23,7 @@ from db_migrate.rules.finding import Severity
 def lost(view: View) -> Iterator[Case]:
     """The database is at a revision that has no file."""
     for revision in view.current:
-        if revision not in view.graph.revisions:
+        if revision not in view.graph.revisions and not view.once(is_foreign):
             found = find_file(view.project, revision, view.once(applied_scripts))
             yield _restorable(view, revision, found) if found else _gone(view, revision)
 
@@ -35,7 +35,20 @@ def _restorable(view: View, revision: str, found: Found) -> Case:
         effect += f"; it is on {', '.join(found.branches[:3])}, so switching there ends it too"
     effect += ". To be rid of the revision instead, roll it back once the file is there, then delete it"
     message = f"the database is at revision {revision}, which has no file"
-    return Case(revision, message, Cure("db-migrate repair", effect), evidence_of(found))
+    evidence = {**evidence_of(found), "did": _did(view, found)}
+    return Case(revision, message, Cure("db-migrate repair", effect), evidence)
+
+
+def _did(view: View, found: Found) -> tuple[str, ...]:
+    """What is here beside the schema that the revision began with; nothing where nobody knows that."""
+    parents = parents_of(found)
+    if not set(parents) <= set(view.graph.revisions):
+        return ()
+    try:
+        changes = view.differences(view.history(tuple(sorted(parents))), view.live)
+    except DbMigrateError:
+        return ()
+    return tuple(f"{each.action} {each.kind} {each.object}" for each in changes)
 
 
 def evidence_of(found: Found) -> dict[str, Value]:
@@ -69,7 +82,10 @@ def _gone(view: View, revision: str) -> Case:
         return Case(revision, message, cure, {"schema_of": best, "searched": _SEARCHED})
     nearest = position.nearest.heads if position.nearest else ()
     command = f"db-migrate drift --from history@{','.join(nearest) or 'base'} --to live"
-    effect = f"the nearest is {revisions_named(nearest)}, but for: {summary_of(position.differences)}"
+    effect = (
+        f"the nearest is {revisions_named(nearest)}, but for: {summary_of(position.differences)}. "
+        "`db-migrate repair --bridge` writes a revision that leads from there to what is here, and stamps it"
+    )
     evidence = {"nearest": nearest, "searched": _SEARCHED, **differences_in(position.differences)}
     return Case(revision, message, Cure(command, effect), evidence)
 

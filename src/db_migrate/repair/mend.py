@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 
 from db_migrate.catalog.objects import Catalog
-from db_migrate.errors import Refused
+from db_migrate.errors import Refused, UsageError
 from db_migrate.execute.run import Order, execute_plan
 from db_migrate.execute.stamp import stamp_revisions
+from db_migrate.repair.bridge import write_bridge
 from db_migrate.repair.doctor import examine
 from db_migrate.repair.finish import plan_of, prove
 from db_migrate.repair.lost import find_missing, place_for
@@ -24,26 +24,40 @@ from db_migrate.results import Diagnosis, RunResult, StepResult
 from db_migrate.rules.finding import Severity
 from db_migrate.trace.resuming import UNFORESEEN
 
+RAN, RERUN = "ran", "rerun"
+_EVERY = 1 << 30
 
-class Data(StrEnum):
-    """What the user says of data of which nothing tells whether it was written."""
 
-    RAN = "ran"
-    RERUN = "rerun"
+def data_answer(text: str) -> int:
+    """How many of the statements of which nothing tells have run, the first of them first: all, none, or a number.
+
+    Raises ``UsageError`` (``repair.answer``).
+    """
+    if text in (RAN, RERUN):
+        return _EVERY if text == RAN else 0
+    if not text.isdecimal():
+        raise UsageError(
+            "repair.answer",
+            f"{text!r} does not say what has run",
+            why=f"it is {RAN} (all that is unclear has run), {RERUN} (none), or how many have, from the first on",
+            state="nothing was changed",
+            next=["db-migrate doctor"],
+        )
+    return int(text)
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What repair is to do: ``back`` undoes a half-done revision. ``confirm`` is the database's name."""
+    """What repair is to do. ``confirm`` is the database's name.
+
+    ``back`` undoes a half-done revision; ``bridge`` takes a schema that is no revision's into the history. ``ran``: of
+    the data statements of which nothing tells whether they have run, so many have, see ``data_answer``.
+    """
 
     back: bool = False
-    data: Data | None = None
+    bridge: bool = False
+    ran: int | None = None
     confirm: str | None = None
-
-    @property
-    def ran(self) -> bool | None:
-        """Whether what is unclear has run."""
-        return None if self.data is None else self.data is Data.RAN
 
 
 @dataclass(slots=True)
@@ -60,12 +74,13 @@ class Mending:
         tried: set[tuple[str, str]] = set()
         while True:
             view = self.look()
-            diagnoses = examine(view).diagnoses
-            next_one = next((d for d in diagnoses if d.code in _CURES and (d.code, d.object) not in tried), None)
+            cures = _CURES | (_BRIDGED if self.wish.bridge else {})
+            diagnoses = examine(view, cures).diagnoses
+            next_one = next((d for d in diagnoses if d.code in cures and (d.code, d.object) not in tried), None)
             if next_one is None:
                 return _together(view, done)
             tried.add((next_one.code, next_one.object))
-            result = _CURES[next_one.code](self, view, next_one)
+            result = cures[next_one.code](self, view, next_one)
             if result is None:
                 continue
             done.append(result)
@@ -79,13 +94,13 @@ class Mending:
         return self._undo(view, partial) if self.wish.back else self._finish(view, partial)
 
     def _finish(self, view: View, partial: Partial) -> RunResult:
-        if partial.unclear and self.wish.data is None:
+        if partial.unclear and self.wish.ran is None:
             raise _asks(partial)
         proof = prove(view, partial, self.wish.ran)
         plan = plan_of(view, partial, proof, self.wish.ran)
         if not any(each.statements for each in proof.trace.revisions):
             return _stamped(view, partial.way.end)
-        if view.current != partial.way.start:
+        if view.heads != partial.way.start:
             _stamp(view, partial.way.start)
         result = execute_plan(
             Order(
@@ -106,8 +121,8 @@ class Mending:
         return replace(result, error=replace(error, code="repair.data", next=_ANSWERS))
 
     def _undo(self, view: View, partial: Partial) -> RunResult:
-        run, steps = undo(view, partial, accept=self.wish.data is Data.RAN, confirm=self.wish.confirm)
-        if view.current != partial.way.start:
+        run, steps = undo(view, partial, accept=bool(self.wish.ran), confirm=self.wish.confirm)
+        if view.heads != partial.way.start:
             _stamp(view, partial.way.start)
         return _result(view, run, partial.way.start, steps)
 
@@ -116,14 +131,33 @@ class Mending:
         del diagnosis
         return _stamped(view, view.once(locate).matches[-1].heads)
 
+    def one_row(self, view: View, diagnosis: Diagnosis) -> RunResult:
+        """Let the version table have the heads alone."""
+        del diagnosis
+        _stamp(view, view.heads, purge=True)
+        return _result(view, "", view.heads, ())
+
     def restore(self, view: View, diagnosis: Diagnosis) -> RunResult | None:
         """Write the file of a revision that has none; None where nobody has it."""
         found = find_missing(view, diagnosis.object)
         if found is None:
-            return self.elsewhere(view, diagnosis) if view.once(locate).place is Place.ELSEWHERE else None
+            if view.once(locate).place is Place.ELSEWHERE:
+                return self.elsewhere(view, diagnosis)
+            return self.across(view, diagnosis) if self.wish.bridge and diagnosis.code == "revision.lost" else None
         file = place_for(view, found)
         file.write_bytes(found.content)
         return _wrote(f"{file} was written as it is in {found.place}")
+
+    def across(self, view: View, diagnosis: Diagnosis) -> RunResult:
+        """Take what is here into the history: a revision that leads to it from the nearest, and the stamp."""
+        del diagnosis
+        made = write_bridge(view)
+        fresh = self.look()
+        _stamp(fresh, (made.revision,), purge=True)
+        result = _result(fresh, "", (made.revision,), ())
+        return replace(
+            result, warnings=(f"{made.place} was written: it leads from the nearest revision to what is here",)
+        )
 
     def as_applied(self, view: View, diagnosis: Diagnosis) -> RunResult | None:
         """Write an edited file as it was applied, and keep the edited one beside it."""
@@ -141,6 +175,12 @@ class Mending:
         file.write_bytes(data)
         return _wrote(f"{file} was written as it was applied; the edited one is {kept.name}")
 
+    def settled(self, view: View, diagnosis: Diagnosis) -> RunResult:
+        """Note what became of runs that ended without a word; whatever takes the lock does that first."""
+        del diagnosis
+        with journalled(view, view.current, "") as run:
+            return _result(view, run.run, view.current, ())
+
     def statement(self, view: View, diagnosis: Diagnosis) -> RunResult:
         """Run the one statement that ends a flaw."""
         with journalled(view, view.current, "") as run:
@@ -156,9 +196,13 @@ _CURES: dict[str, _Cure] = {
     "graph.missing-parent": Mending.restore,
     "revision.lost": Mending.restore,
     "revision.edited": Mending.as_applied,
+    "version.rows": Mending.one_row,
     "version.missing": Mending.elsewhere,
     "version.wrong": Mending.elsewhere,
     "revision.partial": Mending.half_done,
+    "run.unfinished": Mending.settled,
+    "partition.detach-pending": Mending.statement,
+    "partition.detached": Mending.statement,
     "index.invalid": Mending.statement,
     "constraint.not-validated": Mending.statement,
     "trigger.disabled": Mending.statement,
@@ -167,8 +211,11 @@ _CURES: dict[str, _Cure] = {
 }
 
 
-def _stamp(view: View, heads: Sequence[str]) -> None:
-    purge = not set(view.current) <= set(view.graph.revisions)
+_BRIDGED: dict[str, _Cure] = {"schema.differs": Mending.across}
+
+
+def _stamp(view: View, heads: Sequence[str], *, purge: bool = False) -> None:
+    purge = purge or view.heads != view.current or not set(view.current) <= set(view.graph.revisions)
     stamp_revisions(view.project, view.target, view.settings, heads, purge=purge)
 
 
@@ -212,12 +259,13 @@ def _together(view: View, done: Sequence[RunResult]) -> RunResult:
 
 
 def _asks(partial: Partial) -> Refused:
-    first = partial.unclear[0]
+    number = len(partial.unclear)
+    lines = "\n".join(f"{n}. line {each.line}: {each.sql}" for n, each in enumerate(partial.unclear, 1))
     return Refused(
         "repair.data",
-        f"nothing tells whether {len(partial.unclear)} of the statements of {partial.way.revision} have run",
-        why=f"line {first.line}: {first.sql}",
+        f"nothing tells whether {number} of the statements of {partial.way.revision} have run",
+        why=lines,
         where=partial.way.file,
         state="nothing was changed",
-        next=_ANSWERS,
+        next=_ANSWERS if number == 1 else (*_ANSWERS[:2], "db-migrate repair --data 1", *_ANSWERS[2:]),
     )

@@ -41,13 +41,19 @@ class Partial:
         """The statements of which nothing tells."""
         return tuple(each for each, done in zip(self.way.statements, self.done, strict=True) if done is None)
 
-    def settled(self, ran: bool | None) -> Committed:
-        """What is to be left out when the revision is taken up again; ``ran`` decides what nothing tells."""
-        decided = ((each.key, bool(ran if done is None else done)) for each, done in self._pairs())
-        return Committed(self.way.revision, self.way.direction.value, tuple(decided), ran)
+    def decided(self, ran: int | None) -> tuple[tuple[Passed, bool], ...]:
+        """Each statement with whether it is committed; of those of which nothing tells the first ``ran`` are."""
+        left, found = ran or 0, []
+        for each, done in zip(self.way.statements, self.done, strict=True):
+            found.append((each, left > 0 if done is None else done))
+            left -= done is None
+        return tuple(found)
 
-    def _pairs(self) -> Iterator[tuple[Passed, bool | None]]:
-        return zip(self.way.statements, self.done, strict=True)
+    def settled(self, ran: int | None) -> Committed:
+        """What is to be left out when the revision is taken up again, see ``decided``."""
+        statements = tuple((each.key, done) for each, done in self.decided(ran))
+        unforeseen = None if ran is None else ran >= max(len(self.unclear), 1)
+        return Committed(self.way.revision, self.way.direction.value, statements, unforeseen)
 
 
 def assess(way: Way, live: Catalog, recorded: Mapping[int, bool] | None = None) -> tuple[bool | None, ...] | None:

@@ -4,37 +4,50 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from difflib import unified_diff
 from pathlib import Path
 
 from db_migrate.catalog.objects import Value
 from db_migrate.execute.journal import AppliedScript, Journal
+from db_migrate.postgres.redact import redact
 from db_migrate.repair.position import Place, Position, locate
 from db_migrate.repair.registry import Case, Need, diagnosis
+from db_migrate.repair.trial import Trial, trial
 from db_migrate.repair.view import View
 from db_migrate.repair.words import differences_in, plural, revisions_named, summary_of
 from db_migrate.results import Cure
 from db_migrate.rules.finding import Severity
 
+_LINES = 40
+
 
 @diagnosis("revisions.pending", Severity.WARNING, Need.HISTORY)
 def pending(view: View) -> Iterator[Case]:
-    """The target is not up to date."""
-    if not view.known or view.once(locate).place not in (Place.RIGHT, Place.NEAR):
+    """The target is not up to date, and what is pending would apply now."""
+    tried = view.once(trial)
+    if not tried.pending or not tried.well:
         return
-    waiting = view.graph.between(view.current, view.graph.effective_heads)
-    if not waiting:
-        return
-    at = revisions_named(view.current)
+    number = len(tried.pending)
     yield Case(
         view.database,
-        f"the target is at {at}, and {plural(len(waiting), 'revision')} {_wait(len(waiting))}",
-        Cure("db-migrate apply", f"proves {plural(len(waiting), 'revision')} on a copy and applies what was proved"),
-        {"current": view.current, "pending": waiting, "heads": view.graph.effective_heads},
+        f"the target is at {revisions_named(view.current)}, and {plural(number, 'revision')} {_wait(number)}; "
+        f"on a copy of it {_it(number)} through",
+        Cure("db-migrate apply", f"proves {plural(number, 'revision')} on a copy and applies what was proved"),
+        pending_evidence(view, tried),
     )
+
+
+def pending_evidence(view: View, tried: Trial) -> dict[str, Value]:
+    """What is pending."""
+    return {"current": view.current, "pending": tried.pending, "heads": view.graph.effective_heads}
 
 
 def _wait(number: int) -> str:
     return "waits" if number == 1 else "wait"
+
+
+def _it(number: int) -> str:
+    return "it runs" if number == 1 else "they run"
 
 
 def applied_scripts(view: View) -> tuple[AppliedScript, ...]:
@@ -50,14 +63,27 @@ def edited(view: View) -> Iterator[Case]:
     same = position.place is Place.RIGHT
     for each, file in view.once(edited_scripts):
         message = f"{file.name} was edited after it was applied here"
-        evidence: dict[str, Value] = {"file": str(file), "applied": each.checksum, "now": _digest(file)}
+        evidence: dict[str, Value] = {
+            "file": str(file),
+            "applied": each.checksum,
+            "now": _digest(file),
+            "lines": _changed_lines(each, file),
+        }
         if same:
-            cure = Cure("", "the schema is what the edited file makes, so nothing has to be done")
+            cure = Cure("", "the schema is what the edited file makes; what it would do to rows has not been done anew")
             yield Case(each.revision, message, cure, evidence, Severity.NOTE)
             continue
         evidence |= differences_in(position.differences)
         effect = "writes the file as it was applied, and the edited one beside it, to be made a revision of its own"
         yield Case(each.revision, f"{message}; {_difference(position)}", Cure("db-migrate repair", effect), evidence)
+
+
+def _changed_lines(script: AppliedScript, file: Path) -> tuple[str, ...]:
+    """What was edited: lines that are gone begin with a minus sign, new ones with a plus sign."""
+    now = redact(file.read_text(encoding="utf-8", errors="replace"))
+    found = unified_diff(script.script.splitlines(), now.splitlines(), lineterm="", n=0)
+    changed = [each for each in found if not each.startswith(("---", "+++", "@@"))]
+    return tuple(changed[:_LINES])
 
 
 def _difference(position: Position) -> str:

@@ -8,7 +8,7 @@ from enum import Enum, auto
 
 from db_migrate.catalog.change import Change
 from db_migrate.catalog.comparing import comparable
-from db_migrate.catalog.objects import Catalog, Kind, SchemaObject, Value
+from db_migrate.catalog.objects import TABLE_KINDS, Catalog, Kind, SchemaObject, Value
 from db_migrate.execute.verify import flaws
 from db_migrate.repair.partial import Partial
 from db_migrate.repair.search import find_partial
@@ -91,7 +91,7 @@ def all_states(view: View) -> States:
 
 def locate(view: View) -> Position:
     """Compare the schema with what the version table says, and only where that differs with all else."""
-    claimed = State(view.current, "", view.history(view.current)) if view.known else None
+    claimed = State(view.heads, "", view.history(view.heads)) if view.known else None
     differences = unlike(view, claimed.catalog) if claimed else ()
     if claimed is not None and not differences:
         partial = find_partial(view, only_recorded=True)
@@ -109,6 +109,16 @@ def locate(view: View) -> Position:
         return Position(Place.NEAR, (), claimed, differences)
     nearest, differences = _nearest(view, states)
     return Position(Place.NEAR, (), nearest, differences)
+
+
+def is_foreign(view: View) -> bool:
+    """Whether target and history have no table in common, though both have some."""
+    tables = {each.name for each in view.live if each.kind in TABLE_KINDS}
+    if not tables or view.once(locate).place is not Place.NEAR:
+        return False
+    states = view.once(all_states).states
+    ours = {each.name for state in states for each in state.catalog if each.kind in TABLE_KINDS}
+    return bool(ours) and not tables & ours
 
 
 def _exactly(view: View, states: Iterable[State]) -> Iterator[State]:

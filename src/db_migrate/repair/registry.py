@@ -39,12 +39,13 @@ Find = Callable[[View], Iterable[Case]]
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of diagnosis."""
+    """A kind of diagnosis; ``about`` is a sentence for the manual."""
 
     code: str
     severity: Severity
     need: Need
     find: Find
+    about: str
 
     def look(self, view: View) -> tuple[Diagnosis, ...]:
         """The diagnoses of this kind."""
@@ -64,7 +65,8 @@ def diagnosis(code: str, severity: Severity, need: Need) -> Callable[[Find], Fin
     def register(find: Find) -> Find:
         if code in KINDS:
             raise ValueError(f"two diagnoses are called {code}")
-        KINDS[code] = Kind(code, severity, need, find)
+        about = " ".join((find.__doc__ or "").strip().split("\n\n")[0].split())
+        KINDS[code] = Kind(code, severity, need, find, about)
         return find
 
     return register

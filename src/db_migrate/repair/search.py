@@ -34,7 +34,7 @@ def find_partial(view: View, *, only_recorded: bool = False, matches: Sequence[t
         recorded = (leg.revision, leg.direction.value) in committed
         if only_recorded and not recorded:
             continue
-        if matches and not (leg.end in matches and leg.start == view.current):
+        if matches and not (leg.end in matches and leg.start == view.heads):
             continue
         found = _half_done(view, leg, recorded=recorded)
         if found is not None:

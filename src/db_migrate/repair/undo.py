@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,8 +10,8 @@ from db_migrate.catalog.diff import diff
 from db_migrate.catalog.objects import Kind
 from db_migrate.catalog.sql import with_sql
 from db_migrate.errors import Refused
-from db_migrate.postgres.conninfo import ConnInfo
-from db_migrate.postgres.session import connect, read_only
+from db_migrate.postgres.session import read_only
+from db_migrate.repair.bridge import refused
 from db_migrate.repair.partial import Partial, is_unfinished
 from db_migrate.repair.statements import journalled
 from db_migrate.repair.view import View
@@ -115,7 +114,7 @@ def _data_stays(partial: Partial, each: Passed, tables: Sequence[str]) -> Refuse
 def _prove(view: View, partial: Partial, statements: Sequence[str]) -> None:
     """Run the statements on a copy of the target. Raises ``Refused`` (``repair.not-proved``)."""
     with copy_of_live(view.scratch, view.target, view.live_state) as copy:
-        why = _tried(copy.runner, statements)
+        why = refused(copy.runner, statements)
         after = view.plain(read(copy.superuser))
     differences = () if why else view.differences(partial.way.before, after)
     if why or differences:
@@ -127,16 +126,3 @@ def _prove(view: View, partial: Partial, statements: Sequence[str]) -> None:
             state="nothing was changed",
             next=["db-migrate repair", "db-migrate doctor"],
         )
-
-
-def _tried(database: ConnInfo, statements: Sequence[str]) -> str:
-    """The server's words for the first statement that it refuses; empty when there is none."""
-    from psycopg import errors
-
-    with contextlib.closing(connect(database)) as connection:
-        for each in statements:
-            try:
-                connection.execute(each.encode())
-            except errors.Error as error:
-                return f"{str(error).strip()}\n{each}"
-    return ""

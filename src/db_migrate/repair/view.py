@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
+from importlib import resources
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from db_migrate.catalog.change import Change
 from db_migrate.catalog.diff import drifted
-from db_migrate.catalog.objects import Catalog
+from db_migrate.catalog.objects import Catalog, Kind
 from db_migrate.config import Settings
 from db_migrate.execute.journal import Journal
 from db_migrate.postgres.session import read_only
@@ -29,6 +30,12 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+@cache
+def query(name: str) -> bytes:
+    """The text of one of this room's ``sql`` files."""
+    return resources.files("db_migrate.repair").joinpath("sql", f"{name}.sql").read_bytes()
+
+
 @dataclass(frozen=True)
 class Sources:
     """Where the view's parts come from; each is called at most once, and may raise what it raises."""
@@ -39,7 +46,19 @@ class Sources:
     live_state: Callable[[], LiveState]
     live: Callable[[], Catalog]
     scratch: Callable[[], Scratch]
+    newest: Callable[[], Scratch]
     history: Callable[[tuple[str, ...]], Catalog]
+
+
+@dataclass(frozen=True, slots=True)
+class OtherTable:
+    """A version table that is not in use. ``alone``: its schema has no other table; ``ours``: it has our revisions."""
+
+    name: str
+    object: str
+    rows: tuple[str, ...]
+    alone: bool
+    ours: bool
 
 
 class View:
@@ -84,6 +103,11 @@ class View:
         return self._sources.scratch()
 
     @cached_property
+    def newest(self) -> Scratch:
+        """Scratch on the newest server that we have, or on the one that the settings demand."""
+        return self._sources.newest()
+
+    @cached_property
     def database(self) -> str:
         """The name of the target's database."""
         return self.live_state.summary.database
@@ -92,6 +116,13 @@ class View:
     def current(self) -> tuple[str, ...]:
         """The revisions that the version tables name."""
         return self.live_state.current
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """Of the revisions that the version tables name those that no other of them stands on."""
+        graph, current = self.graph, self.current
+        below = {a for each in current if each in graph.revisions for a in graph.ancestors(each) if a != each}
+        return tuple(each for each in current if each not in below)
 
     @property
     def known(self) -> bool:
@@ -106,14 +137,36 @@ class View:
         return self._histories[revisions]
 
     def plain(self, catalog: Catalog) -> Catalog:
-        """A catalog without Alembic's own tables."""
+        """A catalog without Alembic's own tables, and without schemas that have nothing else."""
         hidden = self._hidden
-        return catalog.only(lambda o: o.name not in hidden and o.parent not in hidden)
+        left = catalog.only(lambda o: o.name not in hidden and o.parent not in hidden)
+        theirs = {name.partition(".")[0] for name in hidden} - {"public"}
+        empty = {each for each in theirs if not any(o.name.startswith(f"{each}.") for o in left)}
+        return left.only(lambda o: not (o.kind is Kind.SCHEMA and o.name in empty)) if empty else left
 
     @cached_property
     def _hidden(self) -> frozenset[str]:
         found = (table for table, _ in self.live_state.heads)
-        return frozenset(table.qualified for table in (*found, *self.target.version_tables))
+        others = (each.object for each in self.other_tables if each.ours)
+        return frozenset((*(table.qualified for table in (*found, *self.target.version_tables)), *others))
+
+    @cached_property
+    def other_tables(self) -> tuple[OtherTable, ...]:
+        """Version tables that are not those in use, whatever they are called."""
+        from psycopg import sql
+
+        used = {(table.schema or "public", table.name) for table, _ in self.live_state.heads}
+        found = []
+        with self.session() as connection:
+            for schema, name, readable, others in connection.execute(query("version_tables")).fetchall():
+                if (schema, name) in used or not readable:
+                    continue
+                table = sql.Identifier(str(schema), str(name))
+                rows = connection.execute(sql.SQL("SELECT version_num FROM {} ORDER BY 1").format(table)).fetchall()
+                said = tuple(str(each) for (each,) in rows)
+                ours = bool(said) and set(said) <= set(self.graph.revisions)
+                found.append(OtherTable(table.as_string(None), f"{schema}.{name}", said, not others, ours))
+        return tuple(found)
 
     def differences(self, from_: Catalog, to: Catalog) -> tuple[Change, ...]:
         """The changes that count, but for those that the settings acknowledge."""

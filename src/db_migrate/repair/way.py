@@ -74,7 +74,7 @@ class Leg:
 
 def legs(view: View) -> Iterator[Leg]:
     """The steps that may be half-done: what comes next, what led here, and what leads back from here."""
-    graph, current = view.graph, tuple(sorted(view.current))
+    graph, current = view.graph, view.heads
     done = graph.ancestors(*current)
     for revision in graph.ordered():
         if revision not in done and set(graph.parents(revision)) <= done:

@@ -5,14 +5,73 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from db_migrate.catalog.objects import Value
-from db_migrate.repair.pending import edited_scripts
-from db_migrate.repair.position import Place, Position, locate
+from db_migrate.repair.position import Place, Position, locate, unlike
 from db_migrate.repair.registry import Case, Need, diagnosis
 from db_migrate.repair.view import View
-from db_migrate.repair.words import differences_in, revisions_named, stamp_command, summary_of
+from db_migrate.repair.words import psql, revisions_named, stamp_command
 from db_migrate.results import Cure
 from db_migrate.rules.finding import Severity
 from db_migrate.schemas.states import State
+
+
+@diagnosis("version.rows", Severity.ERROR, Need.HISTORY)
+def several_rows(view: View) -> Iterator[Case]:
+    """The version table has more rows than there are heads: one revision twice, or one that another stands on."""
+    surplus = tuple(sorted(set(view.current) - set(view.heads)))
+    rows = view.once(version_rows)
+    twice = tuple(sorted({each for each in rows if rows.count(each) > 1}))
+    if not (surplus or twice) or not view.known:
+        return
+    if unlike(view, view.history(view.heads)):
+        return  # which of them is right is told by the schema
+    named = revisions_named(view.heads)
+    what = (
+        f"{', '.join(surplus)} beside {named}, which stands on it" if surplus else f"{', '.join(twice)} more than once"
+    )
+    message = f"the version table has {what}; Alembic then refuses, or changes two rows where it expects one"
+    effect = f"the schema is exactly that of {named}: the version table says that alone, once; nothing else changes"
+    yield Case(view.database, message, Cure("db-migrate repair", effect), {"rows": rows, "schema_of": view.heads})
+
+
+def version_rows(view: View) -> tuple[str, ...]:
+    """The rows of the version tables as they are, one that is there twice twice."""
+    from psycopg import sql
+
+    found: list[str] = []
+    with view.session() as connection:
+        for table, heads in view.live_state.heads:
+            if heads:
+                name = sql.Identifier(table.schema or "public", table.name)
+                rows = connection.execute(sql.SQL("SELECT version_num FROM {} ORDER BY 1").format(name)).fetchall()
+                found += [str(each) for (each,) in rows]
+    return tuple(found)
+
+
+@diagnosis("version.elsewhere", Severity.WARNING, Need.HISTORY)
+def other_version_tables(view: View) -> Iterator[Case]:
+    """Another version table names revisions of this history, and nothing that they made is beside it."""
+    for each in view.other_tables:
+        if not each.ours or not (each.alone or not view.current):
+            continue
+        rows = ", ".join(each.rows)
+        evidence: dict[str, Value] = {"rows": each.rows, "used": _used(view), "recorded": view.current}
+        message = f"there is another version table, {each.name}, which says {rows}; the one in use is {_used(view)}"
+        cure = Cure(
+            psql(view.target.conninfo, f"DROP TABLE {each.name}"),
+            "whoever comes with another search_path no longer finds it; set version_table_schema in env.py, so that "
+            "there is one place whatever the search_path is",
+        )
+        if not view.current:
+            message = f"no revision is recorded in {_used(view)}, and {each.name} says {rows}"
+            cure = Cure(
+                stamp_command(each.rows),
+                f"lets {_used(view)} say so if the schema is that; if it was renamed or moved, take that back instead",
+            )
+        yield Case(each.name, message, cure, evidence)
+
+
+def _used(view: View) -> str:
+    return ", ".join(table.qualified for table, _ in view.live_state.heads)
 
 
 @diagnosis("version.missing", Severity.ERROR, Need.HISTORY)
@@ -53,26 +112,6 @@ def _elsewhere(view: View, position: Position, message: str) -> Case:
         "fingerprint": view.live.fingerprint,
     }
     return Case(view.database, message, Cure(stamp_command(best.heads), effect), evidence)
-
-
-@diagnosis("schema.differs", Severity.ERROR, Need.HISTORY)
-def schema_differs(view: View) -> Iterator[Case]:
-    """The schema is that of no revision: it is the recorded one's, or the nearest one's, but for some objects."""
-    position = view.once(locate)
-    if position.place is not Place.NEAR or position.nearest is None or (view.current and not view.known):
-        return
-    if view.once(edited_scripts):
-        return  # that is why
-    nearest = position.nearest
-    message = (
-        f"the schema is that of {_shown(nearest)}, the recorded revision, but for: "
-        if view.current
-        else f"no revision is recorded, and the schema is that of none; the nearest is {_shown(nearest)}, but for: "
-    )
-    command = f"db-migrate drift --from history@{','.join(nearest.heads) or 'base'} --to live"
-    evidence = {"recorded": view.current, "nearest": nearest.heads, **differences_in(position.differences)}
-    effect = "shows each difference with the SQL that takes it back; a new revision can take it in"
-    yield Case(view.database, message + summary_of(position.differences), Cure(command, effect), evidence)
 
 
 def _shown(state: State) -> str:

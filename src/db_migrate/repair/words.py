@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from db_migrate.catalog.change import Action, Change
 from db_migrate.catalog.objects import Value
+from db_migrate.postgres.conninfo import ConnInfo
 
 _SHOWN = 5
 
@@ -38,6 +39,12 @@ def summary_of(changes: Sequence[Change]) -> str:
     shown = [f"{words[each.action]} {each.kind} {each.object}" for each in changes[:_SHOWN]]
     more = len(changes) - _SHOWN
     return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
+
+
+def psql(conninfo: ConnInfo, statement: str) -> str:
+    """The command that sends a statement to a database; psql asks for the password where it does not find it."""
+    address = ("-h", conninfo.host, "-p", str(conninfo.port), "-U", conninfo.user, "-d", conninfo.dbname)
+    return f"psql {' '.join(shlex.quote(each) for each in address)} -c {shlex.quote(statement)}"
 
 
 def plural(number: int, what: str) -> str:

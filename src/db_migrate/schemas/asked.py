@@ -23,7 +23,7 @@ from db_migrate.project.outcomes import LearnedTarget
 from db_migrate.schemas.replay import Witness
 from db_migrate.schemas.scratch import Scratch
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 class Kept(msgspec.Struct, frozen=True):
@@ -48,11 +48,13 @@ class Learned(msgspec.Struct, frozen=True):
     """Where env.py connects, and the names and schemas of the version tables that it configures.
 
     ``targets`` is None where they have passwords that stand nowhere. ``several``: env.py migrates more than one.
+    ``swallowed`` is where env.py begins the transaction that its ``transaction_per_migration`` is void within.
     """
 
     targets: tuple[KnownTarget, ...] | None
     version_tables: tuple[tuple[str, str | None], ...]
     several: bool = False
+    swallowed: str = ""
 
 
 class Declared(msgspec.Struct, frozen=True):
@@ -177,10 +179,26 @@ def learn(
         remember(
             scratch,
             "learn",
-            Learned(complete if len(complete) == len(safe) else None, tables, len(migrated(targets)) > 1),
+            Learned(
+                complete if len(complete) == len(safe) else None, tables, len(migrated(targets)) > 1, witness.swallowed
+            ),
             inputs,
         )
     return targets, tables
+
+
+def where_swallowed(scratch: Scratch) -> str:
+    """Where env.py makes its own ``transaction_per_migration`` void, with what it sends there; empty where it does not.
+
+    Raises what the child process raises.
+    """
+    known = recall(scratch, "learn", Learned)
+    if known is not None:
+        return known.swallowed
+    witness = Witness()
+    with scratch.database("what env.py does before the revisions") as empty:
+        scratch.child.learn(empty.as_libpq(), witness)
+    return witness.swallowed
 
 
 def migrated(learned: Sequence[LearnedTarget]) -> tuple[ConnInfo, ...]:

@@ -48,7 +48,8 @@ def copy_of_live(
         roles = read_roles(connection)
         settings = read_settings(connection, [live.role])
         row = connection.execute(
-            "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = current_database()"
+            "SELECT pg_get_userbyid(datdba), has_database_privilege(datname, 'CREATE')"
+            " FROM pg_database WHERE datname = current_database()"
         ).fetchone()
     excluded = [each for each in OUR_SCHEMAS if not (kept and each == KEPT_SCHEMA)]
     closed = [(schema, name) for schema, name, _ in missing]
@@ -63,6 +64,8 @@ def copy_of_live(
         load(database, dump)
         with contextlib.closing(connect(database)) as connection:
             apply_settings(connection, settings)
+            if row and row[1]:
+                _let_create(connection, database, live.role)
             if kept:
                 _place_for_kept(connection, live.role)
             else:
@@ -70,6 +73,14 @@ def copy_of_live(
         for table, heads in live.heads:
             _stamp(database, table, heads)
         yield Copy(database, database.replace(user=live.role), names)
+
+
+def _let_create(connection: Connection[tuple[object, ...]], database: ConnInfo, role: str) -> None:
+    """What the role may do with the database itself is in no dump of a schema."""
+    from psycopg import sql
+
+    statement = sql.SQL("GRANT CREATE ON DATABASE {} TO {}")
+    connection.execute(statement.format(sql.Identifier(database.dbname), sql.Identifier(role)))
 
 
 def _place_for_kept(connection: Connection[tuple[object, ...]], role: str) -> None:

@@ -6,15 +6,21 @@ import re
 from collections.abc import Sequence
 from typing import Protocol
 
+from db_migrate.postgres.redact import redact
 from db_migrate.project import events
 from db_migrate.project.child_process import Handler, Link
 
 
 class Witness:
-    """Watches revisions go by; ``revision`` is the one that was running last."""
+    """Watches revisions go by; ``revision`` is the one that was running last.
+
+    ``swallowed``: env.py wants a transaction for each revision, and had begun one of its own with this by then.
+    """
 
     def __init__(self) -> None:
         self.revision: str | None = None
+        self.swallowed = ""
+        self._began: dict[int, str] = {}
         self.refused: list[events.Refused] = []
         self.configured: list[events.Configure] = []
 
@@ -25,8 +31,16 @@ class Witness:
                 self.revision = revision
             case events.Refused():
                 self.refused.append(event)
+            case events.Statement(connection=connection) if not event.internal and self.revision is None:
+                place = f"{event.caller_file}:{event.caller_line}: " if event.caller_file else ""
+                self._began.setdefault(connection, f"{place}{redact(event.sql)}")
+            case events.Commit(connection=connection) | events.Rollback(connection=connection):
+                self._began.pop(connection, None)
             case events.Configure():
                 self.configured.append(event)
+                if event.transaction_per_migration and event.external_transaction:
+                    began = self._began.get(event.connection or 0, "")
+                    self.swallowed = began or "env.py begins a transaction before context.configure"
             case _:
                 pass
 

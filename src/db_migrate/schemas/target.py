@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -239,7 +240,7 @@ def _may_read(connection: Connection[tuple[object, ...]], table: VersionTable) -
 
 def _heads(connection: Connection[tuple[object, ...]], table: VersionTable) -> tuple[str, ...] | None:
     """What the version table holds; None where there is no such table."""
-    from psycopg import sql
+    from psycopg import errors, sql
 
     schema = table.schema or "public"
     found = connection.execute(
@@ -248,7 +249,17 @@ def _heads(connection: Connection[tuple[object, ...]], table: VersionTable) -> t
     if found is None or found[0] is None:
         return None
     query = sql.SQL("SELECT version_num FROM {} ORDER BY 1").format(sql.Identifier(schema, table.name))
-    return tuple(str(row[0]) for row in connection.execute(query).fetchall())
+    try:
+        return tuple(str(row[0]) for row in connection.execute(query).fetchall())
+    except errors.UndefinedColumn as error:
+        name = f"{quoted(schema)}.{quoted(table.name)}"
+        raise Failed(
+            "target.versions",
+            f"{schema}.{table.name} is not Alembic's version table: it has no column version_num",
+            why=str(error).partition("\n")[0],
+            state="nothing was changed",
+            next=[f"psql {shlex.quote(connection.info.dbname)} -c {shlex.quote(f'TABLE {name}')}"],
+        ) from error
 
 
 def without_version_tables(names: Iterable[VersionTable]) -> frozenset[str]:

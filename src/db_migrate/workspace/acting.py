@@ -158,21 +158,24 @@ class Workspace(Looking):
             target=self.live_state.summary, from_=before, to=self.live_state.current, differences=comparison.changes
         )
 
-    def repair(self, *, back: bool = False, data: str | None = None, confirm: str | None = None) -> RunResult:
+    def repair(
+        self, *, back: bool = False, data: str | None = None, confirm: str | None = None, bridge: bool = False
+    ) -> RunResult:
         """End what doctor has found, as far as it can be ended from here; then verify.
 
-        A half-done revision is finished, or undone with ``back``; ``data`` (``ran`` or ``rerun``) says what to make of
-        data statements of which nothing tells whether they have run. Raises ``Refused`` before anything is changed;
-        what goes wrong later is in the result's ``error``.
+        A half-done revision is finished, or undone with ``back``; ``data`` says which of the data statements of which
+        nothing tells have run: all (``ran``), none (``rerun``), or so many from the first on. With ``bridge`` a schema
+        that is no revision's is taken into the history: a revision is written that leads to it from the nearest one.
+        Raises ``Refused`` before anything is changed; what goes wrong later is in the result's ``error``.
         """
-        from db_migrate.repair.mend import Data, Mending, Wish
+        from db_migrate.repair.mend import Mending, Wish, data_answer
 
         def look() -> View:
             self._forget_live()
             self.__dict__.pop("graph", None)
             return self._view()
 
-        result = Mending(look, self._read_live, Wish(back, Data(data) if data else None, confirm)).mend()
+        result = Mending(look, self._read_live, Wish(back, bridge, data_answer(data) if data else None, confirm)).mend()
         self._forget_live()
         if result.error is not None:
             return result

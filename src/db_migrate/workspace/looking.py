@@ -272,6 +272,7 @@ class Looking(Comparing):
                 live_state=lambda: self.live_state,
                 live=lambda: self._live_catalog,
                 scratch=lambda: self.scratch,
+                newest=lambda: self._first_scratch,
                 history=self._history,
             )
         )

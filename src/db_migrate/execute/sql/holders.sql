@@ -9,7 +9,9 @@ SELECT w.name, l.mode, l.pid, a.usename, a.application_name,
   JOIN pg_locks l ON l.relation = to_regclass(w.name)::oid
   LEFT JOIN pg_stat_activity a ON a.pid = l.pid
   LEFT JOIN pg_stat_progress_vacuum v ON v.pid = l.pid
-  LEFT JOIN pg_prepared_xacts p ON l.pid IS NULL AND l.virtualtransaction = '-1/' || p.transaction::text
+  LEFT JOIN pg_locks x ON l.pid IS NULL AND x.pid IS NULL AND x.locktype = 'transactionid'
+                      AND x.virtualtransaction = l.virtualtransaction
+  LEFT JOIN pg_prepared_xacts p ON p.transaction = x.transactionid
  WHERE l.locktype = 'relation' AND l.granted
    AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
    AND (l.pid IS NULL OR l.pid <> ALL (%(own)s::int[]))

@@ -1,0 +1,168 @@
+"""Diagnoses of a schema that is no revision's, each with its reason; where there is none it says how it differs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+from db_migrate.catalog.change import Action, Change
+from db_migrate.catalog.diff import diff, drifted
+from db_migrate.catalog.objects import TABLE_KINDS, Kind, Value
+from db_migrate.repair.around import look_around
+from db_migrate.repair.graph_trouble import set_variable
+from db_migrate.repair.pending import edited_scripts
+from db_migrate.repair.position import Place, all_states, is_foreign, locate
+from db_migrate.repair.registry import Case, Need, diagnosis
+from db_migrate.repair.view import View
+from db_migrate.repair.words import differences_in, plural, revisions_named, summary_of
+from db_migrate.results import Cure
+from db_migrate.rules.finding import Severity
+
+
+@diagnosis("schema.differs", Severity.ERROR, Need.HISTORY)
+def schema_differs(view: View) -> Iterator[Case]:
+    """The schema is that of no revision: it is the recorded one's, or the nearest one's, but for some objects."""
+    position = view.once(locate)
+    if position.place is not Place.NEAR or position.nearest is None or (view.current and not view.known):
+        return
+    if view.once(is_foreign) or view.once(skipped):
+        return
+    if view.once(edited_scripts):
+        return  # that is why
+    told = view.once(told_otherwise)
+    differences = tuple(each for each in position.differences if not _is_of(each.object, told))
+    if not differences:
+        return
+    nearest = position.nearest
+    named = revisions_named(nearest.heads)
+    message = (
+        f"the schema is that of {named}, the recorded revision, but for: "
+        if view.current
+        else f"no revision is recorded, and the schema is that of none; the nearest is {named}, but for: "
+    )
+    command = f"db-migrate drift --from history@{','.join(nearest.heads) or 'base'} --to live"
+    evidence = {"recorded": view.current, "nearest": nearest.heads, **differences_in(differences)}
+    effect = (
+        "shows each difference with the SQL that takes it back; `db-migrate repair --bridge` takes all of them into "
+        "the history, as a revision that is stamped"
+    )
+    yield Case(view.database, message + summary_of(differences), Cure(command, effect), evidence)
+
+
+@diagnosis("database.other", Severity.ERROR, Need.HISTORY)
+def other_database(view: View) -> Iterator[Case]:
+    """The database has tables, and none of them is one that this history has ever made."""
+    if view.once(is_foreign):
+        tables = tuple(each.name for each in view.live if each.kind in TABLE_KINDS)
+        message = f"{view.database} has {plural(len(tables), 'table')}, and none that this history has ever made"
+        cure = Cure(
+            "db-migrate config --sources",
+            "shows where the URL comes from: it is probably that of another database",
+        )
+        yield Case(view.database, message, cure, {"tables": tables, "recorded": view.current})
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A revision that the one which is recorded stands on, and that never ran here."""
+
+    revision: str
+    changes: tuple[Change, ...]
+
+
+def skipped(view: View) -> Skipped | None:
+    """The revision whose changes are all that is missing here."""
+    position = view.once(locate)
+    if position.place is not Place.NEAR or not view.known or not view.current:
+        return None
+    lacking = {_undoing(each) for each in position.differences}
+    done = view.graph.ancestors(*view.heads)
+    for before, after in pairwise(view.once(all_states).states):
+        if after.revision in done:
+            changes = drifted(diff(before.catalog, after.catalog))
+            if changes and {_doing(each) for each in changes} == lacking:
+                return Skipped(after.revision, changes)
+    return None
+
+
+_OPPOSITE = {Action.CREATED: Action.DROPPED, Action.DROPPED: Action.CREATED}
+
+
+def _doing(change: Change) -> tuple[str, str, str]:
+    return change.kind, change.object, change.action
+
+
+def _undoing(change: Change) -> tuple[str, str, str]:
+    return change.kind, change.object, _OPPOSITE.get(change.action, change.action)
+
+
+@diagnosis("revision.skipped", Severity.ERROR, Need.HISTORY)
+def never_ran(view: View) -> Iterator[Case]:
+    """A revision below the recorded one never ran here: a rebase or a merge put it there afterwards."""
+    found = view.once(skipped)
+    if found is None:
+        return
+    graph, file = view.graph, view.graph.revisions[found.revision]
+    children, head = graph.children(found.revision), ", ".join(view.heads)
+    message = (
+        f"{found.revision} comes before {head}, which is recorded, and never ran here: {summary_of(found.changes)}"
+    )
+    message += " is missing" if len(found.changes) == 1 else " are missing"
+    evidence: dict[str, Value] = {
+        "file": str(file.file),
+        "down_revision": file.down_revision,
+        "before": children,
+        **differences_in(view.once(locate).differences),
+    }
+    cure = Cure(f"db-migrate drift --from history@{head} --to live", "shows the SQL that would add what is missing")
+    if len(children) == 1 and len(file.down_revision) <= 1 and view.heads == graph.effective_heads:
+        parent = next(iter(file.down_revision), None)
+        child = graph.revisions[children[0]].file
+        commands = (set_variable("down_revision", parent, child), set_variable("down_revision", head, file.file))
+        cure = Cure(
+            " && ".join(commands),
+            f"puts {found.revision} behind {head}, so that `db-migrate apply` runs it here; where it has run already "
+            "the schema stays the same",
+        )
+    yield Case(found.revision, message, cure, evidence)
+
+
+def told_otherwise(view: View) -> frozenset[str]:
+    """The objects whose difference is what another diagnosis is about."""
+    pending = {str(name) for name, _ in view.once(look_around).detaching}
+    return frozenset(pending | {name for name, _ in view.once(detached_partitions)})
+
+
+def _is_of(name: str, tables: frozenset[str]) -> bool:
+    """Whether the name is one of the tables, or of something that belongs to one."""
+    return name in tables or any(name.startswith(f"{each}.") for each in tables)
+
+
+def detached_partitions(view: View) -> tuple[tuple[str, str], ...]:
+    """Partitions of the history that are tables of their own here, each with the statement that attaches it."""
+    position = view.once(locate)
+    if position.nearest is None:
+        return ()
+    gone = {each.object for each in position.differences if each.kind is Kind.PARTITION}
+    found = []
+    for name in sorted(gone):
+        wanted, here = position.nearest.catalog.get(Kind.PARTITION, name), view.live.get(Kind.TABLE, name)
+        if wanted is not None and here is not None:
+            parent, bound = wanted.attributes.get("partition_of"), wanted.attributes.get("partition_bound")
+            checks = [
+                f" ALTER TABLE {name} DROP CONSTRAINT {each.object.removeprefix(f'{name}.')};"
+                for each in position.differences
+                if each.kind is Kind.CHECK and each.action is Action.CREATED and each.object.startswith(f"{name}.")
+            ]  # DETACH … CONCURRENTLY leaves one that says what the bounds say
+            found.append((name, f"ALTER TABLE {parent} ATTACH PARTITION {name} {bound};{''.join(checks)}"))
+    return tuple(found)
+
+
+@diagnosis("partition.detached", Severity.ERROR, Need.HISTORY)
+def detached(view: View) -> Iterator[Case]:
+    """What the history has as a partition is a table of its own."""
+    for name, statement in view.once(detached_partitions):
+        message = f"{name} is a partition in the history, and a table of its own here: who reads the parent misses it"
+        cure = Cure("db-migrate repair", f"{statement} its rows are held against the bounds first")
+        yield Case(name, message, cure, {"statement": statement})

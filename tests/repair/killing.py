@@ -1,0 +1,73 @@
+"""A way to a server on which a process is killed (SIGKILL) just before its n-th statement gets there."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+
+QUERY, PARSE = ord("Q"), ord("P")
+BEGINS = b"pg_try_advisory_lock"
+"""What a run sends first of all: from then on statements are counted."""
+
+
+class Killer:
+    """Passes everything on, counts the statements after the first that takes the lock, and kills at ``at``."""
+
+    def __init__(self, server_port: int, at: int) -> None:
+        self._server_port = server_port
+        self._at = at
+        self._lock = threading.Lock()
+        self._sockets: list[socket.socket] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._listener.getsockname()[1])
+        self.victim = 0
+        self.count = 0
+        self.begun = False
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        """End everything."""
+        for each in (self._listener, *self._sockets):
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                near, _ = self._listener.accept()
+                far = socket.create_connection(("127.0.0.1", self._server_port))
+                self._sockets += (near, far)
+                threading.Thread(target=self._pass, args=(near, far, True), daemon=True).start()
+                threading.Thread(target=self._pass, args=(far, near, False), daemon=True).start()
+
+    def _pass(self, source: socket.socket, sink: socket.socket, counted: bool) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(1 << 16):
+                if counted and data[0] in (QUERY, PARSE) and self._strikes(data):
+                    os.kill(self.victim, signal.SIGKILL)
+                    break
+                sink.sendall(data)
+        for each in (source, sink):
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+
+    def _strikes(self, data: bytes) -> bool:
+        with self._lock:
+            self.begun = self.begun or BEGINS in data
+            self.count += self.begun
+            return self.begun and self.count == self._at
+
+
+@contextlib.contextmanager
+def killing(server_port: int, at: int) -> Iterator[Killer]:
+    """The way there, for as long as the context lasts; the process to kill is set as ``victim`` in time."""
+    killer = Killer(server_port, at)
+    try:
+        yield killer
+    finally:
+        killer.close()

@@ -1,0 +1,106 @@
+"""A schema that is no revision's: why it is not, or how it differs; and the way into the history."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from db_migrate.workspace import open_project
+
+from .conftest import Project, blamed
+
+
+@pytest.fixture
+def applied(project: Project) -> Project:
+    """Three revisions, applied by plain Alembic; each table has a row."""
+    for number in (1, 2, 3):
+        up = f"CREATE TABLE t{number} (id int); INSERT INTO t{number} VALUES ({number})"
+        project.revision(f"r{number}", up, f"DROP TABLE t{number}")
+    project.plain()
+    return project
+
+
+def set_down(file: Path, old: str, new: str) -> None:
+    """Let a revision come after another one."""
+    file.write_text(file.read_text().replace(f"down_revision = '{old}'", f"down_revision = '{new}'"))
+
+
+def test_a_revision_that_a_rebase_put_below_is_named_and_put_behind(applied: Project) -> None:
+    """Alembic takes it for applied; doctor sees that it never ran, and its cure lets apply run it."""
+    applied.revision(
+        "late", "CREATE TABLE late (id int); CREATE INDEX late_id ON late (id)", "DROP TABLE late", down="r2"
+    )
+    set_down(applied.versions / "r3.py", "r2", "late")
+
+    found = applied.only("revision.skipped")
+
+    assert (found.object, found.evidence["before"]) == ("late", ("r3",))
+    assert found.evidence["missing"] == ("table public.late",)
+    subprocess.run(found.cure.command, shell=True, check=True)
+    assert applied.codes() == ["revisions.pending"]
+    with open_project(applied.settings()) as workspace:
+        assert workspace.apply().to == ("late",)
+        assert workspace.doctor().diagnoses == ()
+    assert applied.sql("SELECT id FROM t3") == [(3,)]
+
+
+def test_what_no_diagnosis_explains_is_said_with_its_differences(applied: Project) -> None:
+    """Never "all good": what somebody changed by hand is listed, and a bridge takes it into the history, proved."""
+    applied.sql(
+        "ALTER TABLE t2 ADD note text DEFAULT 'a:b %s'",
+        "CREATE VIEW v AS SELECT id, 'x:y'::text AS k FROM t3",
+        "DROP TABLE t1",
+    )
+    found = applied.only("schema.differs")
+    assert found.evidence["extra"] == ("column public.t2.note", "view public.v")
+    assert found.evidence["missing"] == ("table public.t1",)
+    with open_project(applied.settings()) as workspace:
+        assert workspace.repair().state == "unchanged"
+        result = workspace.repair(bridge=True)
+        assert result.verify is not None
+        assert result.verify.problems == ()
+        assert workspace.doctor().diagnoses == ()
+        assert workspace.rollback("-1", confirm=applied.conninfo.dbname).error is None
+    assert applied.codes() == ["revisions.pending"]
+
+
+def test_the_way_across_where_nobody_has_the_file(applied: Project) -> None:
+    """A lost revision with a schema that no other has: the bridge leads to it, and not one row is touched."""
+    applied.sql("UPDATE alembic_version SET version_num = 'gone'", "ALTER TABLE t3 ADD n int DEFAULT 7")
+    assert "--bridge" in applied.only("revision.lost").cure.effect
+    with open_project(applied.settings()) as workspace:
+        workspace.repair(bridge=True)
+        assert workspace.doctor().diagnoses == ()
+    assert applied.sql("SELECT * FROM t3") == [(3, 7)]
+
+
+def test_a_database_of_something_else_is_not_compared_object_by_object(applied: Project) -> None:
+    """Where nothing is in common the URL is wrong, whatever its version table says."""
+    applied.sql("DROP TABLE t1, t2, t3", "CREATE TABLE invoices (id int)")
+    for row in ("DELETE FROM alembic_version", "INSERT INTO alembic_version VALUES ('theirs')"):
+        applied.sql(row)
+        found = applied.only("database.other")
+        assert found.evidence["tables"] == ("public.invoices",)
+
+
+def test_the_first_downgrade_that_is_of_no_use_is_a_note(project: Project) -> None:
+    """From the heads down: what fails, and what leaves something; nothing to cure before it is wanted."""
+    project.revision("r1", "CREATE TABLE t (id int)", "DROP TABLE t")
+    left = project.revision("r2", "CREATE TABLE u (id int); CREATE INDEX i ON t (id)", "DROP TABLE u")
+    fails = project.revision("r3", "CREATE TABLE w (id int)", "DROP TABLE no_such_table")
+    project.plain()
+    for file, name, evidence in ((fails, "r3", "raised"), (left, "r2", "extra")):
+        with open_project(project.settings()) as workspace:
+            doctor = workspace.doctor()
+            assert doctor.healthy
+            (found,) = doctor.diagnoses
+            assert (found.code, found.severity, found.object) == ("downgrade.broken", "note", name)
+            assert found.evidence[evidence]
+            assert workspace.doctor().diagnoses == doctor.diagnoses
+        file.write_text(
+            file.read_text().replace("no_such_table", "w").replace("DROP TABLE u", "DROP TABLE u; DROP INDEX i")
+        )
+    with open_project(project.settings()) as workspace:
+        assert blamed(workspace) == []
