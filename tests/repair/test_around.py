@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
+from tests.conftest import TargetServer, standby_of
 from tests.execute.proxy import proxied
 
 from db_migrate.postgres.advisory import LOCK_KEY
@@ -189,8 +190,8 @@ def test_version_tables_are_counted(project: Project, workspace: Workspace) -> N
     assert project.sql("SELECT id FROM t") == [(1,)]
 
 
-def test_the_wrong_place_is_told(project: Project, workspace: Workspace) -> None:
-    """Another environment's database, a pooler, a missing database, one that may only be read."""
+def test_the_wrong_place_is_told(project: Project, workspace: Workspace, target_server: TargetServer) -> None:
+    """Another environment's database, a pooler, a standby, a missing database, one that may only be read."""
     workspace.apply()
     project.revision("r3", "CREATE TABLE u (id int)", "DROP TABLE u")
     with open_project(project.settings()) as opened:
@@ -202,11 +203,19 @@ def test_the_wrong_place_is_told(project: Project, workspace: Workspace) -> None
         url = project.conninfo.replace(port=pooled.port).url()
         assert project.only("target.pooler", url=url).severity == "error"
 
+    with standby_of(target_server) as standby:
+        assert project.only("target.standby", url=standby.replace(dbname=project.conninfo.dbname).url())
+
     near = project.conninfo.dbname + "x"
     found = project.only("connect.database", url=project.conninfo.replace(dbname=near).url())
     assert project.conninfo.dbname in (found.evidence["databases"] or ())
     assert f"/{project.conninfo.dbname} doctor" in found.cure.command
 
+    project.sql("ALTER TABLE db_migrate.entries DISABLE TRIGGER ALL", "DELETE FROM db_migrate.entries WHERE number = 2")
+    project.sql("ALTER TABLE db_migrate.entries ENABLE TRIGGER ALL")
+    assert project.only("journal.broken").evidence["entries"]
+
+    project.sql("DROP SCHEMA db_migrate CASCADE")
     project.sql(f"ALTER DATABASE {project.conninfo.dbname} SET default_transaction_read_only = on")
     assert project.only("target.read-only").object == project.conninfo.dbname
 

@@ -38,6 +38,7 @@ class Around:
     holder: Holder | None
     holder_idle: float
     unfinished: tuple[Unfinished, ...]
+    broken: tuple[int, ...]
     at_work: tuple[Blocker, ...]
     prepared: tuple[Any, ...]
     idle: tuple[Any, ...]
@@ -60,6 +61,7 @@ def look_around(view: View) -> Around:
             holder=holder,
             holder_idle=row[2] or 0.0,
             unfinished=unfinished,
+            broken=journal.check_chain(),
             at_work=tuple(each for run in unfinished for each in still_running(connection, run.workers)),
             prepared=tuple(connection.execute(query("prepared")).fetchall()),
             idle=tuple(connection.execute(query("idle")).fetchall()),
@@ -191,6 +193,20 @@ def unfinished_run(view: View) -> Iterator[Case]:
             message += f", and {plural(len(alive), 'session')} of it still at work"
         cure = Cure("db-migrate repair", "waits for what is still at work, and notes in the journal what became of it")
         yield Case(each.run, message, cure, evidence)
+
+
+@diagnosis("journal.broken", Severity.ERROR, Need.TARGET)
+def broken_journal(view: View) -> Iterator[Case]:
+    """Entries of the journal were changed or taken away by somebody."""
+    found = view.once(look_around).broken
+    if found:
+        cure = Cure(
+            "db-migrate history --runs",
+            "shows what the journal still says; what is gone can only come from a backup of the schema db_migrate, and "
+            "the migrations themselves do not need it",
+        )
+        message = f"entry {found[0]} of the journal is not what was written, or others are missing before it"
+        yield Case("db_migrate.entries", message, cure, {"entries": tuple(str(each) for each in found)})
 
 
 @diagnosis("transaction.prepared", Severity.WARNING, Need.TARGET)

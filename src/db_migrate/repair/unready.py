@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
+from typing import Any
 
 from db_migrate.catalog.objects import Value
+from db_migrate.catalog.tokens import quoted
 from db_migrate.postgres.redact import redact
 from db_migrate.repair.pending import pending_evidence
 from db_migrate.repair.registry import Case, Need, diagnosis
-from db_migrate.repair.trial import trial
-from db_migrate.repair.view import View
+from db_migrate.repair.trial import trial, waiting
+from db_migrate.repair.view import View, query
 from db_migrate.repair.words import plural, psql
 from db_migrate.results import Cure
 from db_migrate.rules.finding import Severity
@@ -65,6 +67,32 @@ def privilege(view: View) -> Iterator[Case]:
     message = f"the role {role} lacks {plural(len(tried.grants), 'privilege')} that what is pending needs: "
     evidence = {**pending_evidence(view, tried), "grants": tried.grants}
     yield Case(role, message + "; ".join(tried.grants), cure, evidence)
+
+
+@diagnosis("journal.forbidden", Severity.ERROR, Need.HISTORY)
+def no_journal(view: View) -> Iterator[Case]:
+    """Something is pending, and the role may not keep the journal without which nothing is applied."""
+    if not view.settings.journal or not view.once(waiting):
+        return
+    with view.session() as connection:
+        row: Any = connection.execute(query("journal")).fetchone()
+    grants: tuple[str, ...]
+    database, role = quoted(view.database), quoted(view.live_state.role)
+    if row[0] is None and not row[1]:
+        grants = (f"GRANT CREATE ON DATABASE {database} TO {role}",)
+    elif row[0] is False:
+        grants = (
+            f"GRANT USAGE ON SCHEMA db_migrate TO {role}",
+            f"GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA db_migrate TO {role}",
+        )
+    else:
+        return
+    cure = Cure(
+        psql(view.target.conninfo.replace(user=_owner(view, view.live_state.role)), "; ".join(grants)),
+        "run by somebody who may give it; or set journal to off, which gives up what the journal is for",
+    )
+    message = f"the role {view.live_state.role} may not keep the journal: {'; '.join(grants)}"
+    yield Case(view.live_state.role, message, cure, {**pending_evidence(view, view.once(trial)), "grants": grants})
 
 
 def _owner(view: View, role: str) -> str:
