@@ -68,7 +68,7 @@ def killed(project: Project, database: ConnInfo, at: int, *, back: bool) -> bool
             command, cwd=project.folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
         )
         way.victim = run.pid
-        _, errors = run.communicate(timeout=120)
+        _, errors = run.communicate(timeout=900)
     assert run.returncode in (0, -9), errors.decode()
     return run.returncode == -9
 

@@ -134,16 +134,11 @@ def _outside(file: RevisionFile, inside: set[str]) -> str | None:
 @diagnosis("graph.multiple-heads", Severity.WARNING, Need.GRAPH)
 def multiple_heads(view: View) -> Iterator[Case]:
     """The history has several heads that no branch label tells apart."""
-    heads = view.graph.effective_heads
-    unlabelled = [each for each in heads if not _labelled(view, each)]
-    if len(heads) < 2 or not unlabelled:
+    heads, proof = view.graph.effective_heads, view.once(commutation)
+    if proof is None:
         return
     files = tuple(str(view.graph.revisions[each].file) for each in heads)
     message = f"there are {len(heads)} heads: {', '.join(heads)}; `upgrade head` does not know which"
-    try:
-        proof = commuting(view.newest, view.graph, heads, lambda catalog: catalog)
-    except DbMigrateError as error:
-        proof = DirectionProof(False, (), error.why or error.message)
     evidence: dict[str, Value] = {"heads": heads, "files": files, "commute": proof.proved, "clash": proof.error or ""}
     if proof.proved:
         effect = (
@@ -154,6 +149,17 @@ def multiple_heads(view: View) -> Iterator[Case]:
         message += f", and they clash: {proof.error}"
         cure = _one_after_the_other(view, heads)
     yield Case(", ".join(heads), message, cure, evidence)
+
+
+def commutation(view: View) -> DirectionProof | None:
+    """Whether it makes no difference which of the heads ran first; None where there are not several by mistake."""
+    heads = view.graph.effective_heads
+    if len(heads) < 2 or all(_labelled(view, each) for each in heads):
+        return None
+    try:
+        return commuting(view.newest, view.graph, heads, lambda catalog: catalog)
+    except DbMigrateError as error:
+        return DirectionProof(False, (), error.why or error.message)
 
 
 def _one_after_the_other(view: View, heads: Sequence[str]) -> Cure:

@@ -9,6 +9,7 @@ from typing import Any
 from db_migrate.catalog.objects import Value
 from db_migrate.catalog.tokens import quoted
 from db_migrate.postgres.redact import redact
+from db_migrate.repair.graph_trouble import commutation
 from db_migrate.repair.pending import pending_evidence
 from db_migrate.repair.registry import Case, Need, diagnosis
 from db_migrate.repair.trial import trial, waiting
@@ -30,9 +31,11 @@ def failing(view: View) -> Iterator[Case]:
     if tried.why:
         message = f"whether what is pending would apply cannot be told: {tried.why}"
         yield Case(view.database, message, Cure("db-migrate plan", "says it at length"), pending_evidence(view, tried))
-    failed = tried.failed
+    failed, clash = tried.failed, view.once(commutation)
     if failed is None or failed.error is None or tried.newer or tried.extensions or tried.why:
         return
+    if clash is not None and not clash.proved:
+        return  # that is why
     error = failed.error.message.strip()
     message = f"revision {failed.revision} is pending, and does not run on a copy of the target: "
     cure = Cure(
