@@ -13,13 +13,13 @@ from db_migrate.errors import Refused
 from db_migrate.generate.drafting import Content, draft, random_id
 from db_migrate.generate.ground import Ground
 from db_migrate.generate.request import Request
-from db_migrate.generate.text import sql_string
 from db_migrate.generate.write import Draft, next_id, put_in_place
 from db_migrate.postgres.conninfo import ConnInfo
 from db_migrate.postgres.session import connect
 from db_migrate.repair.position import locate
 from db_migrate.repair.view import View
 from db_migrate.repair.words import revisions_named, summary_of
+from db_migrate.rules.python_text import sql_string
 from db_migrate.schemas.history import replay, template_of
 from db_migrate.schemas.scratch import read
 
