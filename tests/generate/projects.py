@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
 from db_migrate.config import load
 from db_migrate.generate.request import Request
+from db_migrate.postgres.conninfo import ConnInfo
 from db_migrate.results import Generate
 from db_migrate.workspace import open_project
 
@@ -78,6 +82,18 @@ class Small:
         settings = load({"config": "alembic.ini"}, cwd=self.folder, environ={})
         with open_project(settings) as workspace:
             return workspace.generate(Request(message="a change", **request))  # type: ignore[arg-type]
+
+    def alembic(self, database: ConnInfo, *arguments: str) -> str:
+        """Run plain Alembic on a database; what it says. Raises CalledProcessError where it fails."""
+        done = subprocess.run(
+            [sys.executable, "-m", "alembic", *arguments],
+            cwd=self.folder,
+            env={**os.environ, "DATABASE_URL": database.url("postgresql+psycopg")},
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        return done.stdout
 
     @property
     def files(self) -> list[str]:

@@ -20,7 +20,7 @@ _LABELS = (
     ("", ""),
     ("'green', ", "'green', 'blue', "),
     ("'red', 'green'", "'green', 'red'"),
-    ("('red', ", "('scarlet', "),
+    ("'red'", "'scarlet'"),
     ("'x', 'y'", "'z', 'x', 'y'"),
 )
 """How the labels of enums are written on one side, and on the other."""
@@ -38,7 +38,10 @@ def test_whatever_leads_from_one_to_another_is_proved(
     old: str, new: str, labels: tuple[str, str], questioner: Yes, bench: Bench
 ) -> None:
     """From any models to any others: the upgrade leads to them, the downgrade back, and up again to the same."""
-    new = "\n".join(line.replace(*labels) if line.startswith("CREATE TYPE") else line for line in new.splitlines())
+    renamed = labels[0] == "'red'"  # and so wherever it is used
+    new = "\n".join(
+        line.replace(*labels) if renamed or line.startswith("CREATE TYPE") else line for line in new.splitlines()
+    )
     before, after = bench.catalog(old), bench.catalog(new)
     if drifted(diff(before, after)):
         done = tried(bench.server, old, before, after, questioner)

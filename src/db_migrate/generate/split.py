@@ -10,7 +10,7 @@ from db_migrate.catalog.change import Action, Change, ChangeClass
 from db_migrate.catalog.diff import diff
 from db_migrate.catalog.objects import Catalog, Key, Kind, SchemaObject, Value
 from db_migrate.catalog.sql.needs import Needs, closure
-from db_migrate.catalog.sql.steps import table_of, text, texts
+from db_migrate.catalog.sql.steps import parents_of, table_of, text, texts
 from db_migrate.catalog.tokens import last_part, mentions
 from db_migrate.generate.dispose import Decision, decision
 from db_migrate.generate.pieces import Piece
@@ -85,7 +85,7 @@ def _between(whole: Decision, gone: Sequence[Change]) -> Catalog:
     """The schema that both releases can work with: what the models say, and beside it what is to go."""
     before, after = whole.way.before, whole.way.after
     tables = {c.object for c in gone if c.kind is Kind.TABLE}
-    columns = {c.object: before.objects[Kind.COLUMN, c.object] for c in gone if c.kind is Kind.COLUMN}
+    columns = _with_heirs({c.object for c in gone if c.kind is Kind.COLUMN}, before, after)
     kept: dict[Key, SchemaObject] = {}
     for item in before:
         if item.key in after.objects:
@@ -106,6 +106,22 @@ def _between(whole: Decision, gone: Sequence[Change]) -> Catalog:
     needs = Needs(between)
     unbound = {key for key, item in kept.items() if _in_the_way(item, before, after, between, needs)}
     return between.where(item for item in between if item.key not in unbound)
+
+
+def _with_heirs(names: set[str], before: Catalog, after: Catalog) -> dict[str, SchemaObject]:
+    """The columns of those names, and those that go with them in tables that inherit them."""
+    found = {name: before.objects[Kind.COLUMN, name] for name in names}
+    gone = [c for c in before if c.kind is Kind.COLUMN and c.key not in after.objects and c.attributes.get("inherited")]
+    waiting = [*found.values()]
+    while waiting:
+        column = waiting.pop()
+        for heir in gone:
+            table = table_of(heir.parent or "", before)
+            inherits = table is not None and column.parent in parents_of(table)
+            if inherits and last_part(heir.name) == last_part(column.name) and heir.name not in found:
+                found[heir.name] = heir
+                waiting.append(heir)
+    return found
 
 
 def _in_the_way(item: SchemaObject, before: Catalog, after: Catalog, between: Catalog, needs: Needs) -> bool:
