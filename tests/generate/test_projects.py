@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from db_migrate.errors import UsageError
+from db_migrate.errors import DbMigrateError, UsageError
 from db_migrate.generate.filling import Fill, How
 from db_migrate.postgres.conninfo import ConnInfo
 
@@ -180,6 +180,31 @@ OTHERWISE = (
     .replace("sa.Boolean", "sa.Integer")
     .replace("sa.String(20)", "sa.Integer")
 )
+
+
+EXTENSIONS = """
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql as pg
+
+METADATA = sa.MetaData()
+sa.Table("t", METADATA, sa.Column("id", sa.Integer, primary_key=True), sa.Column("a", pg.CITEXT),
+         sa.Column("b", sa.Text), pg.ExcludeConstraint(("id", "="), name="one_each"),
+         sa.Index("words", "b", postgresql_using="gin", postgresql_ops={"b": "gin_trgm_ops"}))
+"""
+
+
+def test_extensions_that_the_models_need(tmp_path: Path) -> None:
+    """For a type, an operator class and the usual one of a method; what no extension has is an error as before."""
+    project = Small(tmp_path)
+    made = project.generate(EXTENSIONS)
+    assert made.exit_code == 0, made.proof
+    source = made.revisions[0].source
+    for name in ("btree_gist", "citext", "pg_trgm"):
+        assert source.index(f"CREATE EXTENSION {name}") < source.index("op.create_table")
+        assert source.index(f"DROP EXTENSION {name}") > source.index("op.drop_table")
+    assert project.generate().revisions == ()
+    with pytest.raises(DbMigrateError, match="ProgrammingError"):
+        project.generate(EXTENSIONS.replace("gin_trgm_ops", "no_such_ops"))
 
 
 def test_columns_that_get_quite_another_type(tmp_path: Path) -> None:

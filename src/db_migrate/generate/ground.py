@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import cached_property
+from functools import cached_property, partial
 
 from db_migrate.catalog.change import Change
 from db_migrate.catalog.objects import Catalog, Kind, SchemaObject
 from db_migrate.catalog.tokens import is_plain, quoted
 from db_migrate.config import Settings
+from db_migrate.errors import DbMigrateError
+from db_migrate.generate.extensions import extension_for
 from db_migrate.project.graph import Graph
 from db_migrate.schemas.acknowledge import reason_for
 from db_migrate.schemas.history import History, replay, template_of
@@ -42,11 +44,24 @@ class Ground:
         revisions = self.graph.resolve("heads") if self._revisions is None else self._revisions
         return replay(self.scratch, self.graph, revisions, cached=self._cached)
 
-    @cached_property
+    @property
     def models(self) -> Models:
         """The schema that the models declare."""
-        history = self.history.catalog  # the child process makes it too
-        return materialise(self.scratch, lambda: (history,))
+        return self._made[0]
+
+    @cached_property
+    def _made(self) -> tuple[Models, tuple[SchemaObject, ...]]:
+        """The models, and the extensions that they need beside those of the history."""
+        history = ground = self.history.catalog  # the child process makes it too
+        added: tuple[SchemaObject, ...] = ()
+        while True:
+            try:
+                return materialise(self.scratch, partial(_sides, ground, history)), added
+            except DbMigrateError as error:
+                extension = extension_for(self.scratch, error.why or "")
+                if extension is None or extension.key in ground.objects:
+                    raise
+                ground, added = ground.where([*ground, extension]), (*added, extension)
 
     @cached_property
     def hidden(self) -> frozenset[str]:
@@ -65,10 +80,10 @@ class Ground:
         return self.against_models(self.history.catalog)
 
     def against_models(self, catalog: Catalog) -> tuple[Catalog, Catalog]:
-        """A schema and the models as far as they can be compared, with the schemas that the models need."""
+        """A schema and the models as far as they can be compared, with the schemas and extensions that they need."""
         before, after = comparable_with_models(self.without_own(catalog), self.models)
         needed = {name if is_plain(name) else quoted(name) for name in self.models.facts.schemas} - {"public"}
-        missing = [o for o in map(_schema, sorted(needed)) if o.key not in catalog.objects]
+        missing = [o for o in (*map(_schema, sorted(needed)), *self._made[1]) if o.key not in catalog.objects]
         return before, after.where([*after, *missing]) if missing else after
 
     def without_own(self, catalog: Catalog) -> Catalog:
@@ -79,6 +94,10 @@ class Ground:
         """The changes less those that the settings acknowledge."""
         given = self.settings.drift.acknowledge
         return tuple(change for change in changes if reason_for(change, given) is None)
+
+
+def _sides(ground: Catalog, history: Catalog) -> tuple[Catalog, ...]:
+    return (history,) if ground is history else (ground, history)
 
 
 def _schema(name: str) -> SchemaObject:
