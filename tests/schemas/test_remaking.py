@@ -65,7 +65,7 @@ def test_a_part_is_as_good_as_the_whole(tmp_path: Path, monkeypatch: pytest.Monk
     (project / "alembic.ini").write_text(INI)
     run: list[int] = []
     whole = ground._run
-    monkeypatch.setattr(ground, "_run", lambda place, ddl: run.append(len(ddl)) or whole(place, ddl))  # type: ignore[func-returns-value]
+    monkeypatch.setattr(ground, "_run", lambda place, ddl, **how: run.append(len(ddl)) or whole(place, ddl, **how))  # type: ignore[func-returns-value]
     first = tmp_path / "first"
     (project / "models.py").write_text(MODELS)
     with open_scratch(load_config(project), first) as scratch:

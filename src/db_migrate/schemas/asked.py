@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TypeVar
 
 import msgspec
@@ -18,7 +18,6 @@ from db_migrate.postgres.conninfo import NAMES, SECRETS, ConnInfo
 from db_migrate.project import whereabouts
 from db_migrate.project.inputs import changed_since, state_of
 from db_migrate.project.jobs import Candidate, Inputs, ModelFacts
-from db_migrate.project.meanwhile import meanwhile
 from db_migrate.project.outcomes import LearnedTarget
 from db_migrate.schemas.replay import Witness
 from db_migrate.schemas.scratch import Scratch
@@ -248,13 +247,11 @@ def declared(
     *,
     question: str = "models",
     draft: bool = True,
-    beside: Callable[[], object] | None = None,
 ) -> ModelFacts:
     """What the models declare, and what env.py's filters say of candidates.
 
     With ``draft`` the facts have the models' DDL too, where it can be drafted. Answers to several questions are kept
     beside each other. Nothing is said of what the ORM's mappers believe, which takes as long to find out as all else.
-    ``beside`` is done while the child process is busy, if it has to be asked; it must not ask it anything itself.
     Raises ``ChildError``.
     """
     asked = hashlib.sha256(msgspec.msgpack.encode(list(candidates))).hexdigest()
@@ -263,7 +260,7 @@ def declared(
         return msgspec.structs.replace(known.facts, included=(True,) * len(candidates))
     if known is not None and known.candidates == asked:
         return known.facts
-    with scratch.database("models") as database, meanwhile(beside):
+    with scratch.database("models") as database:
         facts = scratch.child.models(
             database.as_libpq(), create=False, candidates=candidates, draft=draft, mappers=False
         ).facts

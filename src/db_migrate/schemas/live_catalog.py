@@ -6,13 +6,17 @@ import hashlib
 
 from db_migrate import __version__
 from db_migrate.catalog.objects import Catalog
+from db_migrate.catalog.reader import read_part, schema_of
 from db_migrate.catalog.store import FORMAT, dumps, loads
 from db_migrate.catalog.unchanged import state_of_schema
 from db_migrate.postgres.session import read_only, run_text, server_version
 from db_migrate.schemas.history import without_owners
 from db_migrate.schemas.live import carried_over
-from db_migrate.schemas.scratch import Scratch, read_through
+from db_migrate.schemas.scratch import OUR_SCHEMAS, Scratch, read_through
 from db_migrate.schemas.target import LiveState, Target
+
+_GROUND = ("schemas", "extensions", "types", "operators")
+"""The catalog queries that tell of what tables stand on; collations are among the operators."""
 
 
 def state_of_live(target: Target) -> str | None:
@@ -43,6 +47,15 @@ def live_catalog(
     if scratch.cache is not None and state is not None and state_of_live(target) == state:
         scratch.cache.put(name, dumps(catalog))
     return catalog
+
+
+def live_ground(target: Target, *, exclude_schemas: tuple[str, ...] = ()) -> Catalog:
+    """Of the live schema what tables stand on: schemas, extensions, types and collations, read long before the rest."""
+    hidden = frozenset((*OUR_SCHEMAS, *exclude_schemas))
+    with read_only(target.conninfo) as connection:
+        run, version = run_text(connection), server_version(connection)
+        found = [each for part in _GROUND for each in read_part(run, version // 10000, part)]
+    return Catalog.of((each for each in found if schema_of(each) not in hidden), version)
 
 
 def _read(

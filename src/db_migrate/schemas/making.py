@@ -56,6 +56,7 @@ def made(
             lent,
             facts.ddl,
             lambda database: scratch.child.models(database.as_libpq(), create=True, mappers=False),
+            plain=bool(facts.drafted),
         )
         catalog = catalog.only(lambda o: plain(o.name) not in facts.version_tables)
     _remember(scratch, facts, name, catalog)

@@ -14,6 +14,7 @@ from db_migrate.project.jobs import ModelFacts
 from db_migrate.schemas.asked import declared
 from db_migrate.schemas.candidates import Named, differing, tables
 from db_migrate.schemas.making import LastMade, last_made, made
+from db_migrate.schemas.meanwhile import meanwhile
 from db_migrate.schemas.scratch import Scratch
 
 _GROUND = (Kind.SCHEMA, Kind.EXTENSION, Kind.COLLATION, Kind.ENUM, Kind.DOMAIN, Kind.COMPOSITE_TYPE, Kind.RANGE_TYPE)
@@ -34,53 +35,62 @@ class Models:
     hidden: frozenset[str]
 
 
-def materialise(scratch: Scratch, compared: Callable[[], Sequence[Catalog]]) -> Models:
+def materialise(
+    scratch: Scratch, compared: Callable[[], Sequence[Catalog]], ground: Callable[[], Catalog] | None = None
+) -> Models:
     """Create the metadata that env.py configures in a scratch database and read it back.
 
-    ``compared`` are the catalogs to be compared with, got while the child process is busy. The first (the history's)
-    is the ground: it lends schemas, extensions and types that the models use and do not declare; functions and
-    sequences only when it fails without, and nothing where the models make by DDL events what would be lent. env.py's
-    ``include_name`` and ``include_object`` are asked about the tables of all, and about what differs. Raises
-    ``ConfigurationError`` (``models.missing``, ``models.create``).
+    ``compared`` gives the catalogs to be compared with, in a thread of its own: it must not ask the child process. The
+    first (the history's) is the ground; ``ground`` gives at least its objects of the usual kinds. It lends schemas,
+    extensions and types that the models use and do not declare; functions and sequences only when it fails without,
+    and nothing where the models make by DDL events what would be lent. env.py's ``include_name`` and
+    ``include_object`` are asked about the tables of all, and about what differs. Raises ``ConfigurationError``
+    (``models.missing``, ``models.create``).
     """
     others, last = cache(compared), cache(partial(last_made, scratch))
 
     def beside() -> None:
-        others()
+        others()  # which waits for a server first, while this thread has the child process to ask
         last()
 
-    facts = declared(scratch, beside=beside)
-    if not facts.has_metadata:
-        raise _missing(scratch)
+    with meanwhile(beside):
+        facts = declared(scratch)
+        if not facts.has_metadata:
+            raise _missing(scratch)
+        catalog = _created(scratch, facts, ground or (lambda: others()[0]), others, last)
+    if not facts.filtered:
+        return Models(catalog, facts, frozenset())
+    hidden = _hidden(scratch, tuple(tables(others())), "filters of tables")
+    return Models(catalog, facts, hidden | _hidden(scratch, tuple(differing(catalog, others())), "filters of parts"))
+
+
+def _created(
+    scratch: Scratch,
+    facts: ModelFacts,
+    ground: Callable[[], Catalog],
+    others: Callable[[], Sequence[Catalog]],
+    last: Callable[[], LastMade | None],
+) -> Catalog:
+    """The catalog on the usual ground; where it cannot be made there, on the first that it can be made on."""
+    own = frozenset((*facts.enums, *facts.sequences))
+
+    def on(lent: Sequence[SchemaObject]) -> Catalog:
+        return made(scratch, facts, tuple(o for o in lent if plain(o.name) not in own), last)
+
+    usual = _lent(ground(), _GROUND)
     try:
-        return _create(scratch, facts, _GROUND, others(), last)
+        return on(usual)
     except DbMigrateError:
-        ground = others()[0]
         for kinds in (_MORE_GROUND, _LEAST_GROUND, ()):
-            if _lent(ground, kinds) != _lent(ground, _GROUND):
+            lent = _lent(others()[0], kinds)
+            if [o.key for o in lent] != [o.key for o in usual]:
                 with contextlib.suppress(DbMigrateError):
-                    return _create(scratch, facts, kinds, others(), last)
+                    return on(lent)
         raise
 
 
 def _lent(ground: Catalog, kinds: tuple[Kind, ...]) -> list[SchemaObject]:
     return [o for o in ground if o.kind in kinds]
-
-
-def _create(
-    scratch: Scratch,
-    facts: ModelFacts,
-    kinds: tuple[Kind, ...],
-    others: Sequence[Catalog],
-    last: Callable[[], LastMade | None],
-) -> Models:
-    own = frozenset((*facts.enums, *facts.sequences))
-    lent = tuple(o for o in _lent(others[0], kinds) if plain(o.name) not in own)
-    catalog = made(scratch, facts, lent, last)
-    if not facts.filtered:
-        return Models(catalog, facts, frozenset())
-    hidden = _hidden(scratch, tuple(tables(others)), "filters of tables")
-    return Models(catalog, facts, hidden | _hidden(scratch, tuple(differing(catalog, others)), "filters of parts"))
 
 
 def _hidden(scratch: Scratch, asked: Sequence[Named], question: str) -> frozenset[str]:

@@ -73,7 +73,7 @@ def remade(
     places = {place for each in facts.drafted if each.name in parts.made for place in each.statements}
     statements = [facts.ddl[place] for place in sorted({*_common(facts), *places})]
     failed: list[object] = []
-    new, _ran = created(scratch, lent, statements, failed.append)
+    new, _ran = created(scratch, lent, statements, failed.append, plain=True)
     return None if failed else _together(catalog, new, parts, facts)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import msgspec
@@ -14,6 +15,7 @@ from db_migrate.schemas.compare import not_compared
 from db_migrate.schemas.derived import keep_derived, recall_derived
 from db_migrate.schemas.history import digest_of
 from db_migrate.schemas.live_catalog import state_of_live
+from db_migrate.schemas.meanwhile import meanwhile
 from db_migrate.workspace.sides import Sides
 
 
@@ -72,10 +74,24 @@ class Comparing(Sides):
         known = None if self.scratch.anew or self._live_name is None else self._recalled(pair)
         if known is not None:
             return known
-        found = self._compared(pair)
-        if self._live_name is not None and state_of_live(self.target) == self._live_name:
+        pairs = [pair] if pair else self._all_pairs()
+        self._ask_all_of(pairs)
+        same: list[bool] = []
+        with meanwhile(lambda: same.append(self._is_as_it_was())):
+            found = self._compared(pairs, named=pair is not None)
+        if all(same):
             keep_derived(self.scratch, self._question(pair), found)
         return found
+
+    def _ask_all_of(self, pairs: Sequence[tuple[str, str]]) -> None:
+        """Make the sides, and so read all that is needed of live; the models first, beside which live is read."""
+        names = {name for each in pairs for name in each} | {"live"}
+        for name in sorted(names, key=lambda name: (name != "models", name)):
+            self._side(name)
+
+    def _is_as_it_was(self) -> bool:
+        """Whether the live schema is the one that was read, as far as anybody can tell."""
+        return self._live_name is not None and state_of_live(self.target) == self._live_name
 
     def _recalled(self, pair: tuple[str, str] | None) -> Compared | None:
         return recall_derived(self.scratch, self._question(pair), Compared)
@@ -85,20 +101,19 @@ class Comparing(Sides):
         parts = (pair, self._privileges, self._live_name, self.live_state, self.scratch.version, digest_of(self.graph))
         return f"drift {(*parts, drift.acknowledge, self.settings.exclude_schemas)}"
 
-    def _compared(self, pair: tuple[str, str] | None) -> Compared:
-        pairs = [pair] if pair else self._all_pairs()
+    def _compared(self, pairs: Sequence[tuple[str, str]], *, named: bool) -> Compared:
         comparisons = tuple(self._compare(a, b) for a, b in pairs)
         without = (
-            [] if pair or len(pairs) > 1 else ["env.py gives Alembic no target_metadata, so no models are compared"]
+            [] if named or len(pairs) > 1 else ["env.py gives Alembic no target_metadata, so no models are compared"]
         )
         warnings = [
             *without,
             *not_compared(self._side(name).catalog for name in sorted({name for pair in pairs for name in pair})),
         ]
-        if self.live_state.unreadable and not pair:
+        if self.live_state.unreadable and not named:
             unread = ", ".join(self.live_state.unreadable)
             warnings.append(f"{unread} may not be read, so live is held against the history at its heads")
-        if not pair:
+        if not named:
             warnings += about_nothing(unmatched(comparisons, self.settings.drift.acknowledge))
         return Compared(comparisons, tuple(warnings))
 

@@ -21,7 +21,7 @@ from db_migrate.results import Comparison, RunSummary
 from db_migrate.rules.intents import Intent
 from db_migrate.schemas.compare import Side, compare, parse_side, within
 from db_migrate.schemas.history import replay, with_privileges
-from db_migrate.schemas.live_catalog import live_catalog, state_of_live
+from db_migrate.schemas.live_catalog import live_catalog, live_ground, state_of_live
 from db_migrate.schemas.models import Models, materialise
 from db_migrate.schemas.scratch import Scratch, like_the_target, open_scratch, read_through
 from db_migrate.schemas.target import LiveState, Target, find_target, look_at, without_version_tables
@@ -152,7 +152,17 @@ class Sides:
     @cached_property
     def _models(self) -> Models:
         known = self._histories.get(self.graph.heads)
-        return materialise(self.scratch, lambda: (known or self._live_catalog, self._live_catalog))
+        return materialise(
+            self.scratch,
+            lambda: (known or self._live_catalog, self._live_catalog),
+            (lambda: known) if known is not None else self._live_ground,
+        )
+
+    def _live_ground(self) -> Catalog:
+        """Of the live schema what models may stand on, which is read sooner than all of it."""
+        if "_live_catalog" in self.__dict__ or self.live_state.server_version // 10000 != self.scratch.major:
+            return self._live_catalog
+        return live_ground(self.target, exclude_schemas=self.settings.exclude_schemas)
 
     @property
     def _hidden(self) -> frozenset[str]:

@@ -8,14 +8,11 @@ from threading import Thread
 
 
 @contextmanager
-def meanwhile(work: Callable[[], object] | None) -> Iterator[None]:
+def meanwhile(work: Callable[[], object]) -> Iterator[None]:
     """Do ``work`` in a thread of its own while the body of the context runs; raise what it has raised after that.
 
-    Where the body fails nobody waits for the work any more: it ends by itself.
+    What the body raises goes before that. Who interrupts the body does not wait for the work, which ends by itself.
     """
-    if work is None:
-        yield
-        return
     raised: list[BaseException] = []
 
     def run() -> None:
@@ -26,7 +23,11 @@ def meanwhile(work: Callable[[], object] | None) -> Iterator[None]:
 
     thread = Thread(target=run, daemon=True)
     thread.start()
-    yield
+    try:
+        yield
+    except Exception:
+        thread.join()
+        raise
     thread.join()
     if raised:
         raise raised[0]
