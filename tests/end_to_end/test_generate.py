@@ -88,6 +88,7 @@ def test_from_nothing_to_models_and_on(project: Project) -> None:
     assert second["ok"], second
     assert second["proof"]["upgrade"]["proved"]
     assert not second["findings"]
+    assert [each["file"].rpartition("_more")[2] for each in second["revisions"]] == [".py", "_backfill.py"]
     done = project.alembic("upgrade", "head")
     assert done.code == 0, done.err
     assert project.sql("SELECT count(*) FROM users WHERE full_name = 'User ' || id AND length = length(email)") == [
@@ -96,13 +97,13 @@ def test_from_nothing_to_models_and_on(project: Project) -> None:
     assert project.run("generate", "--json").json["revisions"] == []
     assert project.alembic("check").code == 0, project.alembic("check").err
 
-    assert project.alembic("downgrade", "-1").code == 0
+    assert project.alembic("downgrade", "-2").code == 0
     assert project.sql("SELECT count(*) FROM users WHERE fullname = 'User ' || id") == [(12000,)]
     assert project.alembic("downgrade", "base").code == 0
     assert project.sql("SELECT relname FROM pg_class WHERE relname IN ('users', 'orders')") == []
     assert (
         sorted(each.suffix for each in (project.folder / "migrations/versions").iterdir() if each.is_file())
-        == [".py"] * 2
+        == [".py"] * 3
     )
 
 

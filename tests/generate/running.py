@@ -16,6 +16,7 @@ from db_migrate.catalog.objects import Catalog, Kind
 from db_migrate.generate.body import Body, Direction, body
 from db_migrate.generate.dispose import Decision, decide, fills
 from db_migrate.generate.filling import Fill, How
+from db_migrate.generate.late import with_own_defaults
 from db_migrate.generate.make import ATTEMPTS, Attempt
 from db_migrate.generate.request import Request
 from db_migrate.generate.safe import Choices
@@ -59,7 +60,7 @@ def between(
     """What leads from one catalog to the other."""
     attempt, questioner = attempt or Attempt(), questioner or Yes()
     decision = decide(before, after, Request(), questioner)
-    choices = Choices(attempt.safe, fills(decision, Request(), questioner))
+    choices = with_own_defaults(decision, Choices(attempt.safe, fills(decision, Request(), questioner)))
     types = Types({}), Types({})
 
     def bodies(part: Part) -> tuple[Body, Body]:
@@ -67,7 +68,7 @@ def between(
         up, down = (Direction(side, types, plain_sql=attempt.plain_sql) for side in (way, back))
         return body(part.forward(choices), up), body(part.decision.backward(Choices(attempt.safe)), down)
 
-    divided = parts(decision, divided=attempt.divided)
+    divided = parts(decision, choices, divided=attempt.divided)
     return Generated(decision, tuple(bodies(part) for part in divided))
 
 

@@ -118,6 +118,8 @@ def test_plugins(tmp_path: Path) -> None:
     assert second.exit_code == 0, second.proof
     source = second.revisions[0].source
     assert "ADD VALUE 'middle' AFTER 'low'" in source
+    assert [each.reason for each in second.left_out if "op.add_enum_value" in each.python], "the plugin was at work"
+    assert "op.add_enum_value" not in source
     assert "op.replace_entity" in source
     assert project.generate().revisions == ()
 
@@ -221,3 +223,83 @@ def test_columns_that_get_quite_another_type(tmp_path: Path) -> None:
     back = project.generate(TYPED)
     assert back.exit_code == 0, back.proof
     assert project.generate().revisions == ()
+
+
+REWRITING = """
+from alembic.autogenerate import rewriter
+from alembic.operations import ops
+
+writer = rewriter.Rewriter()
+
+
+@writer.rewrites(ops.CreateTableOp)
+def tell(context, revision, op):
+    return [op, ops.ExecuteSQLOp(f"SELECT 'made {op.table_name}'")]
+
+
+@writer.rewrites(ops.AddColumnOp)
+def tell_too(context, revision, op):
+    return [op, ops.ExecuteSQLOp(f"SELECT 'added {op.column.name}'")]
+
+
+OPTIONS = dict(process_revision_directives=writer)
+"""
+OWN_TEMPLATE = '''
+<%!
+import re
+
+def shout(text):
+    return re.sub(r"[^A-Z]+", "-", text.upper())
+%># (c) ours: ${shout(message)}
+"""${message}, by ${config.get_main_option("team")}"""
+import sqlalchemy as sa
+from alembic import op
+${imports if imports else "# nothing else"}
+
+(revision, down_revision) = (${repr(up_revision)}, ${repr(down_revision)})
+branch_labels, depends_on = ${repr(branch_labels)}, ${repr(depends_on)}
+
+
+def upgrade(engine_name: str = "") -> None:
+    before = "rows"
+    ${upgrades if upgrades else "pass"}
+    _after(before)
+
+
+def downgrade(engine_name: str = "") -> None:
+\t${downgrades.replace("    ", "\\t") if downgrades else "pass"}
+
+
+def _after(what: str) -> None:
+    op.execute(sa.text("SELECT :what").bindparams(what=what))
+'''
+
+
+def test_rewriters_and_a_template_unlike_any_other(tmp_path: Path) -> None:
+    """What a Rewriter adds beside an operation stays; a template with code of its own, and its file names, are used."""
+    project = Small(tmp_path, REWRITING)
+    project.write("migrations/script.py.mako", OWN_TEMPLATE)
+    ini = "team = the team\nfile_template = %%(year)d/%%(slug)s_%%(rev)s\nrecursive_version_locations = true\n"
+    (tmp_path / "alembic.ini").write_text((tmp_path / "alembic.ini").read_text() + ini)
+    first = project.generate(SMALL)
+    assert first.exit_code == 0, first.proof
+    more = project.generate(SMALL.replace('"name"', '"name", sa.Text), sa.Column("more"'))
+    assert more.exit_code == 0, more.proof
+    for made, said in ((first, "made t"), (more, "added more")):
+        (revision,) = made.revisions
+        assert revision.source.startswith("# (c) ours: A-CHANGE\n"), revision.source
+        assert "by the team" in revision.source
+        assert f"SELECT '{said}'" in revision.source
+        assert revision.source.index(said) < revision.source.index("_after(before)")
+        file = Path(revision.file)
+        assert (file.parent.name.isdigit(), file.name) == (True, f"a_change_{revision.revision}.py")
+        assert file.read_text() == revision.source
+    assert project.generate().revisions == ()
+
+
+SMALL = """
+import sqlalchemy as sa
+
+METADATA = sa.MetaData()
+sa.Table("t", METADATA, sa.Column("id", sa.Integer, primary_key=True), sa.Column("name", sa.Text))
+"""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import click
@@ -26,7 +27,8 @@ class Terminal:
 
     def renamed(self, kind: Kind, old: str, new: str) -> bool | None:
         """Whether ``old`` is now called ``new``."""
-        return click.confirm(f"Was {kind.replace('_', ' ')} {old} renamed to {new}?", default=False, err=True)
+        with _interruptible():
+            return click.confirm(f"Was {kind.replace('_', ' ')} {old} renamed to {new}?", default=False, err=True)
 
     def fill(self, column: str, *, new: bool) -> Fill | None:
         """What the rows that are there get in a column that becomes NOT NULL."""
@@ -36,10 +38,20 @@ class Terminal:
         ways = {"b": How.BACKFILL, "n": How.NOTHING} | ({"d": How.DEFAULT} if new else {})
         offered = "d: a default for all, " if new else ""
         offered += "b: an expression, filled in batches, n: there are none without a value"
-        way = ways[click.prompt(offered, type=click.Choice(list(ways)), err=True)]
-        if way is How.NOTHING:
-            return Fill(way)
-        return Fill(way, click.prompt("SQL expression", err=True))
+        with _interruptible():
+            way = ways[click.prompt(offered, type=click.Choice(list(ways)), err=True)]
+            if way is How.NOTHING:
+                return Fill(way)
+            return Fill(way, click.prompt("SQL expression", err=True))
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C at a question is Ctrl-C; click makes something of its own of it, which the library does not know."""
+    try:
+        yield
+    except click.Abort:
+        raise KeyboardInterrupt from None
 
 
 def pairs(flag: str, values: Iterable[str], form: str) -> dict[str, str]:

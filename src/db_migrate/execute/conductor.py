@@ -34,6 +34,7 @@ from db_migrate.execute.discipline import (
 from db_migrate.execute.expectation import Differs, Expectation, outside_is_harmless, sort_of_event, text_of
 from db_migrate.execute.interruption import Interruption
 from db_migrate.execute.journal import Entry
+from db_migrate.execute.keep.store import runner
 from db_migrate.execute.keeping import Keeper
 from db_migrate.execute.locks import strong, strongest
 from db_migrate.execute.monitor import Monitor
@@ -195,6 +196,7 @@ class Conductor:
             expected = f"{planned.direction} of {planned.revision}" if planned else "nothing more"
             raise Differs(f"Alembic is about to run the {event.direction} of {event.revision}", f"planned: {expected}")
         self._expectation = Expectation(planned)
+        self.keeper.begin_revision(planned, runner(self.watch))
         # What is sent outside of transactions may be done or not when something fails: only the schema can tell.
         alone = any(each.autocommit for each in planned.statements)
         self.before_revision = self.read_live() if alone else None
@@ -361,7 +363,9 @@ class Conductor:
         if not worker.open:
             restore_timeouts(link, worker)
             self.position.committed = True
-        elif step.ddl or step.sql not in worker.checked:
+        elif not worker.recorded and (
+            step.ddl or step.sql not in worker.checked
+        ):  # else the commit is all that follows
             worker.checked.add(step.sql)
             self._check(worker, link)
 
@@ -369,7 +373,7 @@ class Conductor:
         """Look at what the transaction has done so far. Raises ``Differs``."""
         if self._expectation is None:
             return
-        worker.xid, held = observe(link, self.watch)
+        worker.xid, held = observe(link, self.watch, worker)
         try:
             self._expectation.check_locks(held)
         except Differs:

@@ -15,7 +15,7 @@ from db_migrate.postgres.redact import redact_statement
 from db_migrate.project.events import Statement
 from db_migrate.results import PlannedRevision, PlannedStatement
 from db_migrate.trace.effects import Lock, LockMode
-from db_migrate.trace.grammar import StatementSort, sort_of
+from db_migrate.trace.grammar import StatementSort, sort_of, without_constants
 
 _PLACEHOLDER = re.compile(r"%\(\w+\)s|%s")
 _HARMLESS_OUTSIDE = frozenset({"create_schema_stmt", "create_extension_stmt"})
@@ -83,14 +83,23 @@ class Expectation:
 
     def place(self, sql: str) -> int:
         """The index to give to a statement that need not be the next planned one: its own where it is planned."""
-        for index in range(self._next, len(self.revision.statements)):
+        rest = range(self._next, len(self.revision.statements))
+        for index in rest:
             if self.revision.statements[index].sql == sql:
+                return index
+        shape = without_constants(sql)
+        for index in rest:
+            if not self._sorts[index].ddl and without_constants(self.revision.statements[index].sql) == shape:
                 return index
         return min(self._next, max(0, len(self.revision.statements) - 1))
 
     def is_planned(self, sql: str) -> bool:
-        """Whether exactly this text is in the plan of this revision."""
-        return any(each.sql == sql for each in self.revision.statements)
+        """Whether this text is in the plan of this revision, whatever constants it has: those of a batch differ."""
+        if any(each.sql == sql for each in self.revision.statements):
+            return True
+        shape = without_constants(sql)
+        planned = zip(self.revision.statements, self._sorts, strict=True)
+        return any(not sort.ddl and without_constants(each.sql) == shape for each, sort in planned)
 
     def check_complete(self) -> None:
         """Raise ``Differs`` when planned DDL has not been sent, now that the revision is about to be recorded."""

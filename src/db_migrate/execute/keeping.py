@@ -13,7 +13,7 @@ from db_migrate.execute.keep.names import without_last
 from db_migrate.execute.keep.put_aside import Occasion, put_aside
 from db_migrate.execute.keep.put_back import put_back
 from db_migrate.execute.keep.rows import Snapshot, settle, snapshot
-from db_migrate.execute.keep.store import Kept, kept_objects
+from db_migrate.execute.keep.store import Kept, Run, kept_objects
 from db_migrate.project.child_process import Link
 from db_migrate.results import KeptObject, PlannedRevision, PlannedStatement, Restored
 
@@ -35,6 +35,11 @@ class Keeper:
     _pending: list[KeptObject | Restored] = field(default_factory=list)
     _snapshots: list[Snapshot] = field(default_factory=list)
     _number: int = 0
+    _anything_due: bool = True
+
+    def begin_revision(self, revision: PlannedRevision, run: Run) -> None:
+        """Look what is due back while nobody waits for us: looking through all columns takes its time."""
+        self._anything_due = bool(due(kept_objects(run), revision.revision, revision.direction))
 
     def before(self, planned: PlannedStatement, revision: PlannedRevision, link: Link) -> None:
         """Put aside what the statement is about to drop, on its own connection."""
@@ -92,6 +97,8 @@ class Keeper:
             if settled is not None:
                 self._has_kept(settled)
         self._snapshots.clear()
+        if not (self._anything_due or self.kept or self._pending):
+            return
         everything = kept_objects(link.query)
         damaged = next((each for each in everything if each.label.run == self.run and not each.whole), None)
         if damaged is not None:

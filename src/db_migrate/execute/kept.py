@@ -15,7 +15,7 @@ from db_migrate.config.parsing import age
 from db_migrate.errors import Failed, LockBudgetExceeded, Refused, UsageError
 from db_migrate.execute.journal import Entry, Journal
 from db_migrate.execute.keep.put_back import put_back
-from db_migrate.execute.keep.store import Kept, Run, kept_objects, purge
+from db_migrate.execute.keep.store import Kept, Run, kept_objects, purge, runner
 from db_migrate.execute.opening import locked
 from db_migrate.execute.progress import nobody
 from db_migrate.postgres.session import connect
@@ -61,7 +61,7 @@ def kept_items(target: Target, keep_for: float, now: datetime | None = None) -> 
     """All that is kept on the target, oldest first; ``keep_for`` in seconds tells what is due to be purged."""
     moment = now or datetime.now(UTC)
     with closing(connect(target.conninfo)) as connection:
-        return tuple(_item(each, keep_for, moment) for each in kept_objects(_runner(connection)))
+        return tuple(_item(each, keep_for, moment) for each in kept_objects(runner(connection)))
 
 
 def _only(items: tuple[KeptItem, ...], ids: Sequence[str]) -> tuple[KeptItem, ...]:
@@ -122,7 +122,7 @@ def purge_kept(
             next=["db-migrate kept list", "db-migrate kept purge --older-than 30d --confirm NAME"],
         )
     with _session(target, settings) as (connection, journal):
-        everything = kept_objects(_runner(connection))
+        everything = kept_objects(runner(connection))
         chosen = {each.id: each for each in _chosen(everything, ids)}
         if older_than is not None:
             chosen |= {each.id: each for each in everything if _age(each) > timedelta(seconds=older_than)}
@@ -202,22 +202,6 @@ def _session(target: Target, settings: Settings) -> Iterator[tuple[Connection[tu
         yield connection, journal if settings.journal and journal.exists else None
 
 
-def _runner(connection: Connection[tuple[object, ...]]) -> Run:
-    def run(sql: str) -> list[list[str | None]]:
-        cursor = connection.execute(sql.encode())
-        rows = cursor.fetchall() if cursor.description else []
-        return [[_text(value) for value in row] for row in rows]
-
-    return run
-
-
-def _text(value: object) -> str | None:
-    """A value as PostgreSQL writes it."""
-    if isinstance(value, bool):
-        return "t" if value else "f"
-    return None if value is None else str(value)
-
-
 def _patiently(connection: Connection[tuple[object, ...]], settings: Settings, work: Callable[[Run], T]) -> T:
     """Do the work in one transaction that waits only briefly for locks, again until the budget is used up."""
     from psycopg import errors
@@ -229,7 +213,7 @@ def _patiently(connection: Connection[tuple[object, ...]], settings: Settings, w
         try:
             with connection.transaction():
                 connection.execute(f"SET LOCAL lock_timeout = {wait}".encode())
-                return work(_runner(connection))
+                return work(runner(connection))
         except (errors.LockNotAvailable, errors.DeadlockDetected) as error:
             if time.monotonic() > deadline:
                 raise LockBudgetExceeded(

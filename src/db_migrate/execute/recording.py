@@ -6,7 +6,7 @@ import hashlib
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,12 @@ class Step:
         """As the run's result shows it."""
         return StepResult(self.revision, self.statement, redact(self.sql), self.seconds, self.waited, self.attempt)
 
+    def with_another(self, other: Step) -> Step:
+        """Both as one, of which the first was sent first."""
+        seconds, waited = self.seconds + other.seconds, self.waited + other.waited
+        times, rows = self.times + other.times, self.rows + other.rows
+        return replace(self, seconds=seconds, waited=waited, times=times, rows=rows)
+
     def repeats(self, other: Step) -> bool:
         """Whether this is ``other`` once more."""
         mine = (self.connection, self.revision, self.sql)
@@ -66,8 +72,14 @@ class Recorder:
 
     @property
     def steps(self) -> tuple[StepResult, ...]:
-        """The statements that are committed."""
-        return tuple(step.result() for step in self._done)
+        """The statements that are committed; one that was sent again and again, as in batches, is one."""
+        found: list[Step] = []
+        for step in self._done:
+            if found and step.repeats(found[-1]):
+                found[-1] = found[-1].with_another(step)
+            else:
+                found.append(step)
+        return tuple(step.result() for step in found)
 
     def note(self, kind: Entry, content: Mapping[str, Any]) -> None:
         """Add an entry to the journal."""

@@ -32,7 +32,8 @@ class Worker:
     waiting would make others wait; ``failed``: it can only be rolled back; ``xid``: of its transaction, once it has
     one; ``hurried``: it has the short lock_timeout; ``recorded``: the version table has
     been written; ``foreign``: it is not connected to the target's database. ``restore`` are session settings to put
-    back.
+    back. ``committed`` is what others see of relations that its transaction has locks on, by oid: name, kind, whether
+    it is the system's; nobody can change that before the transaction ends.
     """
 
     number: int
@@ -46,12 +47,14 @@ class Worker:
     recorded: bool = False
     checked: set[str] = field(default_factory=set)
     restore: dict[str, str] = field(default_factory=dict)
+    committed: dict[int, tuple[str, str, bool] | None] = field(default_factory=dict)
 
     def ended(self) -> None:
         """Its transaction is over."""
         self.open = self.busy = self.failed = self.hurried = self.recorded = False
         self.xid = None
         self.checked.clear()
+        self.committed.clear()
 
 
 def introduce(link: Link, server_version: int) -> None:
@@ -116,18 +119,19 @@ def restore_timeouts(link: Link, worker: Worker) -> None:
         link.query(f"SELECT pg_catalog.set_config('{name}', '{value}', false)")
 
 
-def observe(link: Link, watch: Connection[tuple[object, ...]]) -> tuple[str | None, tuple[HeldLock, ...]]:
+def observe(
+    link: Link, watch: Connection[tuple[object, ...]], worker: Worker
+) -> tuple[str | None, tuple[HeldLock, ...]]:
     """The transaction's number, None while it has written nothing, and the locks that it holds."""
     xid, found = link.query(statement("held").decode())[0]
     rows = msgspec.json.decode(found or "[]", type=list[tuple[int, str | None, str | None, str]])
-    if not rows:
-        return xid, ()
-    parameters = {"oids": [oid for oid, *_ in rows]}
-    committed = {
-        int(str(oid)): (str(name), str(kind), bool(system))
-        for oid, name, kind, system in watch.execute(statement("committed_names"), parameters).fetchall()
-    }
-    return xid, tuple(_held(row, committed) for row in rows if not committed.get(row[0], ("", "", False))[2])
+    new = {oid for oid, *_ in rows} - worker.committed.keys()
+    if new:
+        worker.committed |= dict.fromkeys(new)
+        found_new = watch.execute(statement("committed_names"), {"oids": list(new)}, prepare=True).fetchall()
+        worker.committed |= {int(str(oid)): (str(name), str(kind), bool(own)) for oid, name, kind, own in found_new}
+    names = {oid: before for oid, before in worker.committed.items() if before is not None}
+    return xid, tuple(_held(row, names) for row in rows if not names.get(row[0], ("", "", False))[2])
 
 
 def _held(row: tuple[int, str | None, str | None, str], committed: dict[int, tuple[str, str, bool]]) -> HeldLock:

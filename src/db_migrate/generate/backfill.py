@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from db_migrate.catalog.objects import Catalog, Kind, SchemaObject
@@ -53,37 +54,56 @@ def _key(table: str, catalog: Catalog) -> list[SchemaObject]:
 
 
 def _by_key(table: str, column: str, expression: str, keys: list[SchemaObject], pace: Pace) -> tuple[str, str]:
+    """By ranges of the primary key, which the index finds: a join with the batch would look at the whole table.
+
+    The first batch begins at the first key, each other one after the last key of the one before.
+    """
     names = [last_part(key.name) for key in keys]
-    listed = ", ".join(names)
-    last = ", ".join(f"CAST(:last_{i} AS {text(key, 'type')})" for i, key in enumerate(keys))
-    descending = ", ".join(f"{name} DESC" for name in names)
-    statement = (
-        f"WITH batch AS (SELECT {listed} FROM {table} WHERE {column} IS NULL"
-        f" AND (:first OR ({listed}) > ({last})) ORDER BY {listed} LIMIT {pace.rows}),\\n"
-        f"filled AS (UPDATE {table} AS filled SET {column} = {expression} FROM batch"
-        f" WHERE ({', '.join(f'filled.{n}' for n in names)}) = ({', '.join(f'batch.{n}' for n in names)})"
-        f" RETURNING {', '.join(f'filled.{n}' for n in names)})\\n"
-        f"SELECT {listed} FROM filled ORDER BY {descending} LIMIT 1"
-    ).replace("\\n", "\n")
+    listed, backwards = ", ".join(names), ", ".join(f"{name} DESC" for name in names)
+    last = [f"CAST({_parameter(f'last_{i}')} AS {text(key, 'type')})" for i, key in enumerate(keys)]
+    first = [f"(SELECT {name} FROM {table} ORDER BY {listed} LIMIT 1)" for name in names]
+    begin = [f"coalesce({one}, {other})" for one, other in zip(last, first, strict=True)]
+    from_, upto = (
+        [f"(SELECT {name} FROM batch ORDER BY {order} LIMIT 1)" for name in names] for order in (listed, backwards)
+    )
+    key = _row(names)
+    statement = f"""
+WITH batch AS (
+    SELECT {listed} FROM {table}
+    WHERE {column} IS NULL AND {key} IS DISTINCT FROM {_row(last)}
+    AND {key} >= {_row(begin)}
+    ORDER BY {listed} LIMIT {pace.rows}
+), filled AS (
+    UPDATE {table} SET {column} = {expression}
+    WHERE {column} IS NULL
+    AND {key} >= {_row(from_)}
+    AND {key} <= {_row(upto)}
+)
+SELECT {listed} FROM batch ORDER BY {backwards} LIMIT 1
+"""
     nothing = ", ".join(f'"last_{i}": None' for i in range(len(keys)))
     values = ", ".join(f'"last_{i}": row[{i}]' for i in range(len(keys)))
     lines = [
         f"batch = {call('sa.text', _parametrised(statement))}",
-        f'last = {{"first": True, {nothing}}}',
+        f"last = {{{nothing}}}",
         "while (row := op.get_bind().execute(batch, last).first()) is not None:",
-        f'    last = {{"first": False, {values}}}',
+        f"    last = {{{values}}}",
         *([f"    time.sleep({pace.pause})"] if pace.pause else []),
     ]
-    return statement, "\n".join(lines)
+    return _shown(statement).strip(), "\n".join(lines)
 
 
 def _by_block(table: str, column: str, expression: str, pace: Pace) -> tuple[str, str]:
-    """A table without a key: some of its pages at a time."""
+    """A table without a key: some of its pages, or of those of each of its partitions, at a time."""
     statement = (
         f"UPDATE {table} SET {column} = {expression} WHERE {column} IS NULL"
-        " AND ctid >= CAST(:first AS tid) AND ctid < CAST(:after AS tid)"
+        f" AND ctid >= CAST({_parameter('first')} AS tid) AND ctid < CAST({_parameter('after')} AS tid)"
     )
-    size = f"SELECT pg_catalog.pg_relation_size({string_literal(table)}) / 8192"
+    literal = string_literal(table)
+    size = (
+        "SELECT coalesce(max(pg_catalog.pg_relation_size(relid)), "
+        f"pg_catalog.pg_relation_size({literal})) / 8192 FROM pg_catalog.pg_partition_tree({literal})"
+    )
     pages = max(1, pace.rows // 50)
     lines = [
         f"batch = {call('sa.text', _parametrised(statement))}",
@@ -92,15 +112,29 @@ def _by_block(table: str, column: str, expression: str, pace: Pace) -> tuple[str
         f'    op.get_bind().execute(batch, {{"first": f"({{page}},0)", "after": f"({{page + {pages}}},0)"}})',
         *([f"    time.sleep({pace.pause})"] if pace.pause else []),
     ]
-    return statement, "\n".join(lines)
+    return _shown(statement), "\n".join(lines)
+
+
+def _row(parts: list[str]) -> str:
+    """One value, or a row of several."""
+    return parts[0] if len(parts) == 1 else f"({', '.join(parts)})"
+
+
+_MARK = "\N{SECTION SIGN}"
+
+
+def _parameter(name: str) -> str:
+    """Stands for a parameter of ours, while everything else that looks like one is escaped."""
+    return f"{_MARK}{name}{_MARK}"
 
 
 def _parametrised(statement: str) -> str:
-    """The statement as a string of Python, with our own parameters left as they are."""
-    written = sql_string(statement)
-    for name in ("first", "after", *(f"last_{i}" for i in range(32))):
-        written = written.replace(f"\\\\:{name}", f":{name}").replace(f"\\:{name}", f":{name}")
-    return written
+    """The statement as a string of Python, with our own parameters as SQLAlchemy takes them."""
+    return _shown(sql_string(statement))
+
+
+def _shown(statement: str) -> str:
+    return re.sub(f"{_MARK}(first|after|last_[0-9]+){_MARK}", r":\1", statement)
 
 
 def string_literal(name: str) -> str:

@@ -12,12 +12,12 @@ from db_migrate.catalog.sql import Operation, Script, script
 from db_migrate.catalog.sql.definitions import rename
 from db_migrate.catalog.sql.order import Verb
 from db_migrate.catalog.sql.steps import Sides, own_not_null, table_of
-from db_migrate.catalog.tokens import last_part
+from db_migrate.catalog.tokens import last_part, unquoted
 from db_migrate.errors import UsageError
 from db_migrate.generate.filling import Fill, How
 from db_migrate.generate.ground import Ground
 from db_migrate.generate.pieces import Phase, Piece
-from db_migrate.generate.renaming import Explicit, Renames, settle_renames
+from db_migrate.generate.renaming import Explicit, Renames, is_named, settle_renames
 from db_migrate.generate.request import Questioner, Request
 from db_migrate.generate.safe import Choices, pieces
 
@@ -182,7 +182,7 @@ def fills(decision_: Decision, request: Request, questioner: Questioner) -> Mapp
 
 def _fill(column: str, request: Request, questioner: Questioner, *, new: bool) -> Fill | None:
     for name, given in request.fills.items():
-        if name in (column, _short(column), last_part(column)):
+        if is_named(name, column) or unquoted(name) == unquoted(last_part(column)):
             return given
     return questioner.fill(column, new=new)
 

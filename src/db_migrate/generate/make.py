@@ -12,6 +12,7 @@ from db_migrate.generate.body import Body, Direction, body
 from db_migrate.generate.dispose import Decision, dispose, fills, in_words, left_to_plugins
 from db_migrate.generate.drafting import Content, draft, random_id
 from db_migrate.generate.ground import Ground
+from db_migrate.generate.late import with_own_defaults
 from db_migrate.generate.propose import Extra, left_out, missed, types_of
 from db_migrate.generate.prove import Proof, prove
 from db_migrate.generate.request import Questioner, Request
@@ -28,7 +29,8 @@ from db_migrate.schemas.replay import Witness
 class Attempt:
     """One way to write a revision: the nicest first, and simpler ones where it does not hold.
 
-    ``divided``: what has to wait for a release is set apart; sometimes PostgreSQL lets the rest not be done before it.
+    ``divided``: what has to wait for a release, and backfills, are set apart; sometimes PostgreSQL lets the rest not be
+    done before.
     """
 
     project_types: bool = True
@@ -68,6 +70,7 @@ def to_models(ground: Ground, request: Request, questioner: Questioner) -> Gener
         fills(decision, request, questioner),
         Pace(ground.settings.backfill_rows, ground.settings.backfill_pause),
     )
+    choices = with_own_defaults(decision, choices)
     if not decision.changes and not _plugins(proposal):
         return Generate(
             warnings=tuple(warnings), left_out=left_out(proposal, (), decision.ignored, ground.history.catalog)
@@ -161,7 +164,7 @@ class _Making:
 
     def _attempt(self, attempt: Attempt) -> Made:
         safe = self._choices.safe and attempt.safe
-        divided = parts(self._decision, divided=self._choices.safe and attempt.divided)
+        divided = parts(self._decision, self._choices, divided=safe and attempt.divided)
         written = [self._bodies(part, replace(attempt, safe=safe)) for part in divided]
         with draft_folder() as folder, self._ground.scratch.child.seeing(folder):
             written[0] = replace(written[0], extra=self._extra(divided[0], written[0], folder))

@@ -130,7 +130,7 @@ def _given(before: Catalog, after: Catalog, request: Request, renames: Renames) 
         if enum.kind is Kind.ENUM
         for label in enum.attributes["labels"] or ()  # type: ignore[union-attr]
     }
-    unknown = [pair for pair in waiting if not any(_same(pair[0], name) for name, _ in labels)]
+    unknown = [pair for pair in waiting if not any(is_named(pair[0], name) for name, _ in labels)]
     if unknown:
         old, new = unknown[0]
         raise UsageError(
@@ -144,21 +144,22 @@ def _given(before: Catalog, after: Catalog, request: Request, renames: Renames) 
 
 def _find(name: str, kind: Kind, side: Catalog) -> str | None:
     """The object that a name means, which may leave out the schema; column names go with their table's."""
-    found = [o.name for o in side if o.kind is kind and _same(name, o.name)]
+    found = [o.name for o in side if o.kind is kind and is_named(name, o.name)]
     return found[0] if len(found) == 1 else None
 
 
-def _same(given: str, qualified: str) -> bool:
+def is_named(given: str, qualified: str) -> bool:
+    """Whether somebody means the object by the name given, which may leave out the schema, and quotes."""
     own, full = ([unquoted(part) for part in split_name(each)] for each in (given, qualified))
     return own == full or own == full[1:]
 
 
 def _answer(likely: Likely, request: Request, questioner: Questioner, renames: Renames) -> bool | None:
     for pair in request.renames:
-        if _same(pair[0], likely.old) and _same(pair[1], likely.new):
+        if is_named(pair[0], likely.old) and is_named(pair[1], likely.new):
             renames.used.add(pair)
             return True
-        if _same(pair[0], likely.old) or _same(pair[1], likely.new):
+        if is_named(pair[0], likely.old) or is_named(pair[1], likely.new):
             return False
     return False if request.no_rename else questioner.renamed(likely.kind, likely.old, likely.new)
 

@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 from db_migrate.catalog.change import Change
 from db_migrate.catalog.comparing import SUBJECT_KINDS, subject_of
-from db_migrate.catalog.objects import TABLE_KINDS, Key, Kind, SchemaObject, Value
+from db_migrate.catalog.objects import CONSTRAINT_KINDS, TABLE_KINDS, Catalog, Key, Kind, SchemaObject, Value
 from db_migrate.catalog.sql.needs import Needs
 from db_migrate.catalog.sql.order import Operation, Verb
 from db_migrate.catalog.sql.steps import Sides, table_of, text, texts
@@ -23,6 +23,8 @@ from db_migrate.generate.pieces import Form, Phase, Piece
 
 _STABLE = ("now()", "CURRENT_", "LOCALTIME", "current_", "session_user", "statement_timestamp()")
 _LONGEST_NAME = 63
+OWN_DEFAULT = "DEFAULT"
+"""The expression of a backfill that gives each row the column's own default."""
 
 WHY_CONCURRENTLY = "Built while others write; takes longer, and blocks nobody."
 WHY_NOT_VALID = "Holds for new rows at once; those that are there are looked through below, while others write."
@@ -48,6 +50,8 @@ def pieces(
     plain = [Piece(*o.node, o.statements, o.owner) for o in operations]
     way = _Way(plain, changes, sides, choices)
     found = [made for piece in plain for made in way.of(piece)]
+    if any(piece.form is Form.PYTHON for piece in found):
+        found = [way.after_filling(piece) for piece in found]
     return tuple(_after_what_it_needs(found, sides)) if choices.safe else tuple(found)
 
 
@@ -74,6 +78,10 @@ class _Way:
             yield from self._added(piece, item)
         elif piece.verb is Verb.ALTER and kind is Kind.COLUMN and item is not None:
             yield from self._altered(piece, item)
+        elif piece.verb is Verb.FINISH and kind is Kind.COLUMN and item is not None:
+            yield piece
+            if self._gets_own_default(piece):
+                yield from self._filled(piece, item)
         elif not self._choices.safe:
             yield piece
         elif piece.verb is Verb.ALTER and kind is Kind.ENUM:
@@ -88,14 +96,24 @@ class _Way:
         else:
             yield piece
 
+    def after_filling(self, piece: Piece) -> Piece:
+        """The piece, after the backfill where it is a constraint or index of a table with rows.
+
+        So a revision that begins with a backfill has done nothing else when that is killed.
+        """
+        item = self._sides.after.objects.get(piece.key)
+        apart = piece.verb in (Verb.CREATE, Verb.FINISH) and piece.key[0] in {*CONSTRAINT_KINDS, Kind.INDEX}
+        if apart and piece.phase is Phase.MAIN and item is not None and self._is_old(item.parent):
+            return replace(piece, phase=Phase.USE)
+        return piece
+
     def _is_old(self, table: str | None) -> bool:
         """Whether the table may have rows."""
         return table is not None and table not in self._new and table_of(table, self._sides.after) is not None
 
     def _is_plain_table(self, table: str | None) -> bool:
         """Whether it may have rows and is neither partitioned nor foreign."""
-        found = self._sides.after.get(Kind.TABLE, table or "") or self._sides.after.get(Kind.PARTITION, table or "")
-        return found is not None and self._is_old(table) and found.attributes.get("partition_key") is None
+        return self._is_old(table) and is_plain_table(table, self._sides.after)
 
     def _created(self, piece: Piece, item: SchemaObject) -> Iterator[Piece]:
         match item.kind:
@@ -171,15 +189,15 @@ class _Way:
         default = item.attributes.get("default")
         if fill is not None and fill.how is How.DEFAULT:
             yield from self._added_with_default(piece, item, fill.expression)
-        elif fill is not None and fill.how is How.BACKFILL:
+        elif fill is not None and fill.how is How.BACKFILL and (self._choices.safe or fill.expression != OWN_DEFAULT):
             yield from self._added_and_filled(piece, item, fill.expression, fill.comment)
         elif (
             self._choices.safe
             and default is not None
-            and _is_volatile(str(default))
+            and is_volatile(str(default))
             and self._is_plain_table(item.parent)
         ):
-            yield from self._added_and_filled(piece, item, "DEFAULT", WHY_VOLATILE)
+            yield from self._added_and_filled(piece, item, OWN_DEFAULT, WHY_VOLATILE)
         else:
             yield piece
 
@@ -210,6 +228,8 @@ class _Way:
         fill = self._choices.fills.get(item.name)
         if statement not in piece.statements or not self._is_old(item.parent):
             yield piece
+            if self._gets_own_default(piece):
+                yield from self._filled(piece, item)
             return
         filled = fill is not None and fill.how is not How.NOTHING
         if not filled and (not self._choices.safe or not self._is_plain_table(item.parent)):
@@ -217,12 +237,25 @@ class _Way:
             return
         if rest := tuple(each for each in piece.statements if each != statement):
             yield replace(piece, statements=rest)
-        if fill is not None and filled:
-            yield backfill(piece, item, fill.expression, self._sides.after, self._choices.pace)
+        if filled:
+            yield from self._filled(piece, item)
         if self._choices.safe:
             yield from self._not_null(piece, item, Phase.USE if filled else Phase.MAIN)
         else:
             yield replace(piece, statements=(statement,), phase=Phase.FINISH)
+
+    def _gets_own_default(self, piece: Piece) -> bool:
+        """Whether a column that was made without it now gets the default that its rows are filled with."""
+        item = self._sides.after.objects[piece.key]
+        fill = self._choices.fills.get(item.name)
+        fills = self._choices.safe and fill is not None and fill.expression == OWN_DEFAULT
+        sets = any(" SET DEFAULT " in each for each in piece.statements)
+        return fills and sets and bool(item.attributes["nullable"])
+
+    def _filled(self, piece: Piece, item: SchemaObject) -> Iterator[Piece]:
+        fill = self._choices.fills[item.name]
+        made = backfill(piece, item, fill.expression, self._sides.after, self._choices.pace)
+        yield replace(made, comment="\n".join(filter(None, (fill.comment, made.comment))))
 
     def _not_null(self, piece: Piece, item: SchemaObject, phase: Phase) -> Iterator[Piece]:
         """NOT NULL by way of a check that is validated while others write (ALTER TABLE, "SET NOT NULL")."""
@@ -286,6 +319,12 @@ def _index_of(constraint: SchemaObject) -> SchemaObject:
     )
 
 
+def is_plain_table(table: str | None, catalog: Catalog) -> bool:
+    """Whether it is neither partitioned nor foreign."""
+    found = catalog.get(Kind.TABLE, table or "") or catalog.get(Kind.PARTITION, table or "")
+    return found is not None and found.attributes.get("partition_key") is None
+
+
 def _disturbs(piece: Piece) -> bool:
     """Whether the piece may take indexes of the column along, or need them out of the way."""
     return piece.key[0] is Kind.COLUMN and (
@@ -306,7 +345,7 @@ def _as_index(item: SchemaObject) -> bool:
     return not period and {n for n, v in item.attributes.items() if v} <= known
 
 
-def _is_volatile(default: str) -> bool:
+def is_volatile(default: str) -> bool:
     """Whether each row might get another value; PostgreSQL alone knows, so what calls a function is taken for it."""
     rest = default
     for each in _STABLE:

@@ -1,8 +1,11 @@
-"""What must wait for a release is set apart: an expanding revision now, and the contracting one after it."""
+"""What must wait is set apart: an expanding revision now, the filling one after it, and the contracting one at the end.
+
+Contracting waits for a release; filling for nobody, but it has to be a revision of its own (see ``late``).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
@@ -13,6 +16,7 @@ from db_migrate.catalog.sql.needs import Needs, closure
 from db_migrate.catalog.sql.steps import parents_of, table_of, text, texts
 from db_migrate.catalog.tokens import last_part, mentions
 from db_migrate.generate.dispose import Decision, decision
+from db_migrate.generate.late import before_filling, late_columns
 from db_migrate.generate.pieces import Piece
 from db_migrate.generate.renaming import Renames
 from db_migrate.generate.safe import Choices
@@ -21,42 +25,69 @@ WHY_NULLABLE = "So that a release that does not know the column need not fill it
 WHY_UNBOUND = "So that a release that does not know of it may delete what it refers to."
 
 _CONTRACTING = frozenset({Kind.TABLE, Kind.COLUMN})
+_FILLING, _CONTRACT = " (backfill)", " (contract)"
 
 
 @dataclass(frozen=True)
 class Part:
     """One revision to be written. ``waits_for`` says what has to happen before it may be applied.
 
-    ``reasons`` say why something is done to an object that is to go later.
+    ``reasons`` say why something is done to an object that is to go later, ``unfilled`` are the columns that only a
+    later revision fills.
     """
 
     decision: Decision
     waits_for: str | None = None
     suffix: str = ""
     reasons: Mapping[Key, str] = field(default_factory=lambda: MappingProxyType({}))
+    unfilled: frozenset[str] = frozenset()
 
     def forward(self, choices: Choices) -> list[Piece]:
         """The upgrade."""
-        pieces = self.decision.forward(choices)
+        fills = {name: fill for name, fill in choices.fills.items() if name not in self.unfilled}
+        pieces = self.decision.forward(replace(choices, fills=fills))
         return [replace(p, comment=p.comment or self.reasons.get(p.key, "")) for p in pieces]
 
 
-def parts(whole: Decision, *, divided: bool) -> tuple[Part, ...]:
-    """The revisions that a decision is carried out in: one, or two where something is dropped beside other changes."""
+@dataclass(frozen=True)
+class _Stage:
+    """A schema on the way, and what has to happen before it may be reached."""
+
+    target: Catalog
+    waits_for: str | None = None
+    suffix: str = ""
+    reasons: Mapping[Key, str] = field(default_factory=lambda: MappingProxyType({}))
+    unfilled: frozenset[str] = frozenset()
+
+
+def parts(whole: Decision, choices: Choices, *, divided: bool) -> tuple[Part, ...]:
+    """The revisions that a decision is carried out in; one where nothing has to be set apart."""
     gone = [c for c in whole.changes if c.action is Action.DROPPED and c.kind in _CONTRACTING]
     renamed = [c for c in whole.changes if c.action is Action.RENAMED and c.kind in _CONTRACTING]
     waits = _still_used(renamed) if renamed else None
-    if not gone:
-        return (Part(whole, waits),)
-    contracting = _still_mapped(gone)
-    if not divided:
-        return (Part(whole, contracting),)
-    between = _between(whole, gone)
-    first = _decided(whole, whole.from_, between, whole.renames)
-    if not first.changes:
-        return (Part(whole, contracting),)
-    second = _decided(whole, between, whole.to, Renames())
-    return (Part(first, waits, reasons=_reasons(whole, between)), Part(second, contracting, " (contract)"))
+    found: list[Part] = []
+    start, renames = whole.from_, whole.renames
+    for stage in _stages(whole, choices, gone, waits) if divided else ():
+        part = _decided(whole, start, stage.target, renames)
+        if part.changes:
+            suffix = stage.suffix if found else ""
+            found.append(Part(part, stage.waits_for, suffix, stage.reasons, stage.unfilled))
+            start, renames = stage.target, Renames()
+    if len(found) > 1:
+        return tuple(found)
+    return (Part(whole, _still_mapped(gone) if gone else waits),)
+
+
+def _stages(whole: Decision, choices: Choices, gone: Sequence[Change], waits: str | None) -> Iterator[_Stage]:
+    widened = _between(whole, gone) if gone else whole.way.after
+    reasons = _reasons(whole, widened) if gone else {}
+    late = late_columns(whole, choices.fills) if choices.safe else ()
+    if late:
+        unfilled = frozenset(each.name for each in late)
+        yield _Stage(before_filling(widened, whole.way.before, late), waits, "", reasons, unfilled)
+    yield _Stage(widened if gone else whole.to, None if late else waits, _FILLING, reasons)
+    if gone:
+        yield _Stage(whole.to, _still_mapped(gone), _CONTRACT)
 
 
 def _reasons(whole: Decision, between: Catalog) -> Mapping[Key, str]:

@@ -56,9 +56,19 @@ def put_aside(drafts: Iterable[Draft], folder: Path) -> None:
 
 
 def put_in_place(drafts: Iterable[Draft]) -> None:
-    """Write the drafts into the project, each whole or not at all. Raises Refused where a file is there already."""
-    for draft in drafts:
-        _write(draft.place, draft.written.text)
+    """Write the drafts into the project, all or none, each whole. Raises Refused where a file is there already.
+
+    Only a process that is killed between two of them leaves the first ones, which are proved revisions all the same.
+    """
+    written: list[Path] = []
+    try:
+        for draft in drafts:
+            _write(draft.place, draft.written.text)
+            written.append(draft.place)
+    except BaseException:
+        for place in written:
+            place.unlink(missing_ok=True)
+        raise
 
 
 def replace_file(place: Path, text: str) -> None:

@@ -50,8 +50,11 @@ class Partial:
         return tuple(found)
 
     def settled(self, ran: int | None) -> Committed:
-        """What is to be left out when the revision is taken up again, see ``decided``."""
-        statements = tuple((each.key, done) for each, done in self.decided(ran))
+        """What is to be left out when the revision is taken up again, see ``decided``.
+
+        What can be run again is: the code around it may wait for its rows.
+        """
+        statements = tuple((each.key, done and not each.repeatable) for each, done in self.decided(ran))
         unforeseen = None if ran is None else ran >= max(len(self.unclear), 1)
         return Committed(self.way.revision, self.way.direction.value, statements, unforeseen)
 
@@ -64,7 +67,9 @@ def assess(way: Way, live: Catalog, recorded: Mapping[int, bool] | None = None) 
     told = _told_by_schema(way, live)
     if told is None:
         return None
-    recorded = recorded or {}
+    # One batch of many says nothing of the others, and running them again does no harm.
+    batches = {each.place for each in way.statements if each.repeatable}
+    recorded = {place: done for place, done in (recorded or {}).items() if place not in batches}
     if any(told[n] is False and recorded.get(each.place) for n, each in enumerate(way.statements)):
         recorded = {}  # it was undone since, by somebody who kept no journal
     known = [_either(told[n], recorded.get(each.place)) for n, each in enumerate(way.statements)]

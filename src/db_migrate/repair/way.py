@@ -12,7 +12,7 @@ from db_migrate.project.child_process import Child, Link
 from db_migrate.repair.view import View
 from db_migrate.schemas.history import replay, template_of
 from db_migrate.trace.effects import Direction, Trace
-from db_migrate.trace.grammar import sort_of, sort_of_sent
+from db_migrate.trace.grammar import fills_gaps, sort_of, sort_of_sent
 from db_migrate.trace.resuming import is_own, key_of
 from db_migrate.trace.run import install, trace
 from db_migrate.trace.tracer import Tracer
@@ -43,7 +43,14 @@ class Passed:
     @property
     def matters(self) -> bool:
         """Whether sending it twice may do harm that nobody sees: it writes rows, or is a block that may."""
+        if self.repeatable:
+            return False
         return self.data or bool(self.written) or bool(_BLOCKS & set(sort_of(self.sql).nodes))
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether it gives values to rows that have none, in batches perhaps: begun again, it goes on where it was."""
+        return self.data and fills_gaps(self.key)
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,9 @@ _NEVER_IN_A_BLOCK = frozenset(
 _ROLLBACKS = frozenset({4, 7})
 """``TransactionStmtKind``: ROLLBACK, ROLLBACK TO SAVEPOINT; 0 is that of every other statement."""
 
+_AND, _IS_NULL = 1, 1
+"""``BoolExprType`` and ``NullTestType``; 0 stands for neither."""
+
 _REINDEX_MANY = frozenset({3, 4, 5})
 """``ReindexObjectType``: a schema, the system catalogs, a database; each table gets a transaction of its own."""
 
@@ -66,10 +69,10 @@ class StatementSort:
     """What the grammar says of a text of one or several statements.
 
     ``ddl``: at least one is neither SELECT, DML nor SET, so it must be sent exactly as it was planned. ``writes``: it
-    is DML that writes. ``transaction``: it only begins or ends a transaction or a savepoint. ``alone``: it cannot run
-    inside a transaction block. ``nodes`` are the names of the grammar's nodes, ``targets`` the tables (schema, empty
-    where none is written, and name) that INSERT, UPDATE, DELETE, MERGE or COPY … FROM in it write to. ``rolls_back``:
-    it takes back what the transaction did, in whole or to a savepoint.
+    is DML that writes, in its WITH clause too. ``transaction``: it only begins or ends a transaction or a savepoint.
+    ``alone``: it cannot run inside a transaction block. ``nodes`` are the names of the grammar's nodes, ``targets`` the
+    tables (schema, empty where none is written, and name) that INSERT, UPDATE, DELETE, MERGE or COPY … FROM in it write
+    to. ``rolls_back``: it takes back what the transaction did, in whole or to a savepoint.
     """
 
     ddl: bool
@@ -115,13 +118,14 @@ def sort_of(sql: str) -> StatementSort:
     except postgast.PgQueryError:
         return StatementSort(True, False, False, False, (UNREADABLE,))
     nodes = tuple(str(raw.stmt.WhichOneof("node")) for raw in parsed.stmts)
+    targets = frozenset(t for raw, node in zip(parsed.stmts, nodes, strict=True) for t in _targets(raw.stmt, node))
     return StatementSort(
         ddl=any(_is_ddl(raw.stmt, node) for raw, node in zip(parsed.stmts, nodes, strict=True)),
-        writes=any(node in _WRITES for node in nodes),
+        writes=bool(targets) or any(node in _WRITES for node in nodes),
         transaction=bool(nodes) and all(node == "transaction_stmt" for node in nodes),
         alone=any(_alone(raw.stmt) for raw in parsed.stmts),
         nodes=nodes,
-        targets=frozenset(t for raw, node in zip(parsed.stmts, nodes, strict=True) for t in _targets(raw.stmt, node)),
+        targets=targets,
         rolls_back=any(raw.stmt.transaction_stmt.kind in _ROLLBACKS for raw in parsed.stmts),
     )
 
@@ -132,6 +136,7 @@ def sort_of_sent(rendered: str | None, sql: str) -> StatementSort:
     return sort_of(_PLACEHOLDER.sub("NULL", sql)) if found.nodes == (UNREADABLE,) else found
 
 
+@lru_cache(maxsize=4096)
 def without_constants(sql: str) -> str:
     """The text with a placeholder for every constant; all of it hidden where the grammar cannot read it."""
     import postgast
@@ -140,6 +145,35 @@ def without_constants(sql: str) -> str:
         return str(postgast.normalize(_PLACEHOLDER.sub("NULL", sql)))
     except postgast.PgQueryError:
         return "-- a statement that PostgreSQL's grammar cannot read, about rows of the target"
+
+
+@lru_cache(maxsize=4096)
+def fills_gaps(sql: str) -> bool:
+    """Whether all that it writes are values of columns that are NULL so far, so that it can be run again and again."""
+    import postgast
+
+    try:
+        parsed = postgast.parse(_PLACEHOLDER.sub("NULL", sql))
+    except postgast.PgQueryError:
+        return False
+    found = [inner for raw in parsed.stmts for _, inner in postgast.walk(raw.stmt) if type(inner).__name__ in _WRITING]
+    return bool(found) and all(type(each).__name__ == "UpdateStmt" and _only_gaps(each) for each in found)
+
+
+def _only_gaps(update: Any) -> bool:
+    wanted = {target.res_target.name for target in update.target_list}
+    return wanted <= set(_empty_columns(update.where_clause))
+
+
+def _empty_columns(condition: Any) -> Iterator[str]:
+    """The columns that must be NULL for the condition to hold."""
+    if condition.HasField("bool_expr") and condition.bool_expr.boolop == _AND:
+        for each in condition.bool_expr.args:
+            yield from _empty_columns(each)
+    elif condition.HasField("null_test") and condition.null_test.nulltesttype == _IS_NULL:
+        column = condition.null_test.arg.column_ref
+        if column.fields:
+            yield str(column.fields[-1].string.sval)
 
 
 def _is_ddl(statement: Any, node: str) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from db_migrate.catalog.diff import diff, drifted
 from db_migrate.catalog.objects import Catalog
-from db_migrate.errors import Failed, Refused
+from db_migrate.errors import Failed, Interrupted, Refused
 from db_migrate.results import Generate, Plan, RunResult, Stamp, TestRun, VerifyOutcome
 from db_migrate.trace.effects import Direction
 from db_migrate.workspace.looking import Looking
@@ -84,15 +84,12 @@ class Workspace(Looking):
         """A new revision that leads from the history to the models, proved in both directions.
 
         The target need not be there; where it is, the proof runs on its major version. Raises ``UsageError`` where
-        something has to be answered first and the questioner does not.
+        something has to be answered first and the questioner does not, ``Interrupted`` on Ctrl-C.
         """
         from db_migrate.generate.verb import generate
 
         warnings: list[str] = []
-        named = (*request.head, *request.depends_on) if request.sql is not None and request.head else None
-        start = None if named is None else tuple(each for name in named for each in self.graph.resolve(name))
-        ground = self._ground(warnings, start)
-        result = generate(ground, request, questioner)
+from db_migrate.errors import Failed, Interrupted, Refused
         return replace(result, warnings=(*warnings, *result.warnings))
 
     def fix(self, revision: str, *, dry_run: bool = False, keep: bool = False) -> Generate:

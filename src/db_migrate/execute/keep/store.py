@@ -90,6 +90,24 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
         return self.name.removeprefix(PARKED).removeprefix("k_")
 
 
+def runner(connection: Connection[tuple[object, ...]]) -> Run:
+    """Runs SQL on a connection of our own."""
+
+    def run(sql: str) -> list[list[str | None]]:
+        cursor = connection.execute(sql.encode())
+        rows = cursor.fetchall() if cursor.description else []
+        return [[_text(value) for value in row] for row in rows]
+
+    return run
+
+
+def _text(value: object) -> str | None:
+    """A value as PostgreSQL writes it."""
+    if isinstance(value, bool):
+        return "t" if value else "f"
+    return None if value is None else str(value)
+
+
 def prepare(connection: Connection[tuple[object, ...]]) -> None:
     """Make the schema where there is none. Raises ``Refused`` (``kept.forbidden``) when the role may not."""
     from psycopg import errors

@@ -1,0 +1,110 @@
+"""Renames of tables, columns and labels with rows in place: what is beside them stays, there, back and there again."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+import pytest
+from tests.acceptance.oracles import Bench
+
+from db_migrate.catalog.diff import diff, drifted
+from db_migrate.postgres.scratch import scratch_database
+from db_migrate.postgres.session import connect
+
+from .running import between, catalog_of, run
+
+
+@dataclass(frozen=True)
+class Names:
+    """What the table, its column and the label of the enum are called."""
+
+    table: str = "people"
+    column: str = "fullname"
+    label: str = "low"
+
+    @property
+    def schema(self) -> str:
+        """The schema: the table between one that it refers to and one that refers to it, and a view on it."""
+        return f"""
+        CREATE TYPE level AS ENUM ('{self.label}', 'high');
+        CREATE TABLE teams (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, title text UNIQUE);
+        CREATE SEQUENCE numbers START 100;
+        CREATE TABLE {self.table} (
+            id serial PRIMARY KEY, {self.column} text NOT NULL DEFAULT 'nobody' CHECK ({self.column} <> ''),
+            level level NOT NULL DEFAULT '{self.label}', number int DEFAULT nextval('numbers'),
+            team_id int REFERENCES teams ON DELETE CASCADE,
+            initial text GENERATED ALWAYS AS (left({self.column}, 1)) STORED
+        );
+        CREATE INDEX of_name ON {self.table} ({self.column});
+        CREATE INDEX of_low ON {self.table} (lower({self.column})) WHERE level = '{self.label}';
+        COMMENT ON COLUMN {self.table}.{self.column} IS 'as on the badge';
+        CREATE TABLE badges (
+            id int PRIMARY KEY, person_id int NOT NULL CONSTRAINT badges_person REFERENCES {self.table}
+        );
+        CREATE VIEW seniors AS SELECT id, {self.column} AS name FROM {self.table} WHERE level = 'high';
+        """
+
+    def fill(self, connection: psycopg.Connection[Any]) -> None:
+        """Two more people, of one team, one with all defaults; the second has a badge."""
+        for statement in (
+            "INSERT INTO teams (title) VALUES ('team ' || (SELECT count(*) FROM teams))",
+            f"INSERT INTO {self.table} (team_id) SELECT max(id) FROM teams",
+            f"INSERT INTO {self.table} ({self.column}, level, team_id) SELECT 'Ann', 'high', max(id) FROM teams",
+            f"INSERT INTO badges SELECT max(id), max(id) FROM {self.table}",
+        ):
+            connection.execute(f"SET search_path = public; {statement}".encode())
+
+    def expected(self, pairs: int) -> list[tuple[Any, ...]]:
+        """The rows when so many pairs have been put in, under whatever names."""
+        return [
+            row
+            for pair in range(pairs)
+            for row in (
+                (2 * pair + 1, "nobody", self.label.replace("''", "'"), 100 + 2 * pair, pair + 1, "n", None, None),
+                (2 * pair + 2, "Ann", "high", 101 + 2 * pair, pair + 1, "A", 2 * pair + 2, "Ann"),
+            )
+        ]
+
+    def rows(self, connection: psycopg.Connection[Any]) -> list[tuple[Any, ...]]:
+        """The rows that there are."""
+        query = f"""
+        SELECT p.id, p.{self.column}, p.level::text, p.number, p.team_id, p.initial, b.id, v.name
+          FROM public.{self.table} p LEFT JOIN public.badges b ON b.person_id = p.id
+          LEFT JOIN public.seniors v ON v.id = p.id ORDER BY p.id"""
+        return connection.execute(query.encode()).fetchall()
+
+
+OLD = Names()
+NEW = (
+    Names(table="persons"),
+    Names(column="full_name"),
+    Names(label="little"),
+    Names(table="persons", column="full_name"),
+    Names(table='"Order"', column='"both"', label="it''s"),
+)
+
+
+@pytest.mark.parametrize("new", NEW, ids=str)
+def test_renames_keep_the_rows(new: Names, bench: Bench) -> None:
+    """Each row is there under the new names and the old, with all defaults, sequences, keys and views at work."""
+    before, after = bench.catalog(OLD.schema), bench.catalog(new.schema)
+    made = between(before, after)
+    assert not [c for c in made.decision.changes if c.action in ("created", "dropped") and c.kind != "index"]
+    with scratch_database(bench.server, purpose="renames") as database:
+        with contextlib.closing(connect(database)) as connection:
+            connection.execute(f"SET search_path = public; {OLD.schema}".encode())
+            OLD.fill(connection)
+        pairs = 1
+        there = [(new, up) for up, _ in made.revisions]
+        back = [(OLD, down) for _, down in reversed(made.revisions)]
+        for names, body in (*there, *back, *there):
+            run(body, database)
+            with contextlib.closing(connect(database)) as connection:
+                assert names.rows(connection) == names.expected(pairs)
+                names.fill(connection)
+                pairs += 1
+                assert names.rows(connection) == names.expected(pairs)
+        assert drifted(diff(catalog_of(database), after)) == ()
