@@ -241,7 +241,7 @@ class Conductor:
             got = self._clear_the_way(event, sort, planned, worker, link)
             if not event.autocommit:
                 self._keep_rows(planned, worker, expectation, link)
-            self.keeper.before(planned, expectation.revision, link)
+            self.keeper.before(planned, expectation.revision, link, held=got.held)
         else:
             index = expectation.place(text)
             if event.autocommit and not expectation.is_planned(text):

@@ -126,10 +126,11 @@ class BudgetSpent(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Got:
-    """What it took to get the locks."""
+    """What it took to get the locks. ``held``: they are taken already, and not only nobody in the way of them."""
 
     waited: float = 0.0
     attempts: int = 1
+    held: bool = False
 
 
 Protocol = Generator[Intention, Any, R]
@@ -162,7 +163,7 @@ def acquire(now: tuple[Lock, ...], ahead: tuple[Lock, ...], manners: Manners, bu
             yield from _move_autovacuum(blockers, manners)
         tried = yield TryLocks(now, manners.lock_timeout)
         if tried is not Tried.BUSY:
-            return Got(budget.clock() - began, attempts)
+            return Got(budget.clock() - began, attempts, tried is Tried.GOT)
         yield from back_off(attempts, budget)
 
 

@@ -7,6 +7,7 @@ log is one sequence, so an entry that was made before a commit of the migration 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
@@ -80,6 +81,9 @@ class Log(Protocol):
     def add(self, run: str, kind: Entry, content: Mapping[str, Any]) -> None:
         """Write down that something happened in ``run``."""
 
+    def together(self) -> AbstractContextManager[object]:
+        """What is added within is there when the context ends, and waits for the server but once."""
+
 
 class NoJournal:
     """``journal = "off"``: nothing is written into the target, and after a crash nobody can tell what was done."""
@@ -91,6 +95,10 @@ class NoJournal:
 
     def add(self, run: str, kind: Entry, content: Mapping[str, Any]) -> None:
         """Nothing."""
+
+    def together(self) -> AbstractContextManager[object]:
+        """Nothing."""
+        return nullcontext()
 
 
 class Journal:
@@ -170,7 +178,14 @@ class Journal:
     def add(self, run: str, kind: Entry, content: Mapping[str, Any]) -> None:
         """Add an entry. Only who holds the lock between runners may."""
         text = msgspec.json.encode(_clean(content)).decode()
-        self._connection.execute(statement("journal_add"), {"run": run, "kind": kind.value, "content": text})
+        parameters = {"run": run, "kind": kind.value, "content": text}
+        self._connection.execute(statement("journal_add"), parameters, prepare=True)
+
+    def together(self) -> AbstractContextManager[object]:
+        """What is added within is there when the context ends, and waits for the server but once (libpq 14+)."""
+        from psycopg import Pipeline
+
+        return self._connection.pipeline() if Pipeline.is_supported() else nullcontext()
 
     def runs(self, limit: int = 20) -> tuple[RunSummary, ...]:
         """The latest runs, newest first; none where there is no journal."""

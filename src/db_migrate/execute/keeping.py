@@ -41,15 +41,15 @@ class Keeper:
         """Look what is due back while nobody waits for us: looking through all columns takes its time."""
         self._anything_due = bool(due(kept_objects(run), revision.revision, revision.direction))
 
-    def before(self, planned: PlannedStatement, revision: PlannedRevision, link: Link) -> None:
-        """Put aside what the statement is about to drop, on its own connection."""
+    def before(self, planned: PlannedStatement, revision: PlannedRevision, link: Link, *, held: bool = False) -> None:
+        """Put aside what the statement is about to drop, on its own connection; ``held``: so are its locks."""
         if planned.autocommit:
             return
         self.before_data(planned, revision, link)
         dropped = set(planned.effects.dropped)
         for each in self.wanted:
             if each.object in dropped and each.strategy != ROWS:
-                self._has_kept(put_aside(link.query, each, self._occasion(revision)))
+                self._has_kept(put_aside(link.query, each, self._occasion(revision), held=held))
 
     def rows_at_risk(self, planned: PlannedStatement | None, revision: PlannedRevision) -> tuple[str, ...]:
         """The tables to be copied before a statement is sent, since it may change rows that are to be kept.

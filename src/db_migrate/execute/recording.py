@@ -132,9 +132,14 @@ class Recorder:
 
     def committing(self, connection: int, xid: str, revision: str) -> None:
         """The transaction is about to be committed: ``pg_xact_status`` can tell, after a crash, whether it was."""
-        self._end_last()
         self.unanswered = xid
-        self.note(Entry.COMMITTING, {"xid": xid, "revision": revision, "steps": self._steps_of(connection)})
+        last, self._last = self._last, None
+        with self.log.together():
+            if last is not None:
+                self._note_end(last, "done")
+            self.note(Entry.COMMITTING, {"xid": xid, "revision": revision, "steps": self._steps_of(connection)})
+        if last is not None:
+            self._tell_step(ProgressKind.STEP_FINISHED, last)
 
     def ended(self, connection: int, *, committed: bool) -> None:
         """A transaction has ended."""
@@ -193,9 +198,12 @@ class Recorder:
         if last is not None:
             self._end(last, "done")
 
-    def _end(self, step: Step, state: str, error: str = "") -> None:
+    def _note_end(self, step: Step, state: str, error: str = "") -> None:
         content = {"step": step.number, "state": state, "seconds": step.seconds, "times": step.times, "error": error}
         self.note(Entry.STEP_ENDED, content)
+
+    def _end(self, step: Step, state: str, error: str = "") -> None:
+        self._note_end(step, state, error)
         self._tell_step(ProgressKind.STEP_FINISHED, step, state if state == "failed" else "")
 
     def _tell_step(self, kind: ProgressKind, step: Step, message: str = "") -> None:

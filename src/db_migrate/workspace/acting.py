@@ -89,7 +89,14 @@ class Workspace(Looking):
         from db_migrate.generate.verb import generate
 
         warnings: list[str] = []
-from db_migrate.errors import Failed, Interrupted, Refused
+        named = (*request.head, *request.depends_on) if request.sql is not None and request.head else None
+        start = None if named is None else tuple(each for name in named for each in self.graph.resolve(name))
+        try:
+            result = generate(self._ground(warnings, start), request, questioner)
+        except KeyboardInterrupt as error:
+            raise Interrupted(
+                "interrupted", "interrupted", state="nothing was written", next=[request.command()]
+            ) from error
         return replace(result, warnings=(*warnings, *result.warnings))
 
     def fix(self, revision: str, *, dry_run: bool = False, keep: bool = False) -> Generate:

@@ -83,17 +83,21 @@ class Occasion:
         return msgspec.convert({**given, **facts}, Label)
 
 
-def put_aside(run: Run, kept: KeptObject, occasion: Occasion) -> KeptObject:
-    """Keep one object. Returns what was kept, with its rows as counted and its bytes."""
+def put_aside(run: Run, kept: KeptObject, occasion: Occasion, *, held: bool = False) -> KeptObject:
+    """Keep one object. Returns what was kept, with its rows as counted and its bytes.
+
+    ``held``: the session holds the locks already that the statement is going to need.
+    """
     table = table_of(kept.object)
     if kept.strategy == PARK:
+        if not held:
+            run(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
         return _park(run, kept, occasion, table)
     run(f"LOCK TABLE {rows_of(run, table)} IN ACCESS EXCLUSIVE MODE")
     return _move(run, kept, occasion) if kept.strategy == MOVE else _copy(run, kept, occasion, table)
 
 
 def _park(run: Run, kept: KeptObject, occasion: Occasion, table: str) -> KeptObject:
-    run(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
     column = kept.object[len(table) + 1 :]
 
     def label(marker: str, sequences: dict[str, int]) -> str:
