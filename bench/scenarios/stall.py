@@ -3,11 +3,14 @@
 pgbench sends 200 requests a second from four clients, whether or not the last ones have been answered, and counts each
 one's time from when it was due. Each change of the models is made a revision by `db-migrate generate`, in the safe form
 and, with `--no-safe`, in that of plain autogenerate; `alembic upgrade head` runs both, `db-migrate apply` the safe one.
-What is a matter of a moment waits behind somebody who has read the table and stays in the transaction for five seconds;
-there `alembic upgrade` runs with a `lock_timeout` of 50 ms too, again until it succeeds.
 
-The goals: no request waits for longer than 200 ms for what was generated, and the 99th percentile is at most twice that
-without a migration. A change of 1,000,000 rows keeps two cores busy, so a request also waits for its turn.
+What is a matter of a moment once it has its lock is made behind somebody who has read the table and stays in the
+transaction for five seconds; there `alembic upgrade` runs with a `lock_timeout` of 50 ms too, again until it succeeds.
+`db-migrate apply` meets that transaction with every change.
+
+The goals: no request waits for longer than 200 ms for what was generated, nor 60 ms for what is applied, and the 99th
+percentile is at most twice that without a migration. Building an index keeps a core busy, so a request may also wait
+for its turn. One scene each; the site works before, so that all meet a warm server.
 """
 
 from __future__ import annotations
@@ -105,8 +108,10 @@ def run(folder: Path) -> Iterator[Comparison]:
         ground = local.database(server, "ground")
         project = _project(folder / "project", ground)
         stage = Stage(ground.replace(dbname="postgres"), folder)
-        with stage.site() as site:
-            felt = {"no migration": stage.felt(site, Act(seconds=NOTHING_SECONDS))}
+        nothing = Act(seconds=NOTHING_SECONDS)
+        for _ in ("for nothing", "to be measured"):
+            with stage.site() as site:
+                felt = {"no migration": stage.felt(site, nothing)}
         for change in CHANGES:
             felt |= _scenes(stage, project, change, ground)
     yield _compared("the longest that a request took", felt, 1.0)
@@ -150,7 +155,7 @@ def _scenes(stage: Stage, project: Path, change: Change, ground: ConnInfo) -> di
         plain = _generated(stage, project, change, ground, "--no-safe")
         felt[f"{change.name}: alembic upgrade, plain form"] = _scene(stage, plain, upgrade, idle)
         felt[f"{change.name}: alembic upgrade, safe form"] = _scene(stage, safe, upgrade, idle)
-    felt[f"{change.name}: db-migrate apply"] = _applied(stage, safe, change, idle)
+    felt[f"{change.name}: db-migrate apply"] = _applied(stage, safe, change)
     return felt
 
 
@@ -169,12 +174,13 @@ def _scene(stage: Stage, folder: Path, command: Sequence[str], idle: float) -> F
         return stage.felt(site, Act(command, folder, idle=idle))
 
 
-def _applied(stage: Stage, folder: Path, change: Change, idle: float) -> Felt:
+def _applied(stage: Stage, folder: Path, change: Change) -> Felt:
     """Ours executes a plan that was made and read before."""
     allowed = change.intended[:2]
     with stage.site() as site:
         must_run([OURS, "plan", "--out", "plan.json", *allowed], folder, site)
-        return stage.felt(site, Act((OURS, "apply", "plan.json", *change.intended[2:]), folder, idle=idle))
+        command = (OURS, "apply", "plan.json", *change.intended[2:])
+        return stage.felt(site, Act(command, folder, idle=IDLE_SECONDS))
 
 
 def _compared(what: str, felt: dict[str, Felt], share: float) -> Comparison:
