@@ -76,7 +76,7 @@ def test_nobody_in_the_way_means_one_look_and_one_try() -> None:
     """Where the table is free, the lock is tried at once, with the short timeout, after a look at all to come."""
     recorder = Recorder(iter([()]), iter([Tried.GOT]))
     got = drive(acquire(NOW, AHEAD, MANNERS, recorder.budget()), recorder.perform)
-    assert got == Got(0.0, 1)
+    assert got == Got(0.0, 1, held=True)
     assert recorder.asked == [Look(AHEAD), TryLocks(NOW, 0.05)]
 
 
