@@ -88,6 +88,20 @@ FORMS = {
         "CREATE TABLE k (a int, b int)",
         (('op.add_column("k"',), ('op.drop_table("t", schema="s")', "DROP SEQUENCE s.q", "DROP SCHEMA s")),
     ),
+    "a domain and a sequence": Form(
+        "CREATE TABLE t (id int PRIMARY KEY)",
+        "CREATE DOMAIN \"a b\" AS varchar(9) COLLATE \"C\" DEFAULT 'x' NOT NULL CHECK (VALUE <> '');"
+        "CREATE SEQUENCE q START 100 INCREMENT 5; CREATE SEQUENCE s AS integer INCREMENT -1 CYCLE;"
+        'CREATE TABLE t (id int PRIMARY KEY, a "a b", b "a b"[], n int DEFAULT nextval(\'q\'))',
+        (
+            (
+                "CREATE SEQUENCE public.q INCREMENT BY 5 START WITH 100",
+                'CREATE SEQUENCE public.s AS integer INCREMENT BY -1 CYCLE"',
+                'postgresql.DOMAIN("a b", sa.String(length=9), create_type=False)',
+                "postgresql.ARRAY(postgresql.DOMAIN(",
+            ),
+        ),
+    ),
     "a type that goes with its column, and a table that takes its name": Form(
         "CREATE TYPE x AS ENUM ('a'); CREATE TABLE t (id int, a x)",
         "CREATE TABLE t (id int); CREATE TABLE x (id int)",

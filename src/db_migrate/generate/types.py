@@ -74,6 +74,9 @@ _MODIFIED: tuple[tuple[re.Pattern[str], str], ...] = tuple(
 )
 
 
+_DOMAIN_BASE = re.compile(r".+?(?= COLLATE | DEFAULT | NOT NULL| CONSTRAINT |$)")
+
+
 class Types:
     """Writes the types of columns, as the project writes them where it does, else as PostgreSQL stores them."""
 
@@ -100,7 +103,18 @@ class Types:
         for pattern, template in _MODIFIED:
             if (match := pattern.fullmatch(name)) is not None:
                 return _postgresql(template.format(*match.groups()))
-        return self._enum(catalog.get(Kind.ENUM, name))
+        return self._enum(catalog.get(Kind.ENUM, name)) or self._domain(catalog.get(Kind.DOMAIN, name), catalog)
+
+    def _domain(self, domain: SchemaObject | None, catalog: Catalog) -> Written | None:
+        if domain is None:
+            return None
+        base = _DOMAIN_BASE.match(domain.definition.removeprefix(f"CREATE DOMAIN {domain.name} AS "))
+        written = self.named(base[0], catalog) if base is not None else None
+        if written is None:
+            return None
+        schema, name = (unquoted(part) for part in split_name(domain.name))
+        options = {"schema": None if schema == self.default_schema else string(schema), "create_type": "False"}
+        return _postgresql(call("postgresql.DOMAIN", string(name), written.python, **options), written.imports)
 
     def _enum(self, enum: SchemaObject | None) -> Written | None:
         if enum is None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from db_migrate.catalog.objects import SchemaObject
 from db_migrate.catalog.sql.steps import Steps, differing, text
 
@@ -13,16 +15,27 @@ _CLAUSES = {
     "start": "START WITH",
     "cache": "CACHE",
 }
+_LARGEST = {"smallint": 32767, "integer": 2147483647, "bigint": 9223372036854775807}
 
 
 def create(item: SchemaObject) -> Steps:
     """``CREATE SEQUENCE``; whose column it belongs to is said once the column exists."""
     unlogged = "UNLOGGED " if item.attributes.get("persistence") == "unlogged" else ""
-    clauses = [f"{clause} {item.attributes[name]}" for name, clause in _CLAUSES.items()]
+    usual = _usual(item)
+    clauses = [f" {clause} {text(item, n)}" for n, clause in _CLAUSES.items() if text(item, n) != usual[n]]
     cycle = " CYCLE" if item.attributes["cycle"] else ""
     owner = item.attributes.get("owned_by")
     finish = (f"ALTER SEQUENCE {item.name} OWNED BY {owner}",) if owner is not None else ()
-    return Steps((f"CREATE {unlogged}SEQUENCE {item.name} {' '.join(clauses)}{cycle}",), finish=finish)
+    return Steps((f"CREATE {unlogged}SEQUENCE {item.name}{''.join(clauses)}{cycle}",), finish=finish)
+
+
+def _usual(item: SchemaObject) -> Mapping[str, str]:
+    """What each clause is where it is not said (CREATE SEQUENCE)."""
+    largest = _LARGEST[text(item, "type")]
+    upwards = not text(item, "increment").startswith("-")
+    low, high = (1, largest) if upwards else (-largest - 1, -1)
+    start = text(item, "min" if upwards else "max")
+    return {"type": "bigint", "increment": "1", "min": str(low), "max": str(high), "start": start, "cache": "1"}
 
 
 def drop(item: SchemaObject) -> Steps:
