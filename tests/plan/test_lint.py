@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import subprocess
 import textwrap
@@ -336,6 +337,51 @@ def test_a_file_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, together:
         assert rule in by_line[line], (statement, by_line[line])
     assert lint.revisions[0].error is None
     assert [len(r.statements) for r in lint.revisions] == [len(ALONE) + (2 if together else 0)]
+
+
+SPARED = """
+BEGIN; CREATE TABLE u (id int); COMMIT;
+CREATE TABLE t (a int, CONSTRAINT ok CHECK (a IS NOT NULL));
+CREATE TABLE e (r int) PARTITION BY RANGE (r);
+CREATE TABLE e2 (r int NOT NULL, CHECK (r >= 10 AND r < 30));
+ALTER TABLE t ALTER COLUMN a SET NOT NULL;
+ALTER TABLE e ATTACH PARTITION e2 FOR VALUES FROM (10) TO (30);
+DROP TABLE IF EXISTS nothing;
+CREATE INDEX CONCURRENTLY i ON t (a);
+"""
+
+
+def test_what_the_server_says_of_its_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What it need not look through and why, its notices, what CONCURRENTLY held and waited for; nothing of ours."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DB_MIGRATE_CACHE_DIR", str(tmp_path / "cache"))
+    (tmp_path / "f.sql").write_text(SPARED)
+    assert main(["lint", "f.sql", "--json"]) == 0
+    (revision,) = json.loads(capsys.readouterr().out)["revisions"]
+    effects = {each["sql"].split("(")[0].strip(): each["effects"] for each in revision["statements"]}
+    not_null, attach = (
+        effects["ALTER TABLE t ALTER COLUMN a SET NOT NULL"],
+        effects["ALTER TABLE e ATTACH PARTITION e2 FOR VALUES FROM"],
+    )
+    assert not_null["spared"] == [
+        'existing constraints on column "t.a" are sufficient to prove that it does not contain nulls'
+    ]
+    assert attach["spared"] == ['partition constraint for table "e2" is implied by existing constraints']
+    assert [each["scans"] for each in (not_null, attach)] == [[], []]
+    said = {name: each["notices"] for name, each in effects.items() if each["notices"]}
+    assert said == {"DROP TABLE IF EXISTS nothing": ['table "nothing" does not exist, skipping']}
+    phases = effects["CREATE INDEX CONCURRENTLY i ON t"]["phases"]
+    assert {lock["mode"] for each in phases for lock in each["locks"] if lock["relation"] == "public.t"} == {
+        "SHARE UPDATE EXCLUSIVE"
+    }
+    assert main(["lint", "f.sql", "--verbose"]) == 0
+    text = capsys.readouterr().out
+    assert "are sufficient to prove" in text
+    assert "the server says: table" in text
+    assert "waits for older transactions" in text
+    assert text.index("in one transaction") < text.index("CREATE TABLE u") < text.index("in no transaction")
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,14 @@ from types import MappingProxyType
 import msgspec
 
 from db_migrate.plan.masking import without_passwords
+from db_migrate.postgres.redact import redact_statement
 from db_migrate.results import (
     DowngradeProof,
     Estimate,
     Fingerprints,
     KeptObject,
     LockEffect,
+    PhaseEffect,
     Plan,
     PlannedRevision,
     PlannedStatement,
@@ -28,7 +30,7 @@ from db_migrate.rules.dependence import may_write
 from db_migrate.rules.estimate import estimate
 from db_migrate.rules.facts import Facts
 from db_migrate.rules.finding import Finding
-from db_migrate.trace.effects import RevisionError, Trace, TracedRevision, TracedStatement
+from db_migrate.trace.effects import Lock, RevisionError, Trace, TracedRevision, TracedStatement
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,9 @@ def plan_hash(plan: Plan) -> str:
 
 
 def _without_estimate(statement: PlannedStatement) -> PlannedStatement:
-    return replace(statement, estimate=Estimate(None, None, None))
+    """Also without what depends on the moment: which phases were seen, and what the server said meanwhile."""
+    effects = replace(statement.effects, notices=(), phases=())
+    return replace(statement, estimate=Estimate(None, None, None), effects=effects)
 
 
 def checksum(file: str) -> str:
@@ -134,7 +138,7 @@ def _revision(
         downgrade=downgrade,
         fingerprint=revision.after.fingerprint,
         may_write=may_write(revision, revision.after),
-        error=f"{revision.error.type}: {revision.error.message}" if revision.error else None,
+        error=revision.error.text if revision.error else None,
         error_place=_place(revision.error) if revision.error else "",
         error_sql=_refused(revision, revision.error) if revision.error else "",
     )
@@ -148,6 +152,10 @@ def _refused(revision: TracedRevision, error: RevisionError) -> str:
     return revision.statements[error.statement].sql if error.statement is not None else ""
 
 
+def _lock(lock: Lock) -> LockEffect:
+    return LockEffect(lock.relation, lock.mode.value, lock.blocks)
+
+
 def _statement(statement: TracedStatement, weighed: Estimate) -> PlannedStatement:
     effects = statement.effects
     return PlannedStatement(
@@ -158,7 +166,7 @@ def _statement(statement: TracedStatement, weighed: Estimate) -> PlannedStatemen
         autocommit=statement.autocommit,
         ddl=statement.ddl,
         effects=StatementEffects(
-            locks=tuple(LockEffect(lock.relation, lock.mode.value, lock.blocks) for lock in effects.locks),
+            locks=tuple(map(_lock, effects.locks)),
             rewrites=effects.rewrites,
             scans=effects.scans,
             index_builds=effects.index_builds,
@@ -166,6 +174,12 @@ def _statement(statement: TracedStatement, weighed: Estimate) -> PlannedStatemen
             changes=tuple(without_passwords(each) for each in effects.changes),
             writes=effects.writes,
             truncated=effects.truncated,
+            notices=tuple(redact_statement(each) for each in effects.notices),
+            spared=effects.spared,
+            phases=tuple(
+                PhaseEffect(tuple(map(_lock, each.locks)), _lock(each.awaits) if each.awaits else None)
+                for each in effects.phases
+            ),
         ),
         estimate=weighed,
     )

@@ -80,7 +80,7 @@ def proof(up: TracedRevision, down: TracedRevision | None, differences: tuple[Ch
     if down is None:
         return DowngradeProof(False, (), NOT_REACHED)
     if down.error is not None:
-        return DowngradeProof(False, (), f"{down.error.type}: {down.error.message}")
+        return DowngradeProof(False, (), down.error.text)
     counted = drifted(differences)
     return DowngradeProof(not counted, tuple(without_passwords(each) for each in counted), None)
 

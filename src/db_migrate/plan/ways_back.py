@@ -86,7 +86,7 @@ def _left(
 
 def _told(revision: TracedRevision) -> str:
     error = revision.error
-    return f"{error.type}: {error.message}" if error is not None else ""
+    return error.text if error is not None else ""
 
 
 def _listed(left: Sequence[Change]) -> str:

@@ -22,8 +22,20 @@ class LockEffect:
 
 
 @dataclass(frozen=True, slots=True)
+class PhaseEffect:
+    """``awaits`` is None where it waited for older transactions to end, whatever they hold."""
+
+    locks: tuple[LockEffect, ...]
+    awaits: LockEffect | None
+
+
+@dataclass(frozen=True, slots=True)
 class StatementEffects:
-    """What the statement did on scratch. ``dropped`` are qualified names."""
+    """What the statement did on scratch. ``dropped`` are qualified names.
+
+    ``notices`` are the server's own words; ``spared`` says what it need not look through, and why. ``phases`` are the
+    moments at which a statement that commits in between (CONCURRENTLY) stood still: what it held and waited for.
+    """
 
     locks: tuple[LockEffect, ...]
     rewrites: tuple[Rewrite, ...]
@@ -33,6 +45,9 @@ class StatementEffects:
     changes: tuple[Change, ...]
     writes: tuple[str, ...]
     truncated: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
+    spared: tuple[str, ...] = ()
+    phases: tuple[PhaseEffect, ...] = ()
 
 
 _NOTHING = StatementEffects((), (), (), (), (), (), ())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -50,6 +51,9 @@ class Lock:
         return self.mode.blocks
 
 
+_ADDRESS = re.compile(r" at 0x[0-9a-f]{6,}(?=>)")
+
+
 @dataclass(frozen=True, slots=True)
 class Rewrite:
     """A table or index whose storage was written anew, with PostgreSQL's reason."""
@@ -85,6 +89,7 @@ class Effects:
     ``locks`` are those that the statement took or strengthened; ``held`` all that its transaction holds after it.
     ``created`` names relations that this statement made. ``reads`` are tables whose rows it looked at, or made itself
     ready to look at, other than to change or check them. ``phases`` are empty for what runs in one transaction.
+    ``spared`` is what the server says it need not look through, and why.
     """
 
     locks: tuple[Lock, ...] = ()
@@ -100,6 +105,7 @@ class Effects:
     notices: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()
     phases: tuple[Phase, ...] = ()
+    spared: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +160,11 @@ class RevisionError:
     file: str = ""
     line: int = 0
     statement: int | None = None
+
+    @property
+    def text(self) -> str:
+        """What happened in words that are the same the next time: without the addresses of Python's objects."""
+        return f"{self.type}: {_ADDRESS.sub('', self.message)}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from db_migrate.schemas.scratch import Scratch, read
 from db_migrate.trace.effects import Direction, RevisionError, Trace, TracedRevision
 from db_migrate.trace.observation import SCRATCH_SCHEMA, install_script
 from db_migrate.trace.tracer import Place, RevisionSource, Tracer
-from db_migrate.trace.unseen import LOG_SETTING
+from db_migrate.trace.unseen import LOG_SETTING, TELL_SETTING
 
 _WITHOUT_VALUES = "statements about rows are shown without values, since scratch had rows of the target"
 
@@ -22,13 +22,14 @@ _WITHOUT_VALUES = "statements about rows are shown without values, since scratch
 def install(database: ConnInfo) -> None:
     """Put the observers into a scratch database; ``database`` is the superuser's address of it.
 
-    For sessions that begin later, every statement is written to the server's log.
+    For sessions that begin later, every statement is written to the server's log, and the server explains itself.
     """
     from psycopg import sql
 
     with contextlib.closing(connect(database)) as connection:
         connection.execute(install_script(connection.info.server_version // 10000).encode())
-        connection.execute(sql.SQL(LOG_SETTING).format(sql.Identifier(database.dbname)))
+        for setting in (LOG_SETTING, TELL_SETTING):
+            connection.execute(sql.SQL(setting).format(sql.Identifier(database.dbname)))
 
 
 def uninstall(database: ConnInfo) -> None:

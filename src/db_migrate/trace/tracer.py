@@ -34,6 +34,10 @@ from db_migrate.trace.phases import Standstill, Watch
 from db_migrate.trace.snapshot import Refreshed, Snapshot, Unreadable
 from db_migrate.trace.unseen import ServerLog
 
+_HEARD = ("NOTICE", "WARNING", "INFO")
+_SPARING = ("are sufficient to prove", "is implied by existing constraints")
+"""In what the server says at ``debug1``: NOT NULL and the bounds of a partition that are known to hold."""
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -100,6 +104,7 @@ class Tracer:
         self._sent: _Sent | None = None
         self._watch: Watch | None = None
         self._notices: list[str] = []
+        self._spared: list[str] = []
         self.revisions: list[TracedRevision] = []
         self.refused: list[events.Refused] = []
         self.prepared: list[str] = []
@@ -124,8 +129,8 @@ class Tracer:
                 self._failed(event)
             case events.Commit() | events.Rollback():
                 self._ended(event)
-            case events.Notice(message=message):
-                self._notices.append(message)
+            case events.Notice(severity=severity, message=message):
+                self._said(severity, message)
             case events.ExternalTransaction() if self._running is not None:
                 self._running.external = True
             case events.Refused():
@@ -134,6 +139,12 @@ class Tracer:
                 self._end_revision(event, link)
             case _:
                 pass
+
+    def _said(self, severity: str, message: str) -> None:
+        if severity in _HEARD:
+            self._notices.append(message)
+        elif any(words in message for words in _SPARING):
+            self._spared.append(message)
 
     @property
     def running(self) -> bool:
@@ -226,6 +237,7 @@ class Tracer:
 
     def _before(self, event: events.Statement, link: Link) -> None:
         self._notices.clear()
+        self._spared.clear()
         borrowed = self._look_for_unseen(event.connection, link)
         if borrowed is None:
             raise Failed("trace.observe", "a statement came over a connection that was never announced")
@@ -271,7 +283,7 @@ class Tracer:
             sent.sort, sent.before, after, found.before, found.after, self._snapshot.relations, standstills
         )
         effects = with_keys(between.effects(), found.validated)
-        effects = replace(effects, changes=found.changes, notices=tuple(self._notices))
+        effects = replace(effects, changes=found.changes, notices=tuple(self._notices), spared=tuple(self._spared))
         self._record(sent, borrowed.transaction, effects, event.seconds, None)
         borrowed.end_alone(link)
         if sent.sort.rolls_back:

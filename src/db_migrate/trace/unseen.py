@@ -16,6 +16,9 @@ from db_migrate.trace.observation import SCRATCH_SCHEMA
 LOG_SETTING = "ALTER DATABASE {} SET log_statement = 'all'"
 """Has every statement in a scratch database logged, for sessions that begin later."""
 
+TELL_SETTING = "ALTER DATABASE {} SET client_min_messages = 'debug1'"
+"""Has the server tell those sessions what it need not look at, and why."""
+
 _ENTRY = re.compile(r"^\d{4}-\d\d-\d\d \S+ \S+ \[\d+\] (\S*) (?:LOG|(\w+)):  (.*)$")
 """``log_line_prefix`` of the scratch server is ``%m [%p] %d``; further lines of an entry begin with a tab."""
 

@@ -63,7 +63,8 @@ class Sides:
     @property
     def notices(self) -> tuple[str, ...]:
         """What the project's code did that had to be done again, and why: nothing wrong, but slow."""
-        return tuple(self._first_scratch.notices)
+        opened: Scratch | None = self.__dict__.get("_first_scratch")  # a file, or a rule, is asked about without one
+        return tuple(opened.notices) if opened is not None else ()
 
     @cached_property
     def target(self) -> Target:

@@ -136,6 +136,8 @@ class Connections:
 
     def _notice_handler(self, known: Known) -> sessions.NoticeHandler:
         def handle(severity: str, message: str, sqlstate: str | None) -> None:
+            if severity == "LOG":  # the statements themselves, which a server that explains itself says back
+                return
             self._link.tell(
                 events.Notice(connection=known.number, severity=severity, message=message, sqlstate=sqlstate)
             )

@@ -11,7 +11,7 @@ from db_migrate.report.text.changes import brief, change_text
 from db_migrate.report.text.findings import SourceLine, findings_text
 from db_migrate.report.text.parts import columns, page, revisions_text, target_line, warnings_of
 from db_migrate.report.timeline import held_text, timeline
-from db_migrate.results import KeptObject, LockEffect, Plan, PlannedRevision, PlannedStatement, Restored
+from db_migrate.results import KeptObject, LockEffect, PhaseEffect, Plan, PlannedRevision, PlannedStatement, Restored
 from db_migrate.rules.facts import Throughput
 
 
@@ -108,7 +108,8 @@ def revision_text(revision: PlannedRevision, style: Style) -> str:
     if revision.derived:
         lines.append(style.warn("  derived from the catalogs, in place of the downgrade in the file"))
     for held in timeline(revision):
-        kind = "no transaction (autocommit)" if held.statements[0].autocommit else "one transaction"
+        alone = all(each.autocommit for each in held.statements)
+        kind = "no transaction (autocommit)" if alone else "one transaction"
         lines.append(style.dim(f"  in {kind}"))
         for looks, group in groupby(enumerate(held.statements, held.first), lambda each: each[1].only_looks):
             members = list(group)
@@ -151,9 +152,19 @@ def statement_text(statement: PlannedStatement, style: Style) -> str:
     created = [each for each in effects.changes if each.action != "dropped"]
     if created:
         lines.append(f"changes {brief(created)}")
+    lines += [style.dim(name(each)) for each in effects.spared]
+    lines += [f"the server says: {name(each)}" for each in effects.notices]
+    if effects.phases:
+        lines.append(_phases(effects.phases))
     if _estimate(statement):
         lines.append(style.dim(_estimate(statement)))
     return "\n".join([lines[0], *(f"  {line}" for line in lines[1:])])
+
+
+def _phases(phases: Sequence[PhaseEffect]) -> str:
+    """What it waited for, in order, each time anew: others' locks, or every older transaction."""
+    awaited = [f"{name(p.awaits.relation)} in {p.awaits.mode}" if p.awaits else "older transactions" for p in phases]
+    return f"waits for {', then for '.join(each for each, _ in groupby(awaited))}"
 
 
 def _lock(lock: LockEffect, style: Style) -> str:
