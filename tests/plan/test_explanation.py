@@ -58,6 +58,13 @@ def test_a_lock_mode_has_many_spellings(text: str) -> None:
             {"add-foreign-key-validating"},
             "",
         ),
+        (
+            "ALTER TABLE app.t ADD FOREIGN KEY (a, c) REFERENCES x.b (a, code) ON DELETE CASCADE",
+            {"app.t", "x.b"},
+            {"add-foreign-key-validating"},
+            "",
+        ),
+        ("ALTER TABLE t ADD FOREIGN KEY (a) REFERENCES b (id)", {"public.t", "public.b"}, set(), ""),
         ("SELECT 1/0", set(), set(), "division by zero"),
     ],
 )
@@ -69,7 +76,9 @@ def test_a_statement_is_tried(
     found = explain(sql, load({}))
     locks = (lock for each in found.statements for lock in each.effects.locks)
     assert {lock.relation for lock in locks if lock.blocks and "_pkey" not in lock.relation} == blocked
-    assert rules <= {each.rule for each in found.findings}
+    told = {each.rule for each in found.findings}
+    assert rules <= told
+    assert "raw-sql-unchecked" not in told
     assert found.fails.partition(": ")[2] == fails
 
 

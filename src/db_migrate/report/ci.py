@@ -19,7 +19,7 @@ from urllib.parse import quote
 from db_migrate import __version__
 from db_migrate.report.builtins import to_builtins
 from db_migrate.report.style import Style, block, name
-from db_migrate.results import Plan
+from db_migrate.results import Plan, PlannedRevision
 from db_migrate.rules.finding import Allowed, Finding, Severity
 
 FAILS = "revision-fails"
@@ -57,12 +57,18 @@ def annotated(plan: Plan) -> tuple[Annotation, ...]:
     """The findings in their order, after the revisions that fail."""
     seen: Counter[str] = Counter()
     root = _root()
-    failing = (
-        Finding(FAILS, Severity.ERROR, r.revision, None, r.revision, f"fails on scratch: {r.error}", "", "", r.file, 0)
-        for r in plan.revisions
-        if r.error
-    )
+    failing = (_failing(each) for each in plan.revisions if each.error)
     return tuple(_annotation(each, root, seen) for each in (*failing, *plan.findings))
+
+
+def _failing(revision: PlannedRevision) -> Finding:
+    """At the line that failed, where that is in the revision itself."""
+    message = f"fails on scratch: {revision.error}"
+    file, _, line = revision.error_place.rpartition(":")
+    number = int(line) if file == revision.file and line.isdigit() else 0
+    return Finding(
+        FAILS, Severity.ERROR, revision.revision, None, revision.revision, message, "", "", revision.file, number
+    )
 
 
 def _annotation(finding: Finding, root: Path, seen: Counter[str]) -> Annotation:

@@ -137,9 +137,9 @@ raw.pgconn.exec_(b"ALTER TABLE users ADD COLUMN phone text")
     ),
 )
 def raw_sql_unchecked(context: Context) -> Iterator[Hit]:
-    """What the server's log has beyond the trace; and changes that no statement accounts for."""
+    """What the server's log has beyond the trace; and changes of a revision that no statement accounts for."""
     for revision in context.trace.revisions:
-        changes = tuple(_unaccounted(revision))
+        changes = tuple(_unaccounted(revision)) if revision.down_revision or context.source(revision) else ()
         for change in changes:
             if change.action is Action.DROPPED and change.kind in (*TABLES, Kind.COLUMN):
                 fix = advice.intent("raw-sql-unchecked", change.object, "where the data went")

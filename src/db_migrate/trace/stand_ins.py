@@ -6,7 +6,7 @@ A stand-in has the name and little else. It lets the statement run, so that its 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 MISSING = frozenset({"42P01", "42703", "3F000", "42704", "42883"})
 """SQLSTATEs: undefined table, column, schema, object, function (documentation: appendix A)."""
 
+_IN_KEY = re.compile(r'column "(?P<name>[^"]+)" referenced in foreign key constraint does not exist')
 _REFRESHES = re.compile(r"REFRESH\s", re.IGNORECASE)
 _MATERIALIZED_VIEW = ("CREATE MATERIALIZED VIEW {name} AS SELECT 1 AS id",)
 
@@ -24,9 +25,7 @@ _TEMPLATES: Mapping[str, tuple[str, ...]] = {
     r'^column "(?P<name>[^"]+)" of relation "(?P<table>[^"]+)" does not exist': (
         "ALTER TABLE {table} ADD COLUMN {part} {type}",
     ),
-    r'^column "(?P<name>[^"]+)" (?:referenced in foreign key constraint )?does not exist': (
-        "ALTER TABLE {table} ADD COLUMN {part} {type}",
-    ),
+    r'^column "(?P<name>[^"]+)" does not exist': ("ALTER TABLE {table} ADD COLUMN {part} {type}",),
     r'^constraint "(?P<name>[^"]+)" of relation "(?P<table>[^"]+)" does not exist': (
         "ALTER TABLE {table} ADD CONSTRAINT {part} CHECK (true) NOT VALID",
     ),
@@ -61,6 +60,8 @@ def find_stand_in(error: psycopg.Error, statement: str, search: Callable[[], str
     ``search`` tells the schema in which unqualified objects are looked for.
     """
     message = error.diag.message_primary or ""
+    if (in_key := _IN_KEY.match(message)) is not None:
+        return _of_key(in_key["name"], statement, search())
     for pattern, templates in _TEMPLATES.items():
         found = re.search(pattern, message)
         if found is not None:
@@ -73,6 +74,45 @@ def find_stand_in(error: psycopg.Error, statement: str, search: Callable[[], str
     return None
 
 
+def _of_key(name: str, statement: str, schema: str) -> StandIn | None:
+    """A column that a foreign key names, on the side or sides where it does; one type fits both."""
+    from psycopg import sql
+
+    made: list[sql.Composed] = []
+    column = sql.SQL("ALTER TABLE {} ADD COLUMN IF NOT EXISTS {} bigint")
+    unique = sql.SQL("ALTER TABLE {} ADD UNIQUE ({})")
+    for own, columns, referenced, keys in _foreign_keys(statement):
+        for table, names in ((own, columns), (referenced, keys)):
+            if name in names:
+                made.append(column.format(_qualified(table, schema), sql.Identifier(name)))
+        if keys and name == keys[-1]:  # the last that was missing, so that all of them are there
+            listed = sql.SQL(", ").join(map(sql.Identifier, keys))
+            made.append(unique.format(_qualified(referenced, schema), listed))
+    return StandIn(f"{_first_table(statement)}.{name}", tuple(made)) if made else None
+
+
+def _foreign_keys(statement: str) -> Iterator[tuple[str, tuple[str, ...], str, tuple[str, ...]]]:
+    """Table, columns, referenced table and columns of each foreign key that the text adds as a constraint."""
+    import postgast
+
+    for _field, node in postgast.walk(postgast.parse(statement)):
+        if type(node).__name__ == "Constraint" and node.pktable.relname:
+            columns = tuple(each.string.sval for each in node.fk_attrs)
+            keys = tuple(each.string.sval for each in node.pk_attrs)
+            yield _first_table(statement), columns, _written(node.pktable), keys
+
+
+def _written(relation: Any) -> str:
+    return f"{relation.schemaname}.{relation.relname}" if relation.schemaname else str(relation.relname)
+
+
+def _qualified(text: str, schema: str) -> sql.Identifier:
+    from psycopg import sql
+
+    first, _, rest = text.rpartition(".")
+    return sql.Identifier(first or schema, rest)
+
+
 def make(connection: psycopg.Connection[Any], stand_in: StandIn) -> None:
     """Make it. Raises what psycopg raises."""
     for statement in stand_in.statements:
@@ -82,16 +122,12 @@ def make(connection: psycopg.Connection[Any], stand_in: StandIn) -> None:
 def _filled(templates: tuple[str, ...], name: str, table: str, schema: str) -> tuple[sql.Composed, ...]:
     from psycopg import sql
 
-    def qualified(text: str) -> sql.Identifier:
-        first, _, rest = text.rpartition(".")
-        return sql.Identifier(first or schema, rest)
-
     is_key = name == "id" or name.endswith("_id")
     values = {
-        "name": qualified(name),
+        "name": _qualified(name, schema),
         "part": sql.Identifier(name.rpartition(".")[2]),
-        "table": qualified(table),
-        "beside": qualified(f"{name}_table"),
+        "table": _qualified(table, schema),
+        "beside": _qualified(f"{name}_table", schema),
         "type": sql.SQL("bigint") if is_key else sql.SQL("text"),
     }
     return tuple(sql.SQL(template).format(**values) for template in templates)
@@ -112,5 +148,5 @@ def _first_table(statement: str) -> str:
         return ""
     for _field, node in postgast.walk(tree):
         if type(node).__name__ == "RangeVar":
-            return f"{node.schemaname}.{node.relname}" if node.schemaname else str(node.relname)
+            return _written(node)
     return ""
