@@ -52,7 +52,7 @@ DO $$ BEGIN
   ALTER TABLE users ALTER COLUMN tenant SET NOT NULL;
 END $$""")
 ''',
-        "set-not-null-scan mixed-data-and-schema",
+        "set-not-null-scan mixed-data-and-schema update-delete-without-where data-change-needs-analyze",
         "add-column-not-null-no-default",
     ),
     "a default that is away for a moment": Stranger(

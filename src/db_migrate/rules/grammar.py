@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
+from db_migrate.rules.blocks import in_blocks
 from db_migrate.rules.names import parts, quote
 
 _CONSTR_FOREIGN = 10
@@ -51,6 +52,12 @@ def _by_kind(sql: str) -> Mapping[str, Sequence[Any]]:
         for _field, node in postgast.walk(statement):
             found.setdefault(type(node).__name__, []).append(node)
     return found
+
+
+def _run_nodes(sql: str, kind: str) -> Iterator[Any]:
+    """The same in the text and in what its DO blocks run."""
+    for text in (sql, *in_blocks(sql)):
+        yield from nodes(text, kind)
 
 
 def kinds(sql: str) -> tuple[str, ...]:
@@ -111,8 +118,11 @@ def _inline_owner(sql: str, location: int) -> tuple[str, ...]:
 def named_by(sql: str) -> tuple[str, ...]:
     """What the text names first: its schema (empty where not written), the object, and the column of an ALTER TABLE.
 
-    Empty where the grammar sees no name.
+    Empty where the grammar sees no name. Of a DO block it is what its one statement names.
     """
+    run = in_blocks(sql)
+    if len(run) == 1:
+        return named_by(run[0])
     for index in nodes(sql, "IndexStmt"):
         return (index.relation.schemaname, index.idxname)
     for dropped in nodes(sql, "DropStmt"):
@@ -179,9 +189,9 @@ def using_of(sql: str, column: str) -> str:
 
 def names_in(sql: str) -> frozenset[str]:
     """Every name of a relation, column, constraint or object that the text writes itself."""
-    found = {relation.relname for relation in nodes(sql, "RangeVar")}
-    found |= {command.name for command in nodes(sql, "AlterTableCmd")}
-    for dropped in nodes(sql, "DropStmt"):
+    found = {relation.relname for relation in _run_nodes(sql, "RangeVar")}
+    found |= {command.name for command in _run_nodes(sql, "AlterTableCmd")}
+    for dropped in _run_nodes(sql, "DropStmt"):
         for each in dropped.objects:
             items = each.list.items if each.WhichOneof("node") == "list" else _object_names(each)
             found |= {item.string.sval for item in items}
@@ -204,8 +214,8 @@ _DROP_CASCADE = 2
 
 def cascades(sql: str) -> bool:
     """Whether the text says CASCADE for something that it drops."""
-    dropping = any(each.behavior == _DROP_CASCADE for each in nodes(sql, "DropStmt"))
-    return dropping or any(each.behavior == _DROP_CASCADE for each in nodes(sql, "AlterTableCmd"))
+    dropping = any(each.behavior == _DROP_CASCADE for each in _run_nodes(sql, "DropStmt"))
+    return dropping or any(each.behavior == _DROP_CASCADE for each in _run_nodes(sql, "AlterTableCmd"))
 
 
 _CLOCKS = frozenset(
@@ -276,14 +286,14 @@ def alters(sql: str, relation: str) -> bool:
 def whole_table_writes(sql: str) -> Iterator[tuple[str, tuple[str, str]]]:
     """UPDATE and DELETE without WHERE in the text: the word, and the relation's schema (or empty) and name."""
     for word, kind in (("UPDATE", "UpdateStmt"), ("DELETE", "DeleteStmt")):
-        for node in nodes(sql, kind):
+        for node in _run_nodes(sql, kind):
             if not node.HasField("where_clause"):
                 yield word, (node.relation.schemaname, node.relation.relname)
 
 
 def whole_table_updates(sql: str) -> Iterator[tuple[tuple[str, str], tuple[str, ...]]]:
     """UPDATE without WHERE: the relation, and the columns that it sets."""
-    for node in nodes(sql, "UpdateStmt"):
+    for node in _run_nodes(sql, "UpdateStmt"):
         if not node.HasField("where_clause"):
             columns = tuple(target.res_target.name for target in node.target_list)
             yield (node.relation.schemaname, node.relation.relname), columns
@@ -291,14 +301,14 @@ def whole_table_updates(sql: str) -> Iterator[tuple[tuple[str, str], tuple[str, 
 
 def inserted_from_query(sql: str) -> Iterator[tuple[str, str]]:
     """INSERT ... SELECT: the relation."""
-    for node in nodes(sql, "InsertStmt"):
+    for node in _run_nodes(sql, "InsertStmt"):
         if node.select_stmt.select_stmt.HasField("where_clause") or len(node.select_stmt.select_stmt.from_clause):
             yield node.relation.schemaname, node.relation.relname
 
 
 def analyzes(sql: str, relation: str) -> bool:
     """Whether the text is an ANALYZE of the relation, or of everything."""
-    for node in nodes(sql, "VacuumStmt"):
+    for node in _run_nodes(sql, "VacuumStmt"):
         names = [each.vacuum_relation.relation.relname for each in node.rels]
         if not names or relation in names:
             return True
@@ -307,7 +317,7 @@ def analyzes(sql: str, relation: str) -> bool:
 
 def extensions(sql: str) -> Iterator[tuple[str, str]]:
     """The extensions that the text creates, each with the version that it asks for (empty for none)."""
-    for node in nodes(sql, "CreateExtensionStmt"):
+    for node in _run_nodes(sql, "CreateExtensionStmt"):
         versions = [o.def_elem.arg.string.sval for o in node.options if o.def_elem.defname == "new_version"]
         yield node.extname, versions[0] if versions else ""
 
@@ -329,7 +339,7 @@ def partition_key(sql: str) -> str:
 
 def calls(sql: str) -> Iterator[tuple[str, str]]:
     """The functions that the text calls, each with its first argument where that is a constant."""
-    for call in nodes(sql, "FuncCall"):
+    for call in _run_nodes(sql, "FuncCall"):
         first = call.args[0] if len(call.args) else None
         is_constant = first is not None and first.WhichOneof("node") == "a_const"
         yield call.funcname[-1].string.sval, _constant(first) if is_constant else ""
