@@ -6,6 +6,8 @@ import ast
 import re
 from collections.abc import Mapping
 
+import odd_cases
+
 from db_migrate.catalog.tokens import quoted
 
 SCHEMA = "Odd App"
@@ -33,6 +35,7 @@ RELATIONS: Mapping[str, str] = {
     "positive": "Positive Int",
     "touch": "Touch It",
     "users_pkey": "My Users_pkey",
+    **odd_cases.RELATIONS,
 }
 """What has a schema; the rest only needs quotes."""
 MEMBERS: Mapping[str, str] = {
@@ -55,8 +58,9 @@ MEMBERS: Mapping[str, str] = {
     "ix_users_full_name": "Ix %s Full :name",
     "orders_touch": "Touch Orders",
     "documents_pkey": "Documents_pkey",
+    **odd_cases.MEMBERS,
 }
-_WORD = re.compile(rf"(?<![\w.:'\"])(?:{'|'.join(sorted({*RELATIONS, *MEMBERS}, key=len, reverse=True))})(?![\w\"])")
+_WORD = re.compile(rf"(?<![\w:'\"])(?:{'|'.join(sorted({*RELATIONS, *MEMBERS}, key=len, reverse=True))})(?![\w\"])")
 _BIND = re.compile(r"(?<![:\w\\]):(\w+)(?!:)")
 _CREATES = re.compile(r"(CREATE (?:UNIQUE )?INDEX (?:CONCURRENTLY )?(?:IF NOT EXISTS )?)(\w+)")
 
@@ -106,10 +110,6 @@ class _Names(ast.NodeTransformer):
 
     def visit_Call(self, node: ast.Call) -> ast.Call:
         called = ast.unparse(node.func)
-        if called == "sa.ForeignKey" and isinstance(node.args[0], ast.Constant):
-            table, column = str(node.args[0].value).split(".")
-            node.args[0].value = f"{SCHEMA}.{_name(table)}.{_name(column)}"
-            return node
         if called in ("op.execute", "sa.text") and isinstance(node.args[0], ast.Constant):
             node.args[0].value = _BIND.sub(r"\\:\1", _sql(str(node.args[0].value)))
             return node
@@ -121,6 +121,9 @@ class _Names(ast.NodeTransformer):
 def _in_text(text: str) -> str:
     if text in RELATIONS or text in MEMBERS:
         return _name(text)
+    table, dot, column = text.partition(".")
+    if dot and table in RELATIONS and column.isidentifier():
+        return f"{SCHEMA}.{_name(table)}.{_name(column)}"
     return _sql(text) if " " in text else text
 
 

@@ -13,6 +13,8 @@ import pytest
 from advised import advised, dedented
 from following import answer
 from hostile import ground, hostile
+from odd_cases import ODD
+from odd_cases import SCHEMA as MORE
 from rules_lab import GROUND, Lab, open_lab
 from splitting import trace_each
 
@@ -44,13 +46,18 @@ def _eligible(rule: Rule) -> bool:
     return family and rule.id not in NOT_HERE and not rule.needs_facts and rule.until >= 18
 
 
-RULES = [each for each in all_rules() if _eligible(each)]
+BY_ID = {each.id: each for each in all_rules()}
+RULES = {each.id: each for each in all_rules() if _eligible(each)}
+CASES = {name: (rule, rule.bad) for name, rule in RULES.items()} | {
+    name: (BY_ID[rule], body) for name, (rule, body) in ODD.items()
+}
+"""By the name of the rule, or by what is odd: the rule, and the body of ``upgrade()`` that it finds something in."""
 
 
 @pytest.fixture(scope="module")
 def odd(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A lab in which every name is a hostile one."""
-    source = revision_source(f"op.execute({ground(SCHEMA)!r})", GROUND, None)
+    source = revision_source(f"op.execute({ground(SCHEMA + MORE)!r})", GROUND, None)
     with open_lab(server, tmp_path_factory.mktemp("odd"), source) as opened:
         yield opened
 
@@ -103,21 +110,16 @@ def _body(source: str, function: ast.FunctionDef) -> str:
     return dedented("\n".join(source.split("\n")[function.lineno : function.end_lineno]))
 
 
-@pytest.fixture(scope="module")
-def originals(odd: Lab) -> Mapping[str, Trace]:
-    """Every bad example with hostile names."""
-    return trace_each(odd, {rule.id: _in_a_transaction(hostile(rule.bad)) for rule in RULES})
-
-
-def test_what_is_advised_runs_whatever_the_names_are(odd: Lab, originals: Mapping[str, Trace]) -> None:
-    """The advice is found for the same examples, PostgreSQL takes all of it, and the rule has nothing more to say."""
-    findings = {rule.id: _found(rule, originals[rule.id], odd, {}) for rule in RULES}
+def test_what_is_advised_runs_whatever_the_names_are(odd: Lab) -> None:
+    """The rule finds the example; PostgreSQL takes all that is advised; and the rule has nothing more to say."""
+    originals = trace_each(odd, {name: _in_a_transaction(hostile(body)) for name, (_rule, body) in CASES.items()})
+    findings = {name: _found(rule, originals[name], odd, {}) for name, (rule, _body) in CASES.items()}
     assert [name for name, found in findings.items() if not found] == []
     followed = {name: _followed(originals[name], found, odd) for name, found in findings.items()}
     traces = trace_each(odd, {name: _in_a_transaction(body) for name, (body, _intents) in followed.items()})
     failed = {name: each.revisions[0].error.message for name, each in traces.items() if each.revisions[0].error}
     assert failed == {}
-    again = {rule.id: _found(rule, traces[rule.id], odd, followed[rule.id][1]) for rule in RULES}
+    again = {name: _found(rule, traces[name], odd, followed[name][1]) for name, (rule, _body) in CASES.items()}
     assert {
         name: [each.message for each in found]
         for name, found in again.items()

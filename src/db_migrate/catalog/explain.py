@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from db_migrate.catalog.change import Action, AttributeChange, Change, ChangeClass
 from db_migrate.catalog.objects import Catalog, Kind, SchemaObject, Value
-from db_migrate.catalog.tokens import last_part, unquoted
+from db_migrate.catalog.tokens import last_part, reference, unquoted
 
 _ROOM = 63
 """Bytes of a name: NAMEDATALEN - 1."""
@@ -108,7 +108,7 @@ def _on_update(change: Change, attribute: AttributeChange, item: SchemaObject) -
 
 
 def _referential(doing: str, change: Change, action: Value, item: SchemaObject) -> str:
-    referenced = str(item.attributes["referenced"]).rpartition("(")[0]
+    referenced = reference(str(item.attributes["referenced"]))[0]
     target, own = last_part(referenced), last_part(change.parent or "")
     changing = "changes" if doing.startswith("changing") else "deletes"
     what = {

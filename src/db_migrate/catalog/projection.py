@@ -17,7 +17,7 @@ from db_migrate.catalog.objects import (
     SchemaObject,
     Value,
 )
-from db_migrate.catalog.tokens import last_part, mentions, replace_names, tokens, without_last
+from db_migrate.catalog.tokens import last_part, mentions, reference, replace_names, tokens, without_last
 
 _TEXTUAL = frozenset({Kind.VIEW, Kind.MATERIALIZED_VIEW, Kind.RULE, Kind.POLICY, *ROUTINE_KINDS})
 _OUTPUTS = frozenset({Kind.VIEW, Kind.MATERIALIZED_VIEW})
@@ -218,7 +218,7 @@ def _with_column(items: Iterable[SchemaObject], rename: Rename, tables: frozense
 
 
 def _referenced_table(foreign_key: SchemaObject) -> str:
-    return str(foreign_key.attributes["referenced"]).rpartition("(")[0]
+    return reference(str(foreign_key.attributes["referenced"]))[0]
 
 
 def _rewritten_key(foreign_key: SchemaObject, rewrite: Rewrite, here: bool, there: bool) -> SchemaObject:

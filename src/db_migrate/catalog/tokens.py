@@ -89,6 +89,16 @@ def split_list(text: str, separator: str = ",") -> list[str]:
     return [] if stripped == [""] else stripped
 
 
+def reference(referenced: str) -> tuple[str, tuple[str, ...]]:
+    """The relation and the columns of ``schema.table(column, …)``, which a foreign key refers to."""
+    if '"' not in referenced:
+        table, _, columns = referenced.rpartition("(")
+        return table, tuple(columns.removesuffix(")").split(", "))
+    found = tokens(referenced)
+    place = found.index("(")
+    return "".join(found[:place]), tuple(split_list("".join(found[place + 1 : -1])))
+
+
 def top_level(text: str) -> Iterator[tuple[int, str]]:
     """Each word outside of brackets and quotes, with its offset in the text."""
     depth = offset = 0

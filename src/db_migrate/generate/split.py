@@ -14,7 +14,7 @@ from db_migrate.catalog.diff import diff
 from db_migrate.catalog.objects import Catalog, Key, Kind, SchemaObject, Value
 from db_migrate.catalog.sql.needs import Needs, closure
 from db_migrate.catalog.sql.steps import parents_of, table_of, text, texts
-from db_migrate.catalog.tokens import last_part, mentions
+from db_migrate.catalog.tokens import last_part, mentions, reference
 from db_migrate.generate.dispose import Decision, decision
 from db_migrate.generate.late import before_filling, late_columns
 from db_migrate.generate.pieces import Piece
@@ -159,7 +159,7 @@ def _in_the_way(item: SchemaObject, before: Catalog, after: Catalog, between: Ca
     """Whether it is a foreign key that would stop a release that does not know it, or that what it rests on leaves."""
     if item.kind is not Kind.FOREIGN_KEY:
         return False
-    own, referred = item.parent or "", text(item, "referenced").rpartition("(")[0]
+    own, referred = item.parent or "", reference(text(item, "referenced"))[0]
     follows = text(item, "on_delete").startswith(_FOLLOWS)
     needed = needs.of(item.key)
     key_is_there = any(kind in _KEYS for kind, _ in needed)

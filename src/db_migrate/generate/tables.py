@@ -10,7 +10,7 @@ from db_migrate.catalog.comparing import own_sequence
 from db_migrate.catalog.objects import Catalog, Key, Kind, SchemaObject
 from db_migrate.catalog.sql.order import Verb
 from db_migrate.catalog.sql.steps import comment, text, texts
-from db_migrate.catalog.tokens import last_part, without_last
+from db_migrate.catalog.tokens import last_part, reference, without_last
 from db_migrate.generate.columns import column
 from db_migrate.generate.constraints import within_table
 from db_migrate.generate.naming import Names
@@ -56,7 +56,7 @@ def _can_be_within(item: SchemaObject, constraints: Sequence[SchemaObject], exis
     """Whether the table that a foreign key leads to is there already, or is the table itself with that key."""
     if item.kind is not Kind.FOREIGN_KEY:
         return within_table(item, Names()) is not None
-    table = text(item, "referenced").rpartition("(")[0]
+    table = reference(text(item, "referenced"))[0]
     if table == item.parent:
         return any(each.kind in (Kind.PRIMARY_KEY, Kind.UNIQUE) for each in constraints)
     return (Kind.TABLE, table) in existing

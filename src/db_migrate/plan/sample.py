@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from db_migrate.catalog.objects import Catalog, Kind, SchemaObject
+from db_migrate.catalog.tokens import reference
 from db_migrate.config import Settings
 from db_migrate.postgres.conninfo import ConnInfo
 from db_migrate.postgres.session import connect, read_only
@@ -91,7 +92,7 @@ class _Sample:
             if not waiting:
                 break
             key = waiting.pop(0)
-            parent = str(key.attributes["referenced"]).partition("(")[0]
+            parent, _columns = reference(str(key.attributes["referenced"]))
             if self._parents(key, parent):
                 waiting += [each for each in self._keys(parent) if each not in waiting]
         for table in sorted(self._copied):
@@ -109,9 +110,7 @@ class _Sample:
         from psycopg import sql
 
         own = _names(key.attributes.get("columns"))
-        there = tuple(
-            part.strip() for part in str(key.attributes["referenced"]).partition("(")[2].rstrip(")").split(",")
-        )
+        _table, there = reference(str(key.attributes["referenced"]))
         columns = [self._catalog.get(Kind.COLUMN, f"{parent}.{name}") for name in there]
         if not self._is_table(parent) or any(column is None for column in columns):
             return False

@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING
 
 from db_migrate.catalog.objects import Kind, SchemaObject
+from db_migrate.catalog.tokens import reference
 from db_migrate.rules.names import last, literal, made, owner_of, py, py_list, quote, schema_argument, tail
 from db_migrate.rules.python_text import WIDTH, call, indent, sql_string
 from db_migrate.rules.python_types import example_default, sqlalchemy_type
@@ -152,8 +153,8 @@ def enforced(constraint: SchemaObject) -> str:
 
 def foreign_key(key: SchemaObject, *, on_delete: str = "", not_valid: bool = False, deferrable: bool = False) -> str:
     """The foreign key as an operation of its own, with another action on delete where one is given."""
-    referenced, _, over = text(key, "referenced").rpartition("(")
-    columns, others = texts(key, "columns"), tuple(part.strip() for part in over.rstrip(")").split(", "))
+    referenced, others = reference(text(key, "referenced"))
+    columns = texts(key, "columns")
     action = on_delete or text(key, "on_delete")
     if "(" in action or any(column.endswith(" PERIOD") for column in columns):
         wanted = f"{enforced(key)}{' ON DELETE ' + on_delete if on_delete else ''}{' DEFERRABLE' if deferrable else ''}"

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from db_migrate.catalog.change import Action
 from db_migrate.catalog.objects import Catalog, Kind, SchemaObject
+from db_migrate.catalog.tokens import reference
 from db_migrate.rules import advice
 from db_migrate.rules.context import Context, Hit, Place
 from db_migrate.rules.grammar import says_on_delete
@@ -44,7 +45,7 @@ def new_columns(place: Place, constraint: SchemaObject) -> bool:
 
 def referenced_table(constraint: SchemaObject) -> str:
     """The table that a foreign key points to."""
-    return advice.text(constraint, "referenced").rpartition("(")[0]
+    return reference(advice.text(constraint, "referenced"))[0]
 
 
 @rule(

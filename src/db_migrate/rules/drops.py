@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from db_migrate.catalog.change import Action
-from db_migrate.catalog.objects import Kind
+from db_migrate.catalog.change import Action, Change
+from db_migrate.catalog.objects import ROUTINE_KINDS, Kind
+from db_migrate.catalog.tokens import reference
 from db_migrate.rules import advice, grammar, rewriting
 from db_migrate.rules.context import Context, Hit, Place
 from db_migrate.rules.finding import Severity
 from db_migrate.rules.matching import TABLES, changed, subject
-from db_migrate.rules.names import last, owner_of
+from db_migrate.rules.names import last, owner_of, plain_name
 from db_migrate.rules.registry import About, Section, rule
 from db_migrate.rules.undoing import put_aside
 from db_migrate.trace.effects import Direction, TracedRevision, TracedStatement
@@ -149,7 +150,7 @@ def truncate_cascade(context: Context) -> Iterator[Hit]:
         emptied = [name for name in place.effects.truncated if not context.fresh(place, name)]
         for name in emptied:
             reached = [k for k in place.revision.before.children.get(name, ()) if k.kind is Kind.FOREIGN_KEY]
-            parents = {advice.text(key, "referenced").rpartition("(")[0] for key in reached}
+            parents = {reference(advice.text(key, "referenced"))[0] for key in reached}
             over = sorted(parent for parent in parents if parent in emptied and parent != name)
             if over and last(name) not in grammar.names_in(place.statement.sql):
                 yield Hit(
@@ -236,9 +237,9 @@ def drop_cascade(context: Context) -> Iterator[Hit]:
     for place in context.places:
         if not grammar.cascades(place.statement.sql):
             continue
-        gone = sorted({c.object for c in place.effects.changes if c.action is Action.DROPPED})
         named = grammar.names_in(place.statement.sql)
-        along = [name for name in gone if last(name).partition("(")[0] not in named]
+        gone = (c for c in place.effects.changes if c.action is Action.DROPPED and not _is_named(c, named))
+        along = sorted({change.object for change in gone})
         message = (
             f"takes along {', '.join(along)}" if along else "says CASCADE, which takes along whatever depends on it"
         )
@@ -246,6 +247,12 @@ def drop_cascade(context: Context) -> Iterator[Hit]:
         rest = rewriting.without_cascade(place.statement.sql)
         fix = "\n".join((*drops, advice.execute(rest))) if rest else ""
         yield Hit(place, subject(context, place), message, fix)
+
+
+def _is_named(change: Change, names: frozenset[str]) -> bool:
+    """Whether the statement itself says that it drops this; a member is named together with its relation."""
+    name = plain_name(change.object) if change.kind in ROUTINE_KINDS else last(change.object)
+    return name in names and (change.parent is None or last(change.parent) in names)
 
 
 @rule(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from db_migrate.catalog.tokens import is_plain, last_part, quoted, without_last
+from db_migrate.catalog.tokens import is_plain, last_part, quoted, tokens, unquoted, without_last
 from db_migrate.rules.python_text import string
 
 _PART = re.compile(r'"((?:[^"]|"")*)"|([^".(]+)')
@@ -62,6 +62,11 @@ def literal(text: str) -> str:
 def last(name: str) -> str:
     """The unquoted last part: a column's, index's or constraint's own name."""
     return parts(name)[-1]
+
+
+def plain_name(routine: str) -> str:
+    """The unquoted name of a function, without its arguments."""
+    return unquoted(tokens(last_part(routine))[0])
 
 
 def tail(name: str) -> str:

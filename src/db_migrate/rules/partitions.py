@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from db_migrate.catalog.change import Action, Change
 from db_migrate.catalog.objects import Kind
@@ -65,12 +65,14 @@ def attach_partition(context: Context) -> Iterator[Hit]:
             scanned = [each for each in place.effects.scans if not context.exempt(place, each) and each != parent]
             for relation in scanned:
                 message = f"looks at every row of {context.size(place, relation)} while reads and writes of it wait"
-                fix = _checked_before(place, relation, name, parent)
+                fix = _checked_before(place, scanned, name, parent) or advice.intent(
+                    "attach-partition", relation, "how long the scan takes, and in which quiet hour"
+                )
                 yield Hit(place, relation, message, fix, context.block_severity(place))
 
 
-def _checked_before(place: Place, relation: str, partition: str, parent: str) -> str:
-    """A CHECK that proves the bounds to ATTACH: of the partition itself, or that the default one has none of its rows.
+def _checked_before(place: Place, scanned: Sequence[str], partition: str, parent: str) -> str:
+    """CHECKs that prove the bounds to ATTACH: of the partition itself, and that the default one has none of its rows.
 
     Of bounds by hash, or over several columns, only PostgreSQL can say such a CHECK.
     """
@@ -80,17 +82,15 @@ def _checked_before(place: Place, relation: str, partition: str, parent: str) ->
     bound = advice.text(item, "partition_bound") if item is not None else ""
     found = bounds.condition(key, bound)
     if not found:
-        return advice.intent("attach-partition", relation, "how long the scan takes, and in which quiet hour")
-    proof = found if relation == partition else bounds.opposite(key, bound)
-    name = quote(made(last(relation), "bounds" if relation == partition else f"not_{last(partition)}"))
-    return "\n".join(
-        (
-            advice.execute(f"ALTER TABLE {relation} ADD CONSTRAINT {name} CHECK ({proof}) NOT VALID"),
-            advice.validate(relation, f"{relation}.{name}"),
-            advice.statement(place),
-            advice.execute(f"ALTER TABLE {relation} DROP CONSTRAINT {name}"),
-        )
-    )
+        return ""
+    adds, drops = [], []
+    for relation in scanned:
+        proof = found if relation == partition else bounds.opposite(key, bound)
+        name = quote(made(last(relation), "bounds" if relation == partition else f"not_{last(partition)}"))
+        adds.append(advice.execute(f"ALTER TABLE {relation} ADD CONSTRAINT {name} CHECK ({proof}) NOT VALID"))
+        adds.append(advice.validate(relation, f"{relation}.{name}"))
+        drops.append(advice.execute(f"ALTER TABLE {relation} DROP CONSTRAINT {name}"))
+    return "\n".join((*adds, advice.statement(place), *drops))
 
 
 @rule(

@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from db_migrate.catalog.change import Action, Change, ChangeClass
 from db_migrate.catalog.objects import Kind, SchemaObject
+from db_migrate.catalog.tokens import reference
 from db_migrate.rules import advice, grammar
 from db_migrate.rules.context import Place, column_origin, is_table, walk
 from db_migrate.rules.conversions import Misfits, misfits
@@ -189,8 +190,8 @@ class _Asker:
         columns = [f"{child}.{name}" for name in advice.texts(item, "columns")]
         if any(c in place.known.created for c in columns) or any(c.endswith(" PERIOD") for c in columns):
             return
-        parent, _, inside = advice.text(item, "referenced").rpartition("(")
-        keys = [f"{parent}.{name.strip()}" for name in inside.rstrip(")").split(",")]
+        parent, others = reference(advice.text(item, "referenced"))
+        keys = [f"{parent}.{name}" for name in others]
         ours = [tail(column_origin(place, c)) for c in columns]
         predicate = " AND ".join(f"c.{name} IS NOT NULL" for name in ours)
         if parent not in place.known.created:

@@ -43,11 +43,11 @@ def combine_alter_table(context: Context) -> Iterator[Hit]:
             for relation in sorted(worked):
                 if context.exempt(place, relation) or not grammar.alters(place.statement.sql, relation):
                     continue
-                together = seen.setdefault(relation, [])
-                together.append(place)
-                if len(together) > 1:
-                    message = f"goes through {context.size(place, relation)} again"
-                    yield Hit(place, relation, message, _at_once(together))
+                seen.setdefault(relation, []).append(place)
+        for relation, together in seen.items():
+            if len(together) > 1:
+                message = f"goes through {context.size(together[-1], relation)} again"
+                yield Hit(together[-1], relation, message, _at_once(together))
 
 
 def _at_once(places: Sequence[Place]) -> str:

@@ -8,8 +8,9 @@ from dataclasses import replace
 
 from db_migrate.catalog.change import Change
 from db_migrate.catalog.diff import diff
-from db_migrate.catalog.objects import RELATION_KINDS, ROUTINE_KINDS, Catalog, Kind
+from db_migrate.catalog.objects import RELATION_KINDS, ROUTINE_KINDS, Catalog, Kind, SchemaObject
 from db_migrate.catalog.sql import with_sql
+from db_migrate.catalog.tokens import last_part, tokens
 from db_migrate.rules import advice
 from db_migrate.rules.context import Place
 from db_migrate.trace.effects import TracedRevision
@@ -66,7 +67,7 @@ def _with_needs(catalog: Catalog, other: Catalog) -> Catalog:
     differing = [item for item in catalog if item.kind in _PRINTED and other.objects.get(item.key) != item]
     if not differing:
         return catalog
-    named = {item.name.partition("(")[0]: item.key for item in catalog if item.kind in RELATION_KINDS | ROUTINE_KINDS}
+    named = {called(item): item.key for item in catalog if item.kind in RELATION_KINDS | ROUTINE_KINDS}
     needing = {
         item.key: replace(
             item,
@@ -75,6 +76,14 @@ def _with_needs(catalog: Catalog, other: Catalog) -> Catalog:
         for item in differing
     }
     return catalog.where(needing.get(item.key, item) for item in catalog)
+
+
+def called(item: SchemaObject) -> str:
+    """A routine's name as its callers write it; any other object's name."""
+    if item.kind not in ROUTINE_KINDS:
+        return item.name
+    own = last_part(item.name)
+    return item.name.removesuffix(own) + tokens(own)[0]
 
 
 def mentions_name(text: str, name: str) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from db_migrate.catalog.change import Action, Change
 from db_migrate.catalog.objects import Kind, SchemaObject
+from db_migrate.catalog.tokens import reference
 from db_migrate.rules import advice
 from db_migrate.rules.constraints import WITHOUT_KEY, added, builds_index, new_columns, referenced_table
 from db_migrate.rules.context import Context, Hit, Place, locked
@@ -331,9 +332,9 @@ def deterministic_collation_fk(context: Context) -> Iterator[Hit]:
     """By the collations of both sides as stored."""
     for place in context.places:
         for key in added(context, place, Kind.FOREIGN_KEY, anywhere=True):
-            parent, _, inside = advice.text(key, "referenced").rpartition("(")
+            parent, others = reference(advice.text(key, "referenced"))
             columns = [f"{key.parent}.{name}" for name in advice.texts(key, "columns")]
-            columns += [f"{parent}.{name.strip()}" for name in inside.rstrip(")").split(",")]
+            columns += [f"{parent}.{name}" for name in others]
             for column in columns:
                 if _is_nondeterministic(place, column):
                     reason = "which collation both columns have, so that 18 takes it"

@@ -13,7 +13,7 @@ from db_migrate.rules.finding import Severity
 from db_migrate.rules.matching import changed
 from db_migrate.rules.names import beside, last
 from db_migrate.rules.registry import About, Section, rule
-from db_migrate.rules.undoing import allowed
+from db_migrate.rules.undoing import allowed, called
 from db_migrate.trace.effects import LockMode
 
 
@@ -113,7 +113,7 @@ def replace_view(context: Context) -> Iterator[Hit]:
 def _beside(place: Place, change: Change) -> str:
     """The new definition under a name of its own."""
     item = place.find(change.kind, change.object)
-    name = change.object.partition("(")[0]
+    name = called(item) if item is not None else ""
     if item is None or item.definition.count(name) != 1 or change.kind not in (Kind.VIEW, Kind.FUNCTION):
         return advice.intent("replace-view", change.object, "since which release the new one is expected")
     return advice.execute(item.definition.replace(name, beside(name, last(name), "new")))

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from db_migrate.catalog.change import Change
 from db_migrate.catalog.objects import RELATION_KINDS, ROUTINE_KINDS, Catalog, Key, Kind, SchemaObject
+from db_migrate.catalog.tokens import reference
 from db_migrate.testing.mentions import Relation, mentions, same, split
 
 _USED_BY_STATEMENTS = RELATION_KINDS | ROUTINE_KINDS
@@ -54,7 +55,7 @@ def _about(change: Change, catalogs: Iterable[Catalog]) -> Iterator[str]:
 
 
 def _referenced(constraint: SchemaObject) -> str:
-    return str(constraint.attributes["referenced"]).rpartition("(")[0]
+    return reference(str(constraint.attributes["referenced"]))[0]
 
 
 def _users(catalog: Catalog) -> Mapping[str, set[str]]:

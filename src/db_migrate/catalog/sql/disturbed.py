@@ -11,7 +11,7 @@ from db_migrate.catalog.sql.columns import needs_using
 from db_migrate.catalog.sql.kinds import SWAPPED_KINDS, owner_table
 from db_migrate.catalog.sql.needs import Needs
 from db_migrate.catalog.sql.steps import Sides, text
-from db_migrate.catalog.tokens import last_part, mentions
+from db_migrate.catalog.tokens import last_part, mentions, reference
 
 _REBUILT = frozenset(
     {
@@ -75,7 +75,7 @@ def in_circles(sides: Sides) -> set[Key]:
     references: dict[str, dict[Key, str]] = {}
     for table in turning:
         for item in sides.before.children.get(table, ()):
-            referred = text(item, "referenced").rpartition("(")[0]
+            referred = reference(text(item, "referenced"))[0]
             if item.kind is Kind.FOREIGN_KEY and referred in turning - {table} and item.key in sides.after.objects:
                 references.setdefault(table, {})[item.key] = referred
     return {

@@ -17,7 +17,7 @@ from db_migrate.catalog.objects import (
     Value,
 )
 from db_migrate.catalog.sql.steps import parents_of, text, texts
-from db_migrate.catalog.tokens import last_part, mentions, split_name
+from db_migrate.catalog.tokens import last_part, mentions, reference, split_name
 
 _MENTIONING = ("columns", "include", "expression", "predicate", "definition", "on_delete")
 _TABLE_RANKS = (*RELATION_KINDS, Kind.SEQUENCE)
@@ -85,7 +85,7 @@ class Needs:
                 for parent in parents_of(item):
                     found[parent].append(key)
             elif item.kind is Kind.FOREIGN_KEY:
-                found[text(item, "referenced")[:-1].rpartition("(")[0]].append(key)
+                found[reference(text(item, "referenced"))[0]].append(key)
             elif (attached := item.attributes.get("attached_to")) is not None:
                 found[str(attached)].append(key)
             for kind, name in item.needs:
@@ -139,10 +139,9 @@ class Needs:
             yield (Kind.INDEX, str(attached))
 
     def _referenced(self, item: SchemaObject) -> Iterator[Key]:
-        referenced = text(item, "referenced")
-        table, _, columns = referenced[:-1].rpartition("(")
+        table, columns = reference(text(item, "referenced"))
         yield from self._relation(table)
-        names = [name.removesuffix(" PERIOD") for name in columns.split(", ")]
+        names = [name.removesuffix(" PERIOD") for name in columns]
         yield from ((Kind.COLUMN, f"{table}.{name}") for name in names)
         yield from _unique_keys(self._catalog.children.get(table, ()), frozenset(names))
 

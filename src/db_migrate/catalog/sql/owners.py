@@ -9,7 +9,7 @@ from db_migrate.catalog.comparing import SUBJECT_KINDS, subject_of
 from db_migrate.catalog.consequences import not_null_column, parents
 from db_migrate.catalog.objects import RELATION_KINDS, ROUTINE_KINDS, TYPE_KINDS, Key, Kind, SchemaObject
 from db_migrate.catalog.sql.steps import Sides, text
-from db_migrate.catalog.tokens import last_part, without_last
+from db_migrate.catalog.tokens import last_part, reference, without_last
 
 
 class Owners:
@@ -89,5 +89,5 @@ class Owners:
 
     def _by_column(self, item: SchemaObject) -> int | None:
         """A change of a column of the same table, which an object's other text follows from."""
-        tables = (item.parent or "", text(item, "referenced").rpartition("(")[0])
+        tables = (item.parent or "", reference(text(item, "referenced"))[0])
         return next((place for table in tables for place in self._columns.get(table, ())), None)

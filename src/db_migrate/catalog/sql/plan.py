@@ -25,7 +25,7 @@ from db_migrate.catalog.sql.needs import Needs
 from db_migrate.catalog.sql.order import Graph, Node, Operation, Verb
 from db_migrate.catalog.sql.owners import Owners
 from db_migrate.catalog.sql.steps import Sides, Steps, differing, own_not_null, table_of, text
-from db_migrate.catalog.tokens import last_part, without_last
+from db_migrate.catalog.tokens import last_part, reference, without_last
 
 _CONTAINED = TABLE_KINDS | {Kind.VIEW, Kind.MATERIALIZED_VIEW}
 _INDEXED = frozenset({Kind.INDEX, Kind.PRIMARY_KEY, Kind.UNIQUE, Kind.EXCLUSION})
@@ -200,7 +200,7 @@ class Plan:
 
     def _in_a_circle(self, foreign_key: SchemaObject) -> bool:
         """Whether the referenced table is dropped too and refers back, directly or not."""
-        referenced = text(foreign_key, "referenced").rpartition("(")[0]
+        referenced = reference(text(foreign_key, "referenced"))[0]
         seen, waiting = set(), [referenced]
         while waiting:
             table = waiting.pop()
@@ -209,7 +209,7 @@ class Plan:
             seen.add(table)
             for item in self._sides.before.children.get(table, ()):
                 if item.kind is Kind.FOREIGN_KEY:
-                    waiting.append(text(item, "referenced").rpartition("(")[0])
+                    waiting.append(reference(text(item, "referenced"))[0])
         return foreign_key.parent in seen and foreign_key.parent != referenced
 
     def _add_create(self, key: Key) -> None:
@@ -397,7 +397,7 @@ class Plan:
                 continue
             self.graph.before(self._dropper(key), alter)
             referring = (Kind.TABLE, without_last(key[1]))
-            referred = (Kind.TABLE, text(self._sides.before.objects[key], "referenced").rpartition("(")[0])
+            referred = (Kind.TABLE, reference(text(self._sides.before.objects[key], "referenced"))[0])
             first, then = (
                 (referring, referred) if table.attributes["persistence"] == "unlogged" else (referred, referring)
             )
