@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from db_migrate.catalog.change import Action
 from db_migrate.catalog.objects import Kind, SchemaObject
@@ -147,11 +148,11 @@ def _identity_later(column: SchemaObject) -> str:
     """Numbered by a sequence first, whose place the identity takes in an instant: it goes on where that has got to."""
     sequence, table, name = _sequence_of(column), owner_of(column.name), tail(column.name)
     own = f"pg_get_serial_sequence({literal(table)}, {literal(last(column.name))})"
-    become = f"ADD GENERATED {advice.text(column, 'identity').replace(' (', ' AS IDENTITY (')}"
-    become += "" if " AS IDENTITY" in become else " AS IDENTITY"
+    kind, bracket, options = advice.text(column, "identity").partition(" (")
+    become = f"ADD GENERATED {kind} AS IDENTITY{bracket}{options}"
     return "\n".join(
         (
-            advice.execute(f"CREATE SEQUENCE {sequence}"),
+            advice.execute(f"CREATE SEQUENCE {sequence} {options.removesuffix(')')}".rstrip()),
             batches.add_and_fill(column, f"nextval({literal(sequence)})"),
             advice.execute(f"ALTER TABLE {table} ALTER COLUMN {name} DROP DEFAULT, ALTER COLUMN {name} {become}"),
             advice.execute(f"SELECT setval({own}, nextval({literal(sequence)}))"),
@@ -242,9 +243,11 @@ def add_column_constrained_domain(context: Context) -> Iterator[Hit]:
 
 def _of_its_base_type(column: SchemaObject, domain: SchemaObject) -> str:
     """The domain's type, and its constraints as those of the table."""
-    table, base, checks = owner_of(column.name), *domains.parts_of(domain.definition)
-    lines = [advice.bare_column(column, base)]
-    for number, check in enumerate(checks, 1):
+    table, made_of = owner_of(column.name), domains.parts_of(domain.definition)
+    default = _default(column) or made_of.default
+    own = replace(column, attributes={**column.attributes, "nullable": not (made_of.required and default)})
+    lines = [advice.bare_column(own, made_of.base, default)]
+    for number, check in enumerate(made_of.checks, 1):
         of_column = replace_names(check, {"VALUE": tail(column.name)})
         name = quote(made(last(table), last(column.name), "check", *([str(number)] if number > 1 else ())))
         lines.append(advice.execute(f"ALTER TABLE {table} ADD CONSTRAINT {name} {of_column} NOT VALID"))

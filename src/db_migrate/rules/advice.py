@@ -25,13 +25,14 @@ AFTER = "# after it:"
 BACK = "# for downgrade():"
 LATER = "# in a later revision, once "
 MODELS = "# in the models"
+INTENT = "db_migrate_allow = {"
 LEAVE_OUT = "# leave this statement out"
 _NOT_CHECKED = re.compile(r"(?: NOT ENFORCED| NOT VALID)+$")
 
 
 def intent(rule: str, name: str, reason: str) -> str:
     """The lines that allow the finding in the revision's own file; ``reason`` is for a person to replace."""
-    return f"db_migrate_allow = {{\n    {py(f'{rule}:{name}')}: {py(reason)},\n}}"
+    return f"{INTENT}\n    {py(f'{rule}:{name}')}: {py(reason)},\n}}"
 
 
 def before(*lines: str) -> str:
@@ -180,7 +181,10 @@ def _closely(call: str) -> str:
     """A call of several lines with its arguments on one, where they fit."""
     lines = call.split("\n")
     together = " ".join(each.strip() for each in lines[1:-1]).removesuffix(",")
-    return f"{lines[0]}\n    {together}\n{lines[-1]}" if len(lines) > 1 and len(together) <= WIDTH else call
+    return f"{lines[0]}\n    {together}\n{lines[-1]}" if len(lines) > 1 and len(together) <= _LONGEST else call
+
+
+_LONGEST = WIDTH + 12
 
 
 def unique_using_index(constraint: SchemaObject) -> str:

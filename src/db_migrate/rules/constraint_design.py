@@ -79,7 +79,7 @@ def _find_duplicates(item: SchemaObject) -> str:
     where = f" WHERE {predicate}" if predicate else ""
     query = f"SELECT {columns}, count(*) FROM {item.parent}{where} GROUP BY {columns} HAVING count(*) > 1;"
     intent = advice.intent("unique-on-existing-data", item.name, "how it was seen that no two rows are equal")
-    return f"-- look first, on the target:\n{query}\n{intent}"
+    return f"-- look first, on the target:\n{query}\n# if there are none, in the revision:\n{intent}"
 
 
 def _key_of(item: SchemaObject) -> Iterator[str]:

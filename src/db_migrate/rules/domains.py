@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import pairwise
 
 from db_migrate.catalog.change import Action, Change
@@ -28,12 +29,28 @@ def _end_of_name(piece: str) -> int:
     return next(offset for offset, word in top_level(piece) if word == "CHECK") - 1
 
 
-def parts_of(definition: str) -> tuple[str, tuple[str, ...]]:
-    """The type that the domain is made of, and what its constraints say: ``CHECK ((VALUE > 0))``."""
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """What a domain is made of: its type, its default (empty for none), and what its constraints say."""
+
+    base: str
+    default: str
+    required: bool
+    checks: tuple[str, ...]
+
+
+def parts_of(definition: str) -> Domain:
+    """A domain taken apart; a constraint is ``CHECK ((VALUE > 0))``."""
     text = definition.partition(" AS ")[2]
-    ends = [offset for offset, word in top_level(text) if word in ("CONSTRAINT", "DEFAULT", "NOT")]
-    base = text[: ends[0]].strip() if ends else text
-    return base, tuple(said.removesuffix(" NOT VALID") for _name, said in constraints_of(definition))
+    places = [(offset, word) for offset, word in top_level(text) if word in ("DEFAULT", "NOT", "CONSTRAINT")]
+    ends = [offset for offset, _word in places] + [len(text)]
+    pieces = {word: text[at : ends[n + 1]].strip() for n, (at, word) in enumerate(places) if word != "CONSTRAINT"}
+    return Domain(
+        base=text[: ends[0]].strip(),
+        default=pieces.get("DEFAULT", "").removeprefix("DEFAULT "),
+        required="NOT" in pieces,
+        checks=tuple(said.removesuffix(" NOT VALID") for _name, said in constraints_of(definition)),
+    )
 
 
 @rule(

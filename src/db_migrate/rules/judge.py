@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Set
+from dataclasses import replace
 from difflib import get_close_matches
 from importlib import import_module
 
 from db_migrate.errors import ConfigurationError
+from db_migrate.rules.advice import INTENT
 from db_migrate.rules.context import Context, Hit, Place, RuleSettings
 from db_migrate.rules.facts import Facts
 from db_migrate.rules.finding import Finding, Severity
@@ -99,8 +101,23 @@ def judge(
             also = (rule.general, *hit.also) if rule.general else hit.also
             found.setdefault((finding.rule, finding.revision, finding.statement, finding.object), (finding, also))
     intents = (*_written(trace), *allow)
-    judged, used = apply_intents(tuple(found.values()), intents, chosen.search_path)
+    judged, used = apply_intents(tuple(_advised_alike(found.values())), intents, chosen.search_path)
     return tuple(sorted((*judged, *_about_intents(context, intents, used)), key=_order(trace)))
+
+
+def _advised_alike(
+    found: Collection[tuple[Finding, tuple[str, ...]]],
+) -> Iterator[tuple[Finding, tuple[str, ...]]]:
+    """A general rule that can only be allowed advises what a special case of it knows about the same statement."""
+    general = {each.id: each.general for each in all_rules()}
+    better = {
+        (finding.revision, finding.statement, general[finding.rule]): finding.fix
+        for finding, _also in found
+        if not finding.fix.startswith(INTENT)
+    }
+    for finding, also in found:
+        fix = better.get((finding.revision, finding.statement, finding.rule), finding.fix)
+        yield (replace(finding, fix=fix) if finding.fix.startswith(INTENT) else finding), also
 
 
 def _severity_of(rule: Rule, settings: RuleSettings) -> str | None:

@@ -34,6 +34,9 @@ def changed(sql: str, kinds: Sequence[str], change: Callable[[Any], None]) -> st
 
 def without_cascade(sql: str) -> str:
     """DROP that takes nothing along."""
+    places = [offset for offset, word in top_level(sql) if word.upper() == "CASCADE"]
+    if len(places) == 1:
+        return sql[: places[0]].rstrip() + sql[places[0] + len("CASCADE") :]
 
     def restrict(node: Any) -> None:
         if node.behavior == _CASCADE:

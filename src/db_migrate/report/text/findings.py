@@ -13,8 +13,11 @@ SourceLine = Callable[[str, int], str]
 """The text of one line of a file, or an empty text where there is none."""
 
 
-def finding_text(finding: Finding, sql: str, source_line: SourceLine, style: Style) -> str:
-    """One finding. ``sql`` is the statement it is about, empty when it is about the revision itself."""
+def finding_text(finding: Finding, sql: str, source_line: SourceLine, style: Style, like: str = "") -> str:
+    """One finding. ``sql`` is the statement it is about, empty when it is about the revision itself.
+
+    ``like`` is the rule of a finding before it, about the same statement, that advises the same.
+    """
     paint = {Severity.ERROR: style.bad, Severity.WARNING: style.warn, Severity.NOTE: style.info}[finding.severity]
     head = f"{paint(finding.severity)}[{finding.rule}]: {style.bold(block(finding.message))}"
     if finding.allowed:
@@ -32,15 +35,15 @@ def finding_text(finding: Finding, sql: str, source_line: SourceLine, style: Sty
                 f"{style.info(number.rjust(len(gutter)))} {bar} {name(shown)}",
                 f"{gutter} {bar}",
             ]
-    for label, text in _notes(finding, sql):
+    for label, text in _notes(finding, sql, like):
         lines.append(indent(block(text), len(gutter) + 10, first=f"{gutter} = {style.bold((label + ':').ljust(6))} "))
     return "\n".join(lines)
 
 
-def _notes(finding: Finding, sql: str) -> list[tuple[str, str]]:
+def _notes(finding: Finding, sql: str, like: str) -> list[tuple[str, str]]:
     if finding.allowed:
         return [("allow", f"{finding.allowed.reason} (in the {finding.allowed.by})")]
-    notes = [("sql", sql.strip()), ("why", finding.why), ("write", finding.fix)]
+    notes = [("sql", sql.strip()), ("why", finding.why), ("write", f"as for {like} above" if like else finding.fix)]
     if finding.severity is Severity.ERROR:
         flag = f"--allow '{finding.name}'"
         written = f'db_migrate_allow = {{"{finding.name}": "the reason"}}  in the revision'
@@ -57,15 +60,11 @@ def findings_text(
     rank = list(Severity)
     statements = {(each.revision, index): s.sql for each in revisions for index, s in enumerate(each.statements)}
     ordered = sorted(findings, key=lambda each: (each.allowed is not None, rank.index(each.severity)))
-    texts = [
-        finding_text(
-            each,
-            statements.get((each.revision, each.statement or 0), "") if each.statement is not None else "",
-            source_line,
-            style,
-        )
-        for each in ordered
-    ]
+    texts, told = [], dict[tuple[str, int | None, str], str]()
+    for each in ordered:
+        sql = statements.get((each.revision, each.statement or 0), "") if each.statement is not None else ""
+        like = told.setdefault((each.revision, each.statement, each.fix), each.rule) if "\n" in each.fix else each.rule
+        texts.append(finding_text(each, sql, source_line, style, like if like != each.rule else ""))
     return "\n\n".join([*texts, totals(findings, style)])
 
 
