@@ -16,9 +16,9 @@ COMMENT ON VIEW towns IS 'where shops are';
 CREATE MATERIALIZED VIEW counted AS SELECT town, count(*) AS shops FROM shops GROUP BY town;
 CREATE UNIQUE INDEX counted_towns ON counted (town) WHERE town <> '';
 CREATE DOMAIN short AS text DEFAULT 'VALUE' NOT NULL CONSTRAINT s1 CHECK (length(VALUE) < 9) CHECK (VALUE <> 'it''s');
-CREATE DOMAIN colour AS text CHECK (VALUE <> '');
+CREATE DOMAIN hue AS text CHECK (VALUE <> '');
 CREATE TYPE mood AS ENUM ('it''s ok', 'bad');
-CREATE TABLE moods (id integer PRIMARY KEY, mood mood, colour colour);
+CREATE TABLE moods (id integer PRIMARY KEY, mood mood, hue hue);
 CREATE TABLE days (id bigint, day date, kind text) PARTITION BY RANGE (day);
 CREATE TABLE days_old PARTITION OF days FOR VALUES FROM (MINVALUE) TO ('2020-01-01') PARTITION BY LIST (kind);
 CREATE TABLE days_old_a PARTITION OF days_old FOR VALUES IN ('a');
@@ -44,7 +44,7 @@ RELATIONS: Mapping[str, str] = {
     "counted": "Co.unted",
     "counted_towns": "Counted Towns",
     "short": "Sh(ort",
-    "colour": "Colour",
+    "hue": "Hue (h)",
     "mood": "Moo.d",
     "moods": "Moods",
     "days": "Da.ys",
@@ -154,7 +154,7 @@ op.execute("INSERT INTO rests SELECT id, 1, ' two  blanks' FROM shops")""",
     ),
     "a second constraint for a domain": (
         "domain-constraint",
-        """op.execute("ALTER DOMAIN colour ADD CONSTRAINT c2 CHECK (VALUE <> ' CONSTRAINT ')")""",
+        """op.execute("ALTER DOMAIN hue ADD CONSTRAINT c2 CHECK (VALUE <> ' CONSTRAINT ')")""",
     ),
     "a domain made with a constraint": (
         "domain-constraint",
