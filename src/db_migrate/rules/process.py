@@ -82,8 +82,8 @@ def missing_downgrade(context: Context) -> Iterator[Hit]:
 
 def _does_something(revision: TracedRevision) -> bool:
     """Alembic's own statements, which keep its version table, come from no line of the file."""
-    own = (s.effects for s in revision.statements if s.line)
-    return bool(revision.unseen) or any(each.changes or each.writes or each.dropped for each in own)
+    done = [(each.effects, each.line) for each in revision.statements]
+    return bool(revision.unseen) or any(e.changes or e.dropped or (e.writes and line) for e, line in done)
 
 
 def way_back(revision: TracedRevision, rule_id: str) -> str:
