@@ -72,7 +72,8 @@ def add_foreign_key_validating(context: Context) -> Iterator[Hit]:
     for place in context.places:
         for key in added(context, place, Kind.FOREIGN_KEY):
             relation = owner_of(key.name)
-            if relation not in place.effects.scans or new_columns(place, key):
+            holding_rows = {relation, *leaves(place.revision.after, relation)}
+            if holding_rows.isdisjoint(place.effects.scans) or new_columns(place, key):
                 continue
             yield Hit(
                 place,
