@@ -92,7 +92,7 @@ FORMS = {
         "CREATE TABLE t (id int PRIMARY KEY)",
         "CREATE DOMAIN \"a b\" AS varchar(9) COLLATE \"C\" DEFAULT 'x' NOT NULL CHECK (VALUE <> '');"
         "CREATE SEQUENCE q START 100 INCREMENT 5; CREATE SEQUENCE s AS integer INCREMENT -1 CYCLE;"
-        'CREATE TABLE t (id int PRIMARY KEY, a "a b", b "a b"[], n int DEFAULT nextval(\'q\'))',
+        'CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE u (a "a b", b "a b"[], n int DEFAULT nextval(\'q\'))',
         (
             (
                 "CREATE SEQUENCE public.q INCREMENT BY 5 START WITH 100",
