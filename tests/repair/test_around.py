@@ -187,6 +187,10 @@ def test_version_tables_are_counted(project: Project, workspace: Workspace) -> N
     project.sql("CREATE SCHEMA lost", "CREATE TABLE lost.alembic_version AS SELECT * FROM alembic_version")
     found = [each for each in again(workspace) if each.code != "schema.differs"]
     assert [(each.code, each.object) for each in found] == [("version.elsewhere", '"lost"."alembic_version"')]
+    project.sql("DROP SCHEMA theirs, lost CASCADE", "ALTER TABLE alembic_version RENAME TO alembic_version_old")
+    assert "RENAME TO" in str(one(workspace, "version.elsewhere").evidence["statement"])
+    assert workspace.repair().to == ("r2",)
+    assert again(workspace) == []
     assert project.sql("SELECT id FROM t") == [(1,)]
 
 

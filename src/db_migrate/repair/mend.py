@@ -181,8 +181,10 @@ class Mending:
         with journalled(view, view.current, "") as run:
             return _result(view, run.run, view.current, ())
 
-    def statement(self, view: View, diagnosis: Diagnosis) -> RunResult:
-        """Run the one statement that ends a flaw."""
+    def statement(self, view: View, diagnosis: Diagnosis) -> RunResult | None:
+        """Run the one statement that ends a flaw, where there is one."""
+        if "statement" not in diagnosis.evidence:
+            return None
         with journalled(view, view.current, "") as run:
             run.alone([str(diagnosis.evidence["statement"])])
             return _result(view, run.run, view.current, tuple(run.steps))
@@ -196,6 +198,7 @@ _CURES: dict[str, _Cure] = {
     "graph.missing-parent": Mending.restore,
     "revision.lost": Mending.restore,
     "revision.edited": Mending.as_applied,
+    "version.elsewhere": Mending.statement,
     "version.rows": Mending.one_row,
     "version.missing": Mending.elsewhere,
     "version.wrong": Mending.elsewhere,

@@ -61,13 +61,37 @@ def other_version_tables(view: View) -> Iterator[Case]:
             "whoever comes with another search_path no longer finds it; set version_table_schema in env.py, so that "
             "there is one place whatever the search_path is",
         )
-        if not view.current:
+        back = view.once(moved_away)
+        if back is not None and back[0] == each.name:
+            message = f"there is no {_used(view)}, and {each.name} says {rows}: it was renamed or moved"
+            evidence["statement"] = back[1]
+            cure = Cure("db-migrate repair", f"{back[1]} nothing else changes")
+        elif not view.current:
             message = f"no revision is recorded in {_used(view)}, and {each.name} says {rows}"
             cure = Cure(
                 stamp_command(each.rows),
-                f"lets {_used(view)} say so if the schema is that; if it was renamed or moved, take that back instead",
+                f"lets {_used(view)} say so if the schema is that",
             )
         yield Case(each.name, message, cure, evidence)
+
+
+def moved_away(view: View) -> tuple[str, str] | None:
+    """The version table under another name, where there is none under its own; with the statement that moves it back."""
+    from psycopg import sql
+
+    missing = [table for table, heads in view.live_state.heads if heads is None]
+    ours = [each for each in view.other_tables if each.ours]
+    if len(missing) != 1 or len(ours) != 1 or len(view.live_state.heads) != 1:
+        return None
+    (table,), (found,) = missing, ours
+    schema, _, name = found.object.rpartition(".")
+    wanted, steps = table.schema or "public", []
+    if schema != wanted:
+        steps.append(f"ALTER TABLE {found.name} SET SCHEMA {sql.Identifier(wanted).as_string(None)};")
+    if name != table.name:
+        moved = sql.Identifier(wanted, name).as_string(None)
+        steps.append(f"ALTER TABLE {moved} RENAME TO {sql.Identifier(table.name).as_string(None)};")
+    return found.name, " ".join(steps)
 
 
 def _used(view: View) -> str:
@@ -78,7 +102,7 @@ def _used(view: View) -> str:
 def version_missing(view: View) -> Iterator[Case]:
     """The version table is empty or not there, and the schema is exactly that of a revision."""
     position = view.once(locate)
-    if view.current or position.place is not Place.ELSEWHERE:
+    if view.current or position.place is not Place.ELSEWHERE or view.once(moved_away):
         return
     yield _elsewhere(
         view, position, f"no revision is recorded, and the schema is that of {_shown(position.matches[-1])}"

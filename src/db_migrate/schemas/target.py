@@ -257,6 +257,7 @@ def _heads(connection: Connection[tuple[object, ...]], table: VersionTable) -> t
             "target.versions",
             f"{schema}.{table.name} is not Alembic's version table: it has no column version_num",
             why=str(error).partition("\n")[0],
+            where=f"{schema}.{table.name}",
             state="nothing was changed",
             next=[f"psql {shlex.quote(connection.info.dbname)} -c {shlex.quote(f'TABLE {name}')}"],
         ) from error
