@@ -78,7 +78,7 @@ class Mending:
             diagnoses = examine(view, cures).diagnoses
             next_one = next((d for d in diagnoses if d.code in cures and (d.code, d.object) not in tried), None)
             if next_one is None:
-                return _together(view, done)
+                return replace(_together(view, done), to=view.current)
             tried.add((next_one.code, next_one.object))
             result = cures[next_one.code](self, view, next_one)
             if result is None:

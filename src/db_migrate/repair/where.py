@@ -72,11 +72,11 @@ def other_version_tables(view: View) -> Iterator[Case]:
                 stamp_command(each.rows),
                 f"lets {_used(view)} say so if the schema is that",
             )
-        yield Case(each.name, message, cure, evidence)
+        yield Case(each.name, message, cure, evidence, None if view.current else Severity.ERROR)
 
 
 def moved_away(view: View) -> tuple[str, str] | None:
-    """The version table under another name, where there is none under its own; with the statement that moves it back."""
+    """The version table under another name, where there is none under its own, and what moves it back."""
     from psycopg import sql
 
     missing = [table for table, heads in view.live_state.heads if heads is None]
