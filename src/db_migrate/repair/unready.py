@@ -98,6 +98,22 @@ def no_journal(view: View) -> Iterator[Case]:
     yield Case(view.live_state.role, message, cure, {**pending_evidence(view, view.once(trial)), "grants": grants})
 
 
+@diagnosis("schema.none", Severity.ERROR, Need.HISTORY)
+def no_schema(view: View) -> Iterator[Case]:
+    """Something is pending, and the role's search_path names no schema that is there to make it in."""
+    if not view.once(waiting):
+        return
+    with view.session() as connection:
+        connection.execute(query("own_path"))
+        row = connection.execute("SELECT current_schema(), current_setting('search_path')").fetchone()
+    if row and row[0] is None:
+        cure = Cure(
+            psql(view.target.conninfo, "CREATE SCHEMA public"), "makes the schema that is there in every database"
+        )
+        message = f"none of the schemas of the search_path ({row[1]}) is there: nothing can be made without naming one"
+        yield Case(view.database, message, cure, {"search_path": str(row[1])})
+
+
 def _owner(view: View, role: str) -> str:
     """Who may give privileges: the database's owner, or a superuser."""
     with view.session() as connection:
