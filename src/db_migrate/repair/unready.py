@@ -107,9 +107,7 @@ def no_schema(view: View) -> Iterator[Case]:
         connection.execute(query("own_path"))
         row = connection.execute("SELECT current_schema(), current_setting('search_path')").fetchone()
     if row and row[0] is None:
-        cure = Cure(
-            psql(view.target.conninfo, "CREATE SCHEMA public"), "makes the schema that is there in every database"
-        )
+        cure = Cure(psql(view.target.conninfo, "CREATE SCHEMA public"), "makes the schema that a new database has")
         message = f"none of the schemas of the search_path ({row[1]}) is there: nothing can be made without naming one"
         yield Case(view.database, message, cure, {"search_path": str(row[1])})
 
