@@ -77,7 +77,7 @@ def packaged(project: Project) -> None:
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: plugin\nVersion: 1.0\n")
     (info / "RECORD").write_text("plugin/versions/rev3.py,,\n")
     subprocess.run(["rm", "-rf", str(project.folder / ".git")], check=True)
-    sys.path.insert(0, str(site))
+    sys.path.insert(0, str(site))  # taken away again by the test
 
 
 def forgotten(project: Project) -> None:
@@ -100,9 +100,12 @@ def forgotten(project: Project) -> None:
         (forgotten, "the journal"),
     ],
 )
-def test_a_lost_revision_is_found_and_written_back(repository: Project, losing: object, place: str) -> None:
+def test_a_lost_revision_is_found_and_written_back(
+    repository: Project, losing: object, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Doctor says where the file is and who took it away, and blames nothing else; repair writes it back."""
     assert callable(losing)
+    monkeypatch.setattr(sys, "path", [*sys.path])
     text = (repository.versions / "rev3.py").read_bytes()
     losing(repository)
 

@@ -221,8 +221,9 @@ def _forget_old_templates(server: Server, connection: psycopg.Connection[tuple[o
 def _forget_template(server: Server, connection: psycopg.Connection[tuple[object, ...]], name: str) -> None:
     from psycopg import errors, sql
 
-    # Another process has just dropped it, or died while it did; of the latter the server says so and hangs up.
-    gone = contextlib.suppress(errors.InvalidCatalogName, errors.ObjectNotInPrerequisiteState)
+    # Another process has just dropped it, does the same at this moment ("tuple concurrently updated"), or died while it
+    # did; of the last the server says so and hangs up.
+    gone = contextlib.suppress(errors.InvalidCatalogName, errors.ObjectNotInPrerequisiteState, errors.InternalError_)
     with gone, contextlib.closing(connect(server.conninfo())) as own:
         own.execute(sql.SQL("ALTER DATABASE {} IS_TEMPLATE false").format(sql.Identifier(name)))
     _drop(server, connection, name)
