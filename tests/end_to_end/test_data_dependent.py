@@ -39,13 +39,9 @@ def test_a_loop_over_rows_is_recognised_and_held_to_its_intent(project: Project)
     assert planned.code == 0, planned.out
     (found,) = findings(planned.json, "data-dependent")
     assert (found["object"], found["severity"]) == ("r2", "warning")
-    assert found[
-        "message"
-    ] == "reads public.users (40 rows, 72 kB) before it is done, and scratch has no rows to go by" or (
-        "reads public.users (40 rows," in found["message"]
-    )
+    assert "reads public.users (40 rows," in found["message"]
     assert "db-migrate plan --sample 100" in found["fix"]
-    assert '"data-dependent:r2": "writes public.users: ..."' in found["fix"]
+    assert '"data-dependent:r2": "writes public.users: ' in found["fix"]
     refused = project.run("apply", "--json")
     assert refused.code == 4
     assert project.sql("SELECT count(*) FROM people") == [(0,)]
