@@ -88,18 +88,30 @@ CHANGE = Change(Kind.INDEX, "public.ix", Action.DROPPED)
             DRIFT,
             ("drift", (), {"from_": "models", "to": "live", "privileges": True, "cache": False}),
         ),
-        (["plan"], PLAN, ("plan", ("heads",), {"allow": (), "down": False, "values": True, "derive": False})),
+        (
+            ["plan"],
+            PLAN,
+            ("plan", ("heads",), {"allow": (), "down": False, "values": True, "derive": False, "run": None}),
+        ),
         (
             ["plan", "+2", "--allow", "a:b", "--allow", "c:d"],
             PLAN,
-            ("plan", ("+2",), {"allow": ("a:b", "c:d"), "down": False, "values": True, "derive": False}),
+            ("plan", ("+2",), {"allow": ("a:b", "c:d"), "down": False, "values": True, "derive": False, "run": None}),
         ),
-        (["plan", "--down"], PLAN, ("plan", ("-1",), {"allow": (), "down": True, "values": True, "derive": False})),
-        (["plan", "-12"], PLAN, ("plan", ("-12",), {"allow": (), "down": True, "values": True, "derive": False})),
+        (
+            ["plan", "--down"],
+            PLAN,
+            ("plan", ("-1",), {"allow": (), "down": True, "values": True, "derive": False, "run": None}),
+        ),
+        (
+            ["plan", "-12"],
+            PLAN,
+            ("plan", ("-12",), {"allow": (), "down": True, "values": True, "derive": False, "run": None}),
+        ),
         (
             ["plan", "base", "--down"],
             PLAN,
-            ("plan", ("base",), {"allow": (), "down": True, "values": True, "derive": False}),
+            ("plan", ("base",), {"allow": (), "down": True, "values": True, "derive": False, "run": None}),
         ),
         (
             ["lint"],
@@ -118,13 +130,13 @@ CHANGE = Change(Kind.INDEX, "public.ix", Action.DROPPED)
         (
             ["plan", "--no-data"],
             PLAN,
-            ("plan", ("heads",), {"allow": (), "down": False, "values": False, "derive": False}),
+            ("plan", ("heads",), {"allow": (), "down": False, "values": False, "derive": False, "run": None}),
         ),
-        (["apply"], RUN, ("apply", ("heads",), {"allow": (), "confirm": None, "backup": None})),
+        (["apply"], RUN, ("apply", ("heads",), {"allow": (), "confirm": (), "backup": None, "rehearse": None})),
         (
             ["apply", "+1", "--allow", "a:b", "--confirm", "mesh"],
             RUN,
-            ("apply", ("+1",), {"allow": ("a:b",), "confirm": "mesh", "backup": None}),
+            ("apply", ("+1",), {"allow": ("a:b",), "confirm": ("mesh",), "backup": None, "rehearse": None}),
         ),
         (["verify"], Verify(problems=()), ("verify", (), {})),
         (["test"], TestRun(tables=(), selected=()), ("test", ((),), {"all": False})),
@@ -133,17 +145,29 @@ CHANGE = Change(Kind.INDEX, "public.ix", Action.DROPPED)
             TestRun(tables=(), selected=()),
             ("test", (("-k", "a", "--json"),), {"all": True}),
         ),
-        (["rollback"], RUN, ("rollback", ("-1",), {"allow": (), "confirm": None, "derive": False})),
+        (
+            ["rollback"],
+            RUN,
+            ("rollback", ("-1",), {"allow": (), "confirm": (), "derive": False, "run": None, "rehearse": None}),
+        ),
         (
             ["rollback", "-2", "--confirm", "mesh"],
             RUN,
-            ("rollback", ("-2",), {"allow": (), "confirm": "mesh", "derive": False}),
+            ("rollback", ("-2",), {"allow": (), "confirm": ("mesh",), "derive": False, "run": None, "rehearse": None}),
         ),
-        (["rollback", "--derive"], RUN, ("rollback", ("-1",), {"allow": (), "confirm": None, "derive": True})),
+        (
+            ["rollback", "--derive"],
+            RUN,
+            ("rollback", ("-1",), {"allow": (), "confirm": (), "derive": True, "run": None, "rehearse": None}),
+        ),
         (
             ["rollback", "--confirm", "mesh", "base"],
             RUN,
-            ("rollback", ("base",), {"allow": (), "confirm": "mesh", "derive": False}),
+            (
+                "rollback",
+                ("base",),
+                {"allow": (), "confirm": ("mesh",), "derive": False, "run": None, "rehearse": None},
+            ),
         ),
         (
             ["stamp", "0007"],
@@ -350,7 +374,7 @@ def test_a_plan_is_written_and_applied_as_the_same_value(run: Run, library: Reco
     assert (tmp_path / "plan.json").read_text("utf-8") == run("plan", "--json").out
     assert (tmp_path / "plan.sql").read_text("utf-8").startswith("-- upgrade 1 -> 1\n")
     assert run("apply", "plan.json").code == 0
-    assert library.calls[-1] == ("apply", (plan,), {"allow": (), "confirm": None, "backup": None})
+    assert library.calls[-1] == ("apply", (plan,), {"allow": (), "confirm": (), "backup": None, "rehearse": None})
 
 
 def test_the_script_has_the_lock_timeout_of_the_settings(run: Run, library: Recorder, tmp_path: Path) -> None:

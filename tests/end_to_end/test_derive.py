@@ -104,3 +104,21 @@ def test_a_way_back_is_derived_proved_offered_and_gone(project: Project) -> None
     assert sum("derived" in str(each) or "op.create_table(" in str(each) for (each,) in scripts) >= 2
     again = project.run("apply", *allow, "--allow", "index-not-concurrent:public.late", "--json", "--confirm", name)
     assert again.code == 0, again.out + again.err
+
+
+def test_a_way_back_that_cannot_be_proved_is_refused(project_on_each: Project) -> None:
+    """What somebody has built by hand on what would go keeps it from being derived; without that it goes, on 15 too."""
+    project = project_on_each
+    project.revision("r1", "op.create_table('a', sa.Column('id', sa.Integer))", "op.drop_table('a')")
+    project.revision("r2", "op.add_column('a', sa.Column('n', sa.Integer)); op.create_index('by_n', 'a', ['n'])")
+    assert project.run("apply", "--allow", "downgrade-not-inverse:r2").code == 0
+    project.sql("CREATE VIEW by_hand AS SELECT n FROM a")
+    refused = project.run("rollback", "-1", "--derive", "--json")
+    assert (refused.code, refused.json["error"]["code"]) == (3, "rollback.not-derivable"), refused.out
+    assert "other objects depend on it" in refused.json["error"]["why"]
+    assert refused.json["error"]["where"].endswith("r2_x.py")
+    assert project.sql("SELECT version_num FROM alembic_version") == [("r2",)]
+    project.sql("DROP VIEW by_hand")
+    gone = project.run("rollback", "-1", "--derive", "--confirm", project.database.dbname, "--json")
+    assert gone.code == 0, gone.out
+    assert project.sql("SELECT to_regclass('by_n'), count(*) FROM pg_attribute WHERE attname = 'n'") == [(None, 0)]

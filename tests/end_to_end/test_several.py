@@ -86,7 +86,7 @@ def test_of_several_databases_the_one_that_is_named_is_migrated(tmp_path: Path, 
     databases = [target_server.new_database() for _ in range(2)]
     project = make_project(tmp_path, databases)
 
-    refused = project.run("apply", "--json")
+    refused = project.run("drift", "--json")
     assert refused.json["error"]["code"] == "target.several"
     for each, table, other in ((databases[1], "second", "first"), (databases[0], "first", "second")):
         url = each.url()
@@ -141,3 +141,177 @@ def test_lint_judges_each_database_unless_one_is_named(tmp_path: Path) -> None:
     refused = project.run("lint", "more.sql", "--json")
     assert (refused.code, refused.json["error"]["code"]) == (2, "target.several")
     assert "drop-table:public.first" in project.run("--url", one.url(), "lint", "more.sql").out
+
+
+def heads_of(project: Project, databases: list[ConnInfo], table: str = "alembic_version") -> list[list[str]]:
+    """What each database's version table holds; nothing where there is none."""
+    found = []
+    for each in databases:
+        project.database = each
+        there = project.sql(f"SELECT to_regclass('{table}') IS NOT NULL") == [(True,)]
+        found.append([row[0] for row in project.sql(f"SELECT version_num FROM {table}")] if there else [])
+    return found
+
+
+def test_several_databases_are_targets_of_one_run(tmp_path: Path, target_server: TargetServer) -> None:
+    """Each has plan, version table and journal; a run stops at the first that fails, and the next one goes on."""
+    databases = [target_server.new_database() for _ in range(2)]
+    names = [each.dbname for each in databases]
+    project = make_project(tmp_path, databases)
+    status = project.run("status", "--json")
+    assert (status.code, [each["target"]["database"] for each in status.json["targets"]]) == (1, names)
+    assert status.json["target"] is None
+    assert [[p["revision"] for p in each["pending"]] for each in status.json["targets"]] == [["r1"], ["r1"]]
+
+    planned = project.run("plan", "--json", "--out", "plan.json", "--sql", "plan.sql").json
+    assert [each["target"]["database"] for each in planned["targets"]] == names
+    assert f'\\connect "{names[1]}"' in (tmp_path / "plan.sql").read_text()
+    project.database = databases[1]
+    project.sql("CREATE TABLE second (id int)")  # since it was planned
+    stopped = project.run("apply", "plan.json", "--json")
+    assert stopped.code == 4
+    assert stopped.json["error"]["code"] == "plan.stale"
+    assert f"{names[0]}: at r1; {names[1]}: not begun, at base" in stopped.json["error"]["state"]
+    assert [each["state"] for each in stopped.json["targets"]] == ["done", "stopped"]
+    assert heads_of(project, databases) == [["r1"], []]
+    project.sql("DROP TABLE second")
+    again = project.run("apply", "plan.json", "--format", "jsonl", "--metrics", "run.prom")
+    assert again.code == 0, again.out + again.err
+    metrics = (tmp_path / "run.prom").read_text()
+    labels = f'target="default",database="{names[1]}",schema="",verb="apply"'
+    assert f"db_migrate_run_success{{{labels}}} 1\n" in metrics
+    assert f"db_migrate_run_statements{{{labels}}} 2\n" in metrics
+    assert f'"target":"{names[1]}"' in again.out
+    assert heads_of(project, databases) == [["r1"], ["r1"]]
+    assert "2 of 2" in project.run("apply").out
+
+    unsaid = SECOND.replace('{"drop-table:public.second": "nobody reads it"}', "{}")
+    (tmp_path / "m" / "versions" / "r2.py").write_text(unsaid.lstrip())
+    asked = project.run("apply", "--allow", "change-type-rewrite:public.first.id", "--json")
+    assert asked.code == 3, "nothing is begun while one of them must not be"
+    assert heads_of(project, databases) == [["r1"], ["r1"]]
+    allowed = [f"--allow={each}" for each in ("change-type-rewrite:public.first.id", "drop-table:public.second")]
+    project.sql("INSERT INTO second VALUES (7)")
+    wrong = project.run("apply", *allowed, "--confirm", "nobody", "--json", "--metrics", "run.prom")
+    assert 'db_migrate_run_exit_code{verb="apply"} 3' in (tmp_path / "run.prom").read_text()
+    assert project.run("apply", "--metrics", "nowhere/run.prom", "--json").code == 2
+    applied = project.run("apply", *allowed, *[word for each in names for word in ("--confirm", each)], "--json")
+    assert (wrong.code, applied.code) == (3, 0), applied.out + applied.err
+    assert [each["object"] for each in applied.json["kept"]] == ["public.second"]
+    assert project.run("verify", "--json").json["problems"] == []
+    down = project.run("plan", "--down", "base", "--json").json
+    assert [[r["revision"] for r in each["revisions"]] for each in down["targets"]] == [["r2", "r1"], ["r2", "r1"]]
+    altered = (tmp_path / "plan.json").read_text().replace("CREATE TABLE second", "CREATE TABLE seconx")
+    (tmp_path / "altered.json").write_text(altered)
+    assert project.run("apply", "altered.json", "--json").json["error"]["code"] == "plan.altered"
+
+
+TENANTS = """
+import os
+from alembic import context
+from sqlalchemy import create_engine, pool, text
+
+engine = create_engine(os.environ["DATABASE_URL"], poolclass=pool.NullPool)
+with engine.connect() as connection:
+    for schema in {schemas}:
+        connection.execute(text(f'SET search_path TO "{{schema}}"'))
+        connection.commit()
+        connection.dialect.default_schema_name = schema
+        context.configure(connection=connection)
+        with context.begin_transaction():
+            context.run_migrations()
+"""
+
+TRANSLATED = """
+import os
+from alembic import context
+from sqlalchemy import create_engine, pool, text
+
+engine = create_engine(os.environ["DATABASE_URL"], poolclass=pool.NullPool)
+with engine.connect() as connection:
+    names = [row[0] for row in connection.execute(text("SELECT name FROM public.tenants ORDER BY name"))]
+    connection.commit()
+    for schema in names:
+        connection.execution_options(schema_translate_map={None: schema})
+        context.configure(connection=connection, version_table_schema=schema)
+        with context.begin_transaction():
+            context.run_migrations()
+"""
+
+
+def test_schemas_in_a_loop_are_targets_of_one_run(project: Project) -> None:
+    """Each schema has its plan, proved where those before it have been migrated; what one loses comes back to it."""
+    schemas = ["t_a", "T b"]
+    project.write("migrations/env.py", TENANTS.format(schemas=schemas))
+    project.sql(*(f'CREATE SCHEMA "{each}"' for each in schemas))
+    project.revision(
+        "r1", "op.create_table('items', sa.Column('id', sa.Integer, primary_key=True))", "op.drop_table('items')"
+    )
+    shared = (
+        "op.execute('CREATE TABLE IF NOT EXISTS public.shared (id int)')\nop.execute('ALTER TABLE items ADD n int')"
+    )
+    project.revision("r2", shared, "op.drop_column('items', 'n')")
+    planned = project.run("plan", "--out", "plan.json", "--sql", "plan.sql", "--json").json
+    assert [each["target"]["schema"] for each in planned["targets"]] == schemas
+    assert planned["target"]["schema"] == ""
+    made = [
+        [
+            c["object"]
+            for r in each["revisions"]
+            for s in r["statements"]
+            for c in s["effects"]["changes"]
+            if c["action"] == "created"
+        ]
+        for each in planned["targets"]
+    ]
+    assert "public.shared" in made[0]
+    assert "public.shared" not in made[1], "by then the first has made it"
+    assert '"T b".items' in made[1]
+    assert 'SET search_path = "T b"' in (project.folder / "plan.sql").read_text()
+    applied = project.run("apply", "plan.json", "--json")
+    assert applied.code == 0, applied.out + applied.err
+    assert (
+        project.sql('SELECT * FROM "T b".alembic_version UNION ALL SELECT * FROM t_a.alembic_version') == [("r2",)] * 2
+    )
+    runs = project.run("history", "--runs", "--json").json["runs"]
+    assert sorted(each["schema"] for each in runs) == sorted(schemas)
+    assert project.run("verify").code == 0
+    status = project.run("status", "--json")
+    assert [each["drift"]["history_live"] for each in status.json["targets"]] == [0, 0], status.json["warnings"]
+
+    project.sql("INSERT INTO t_a.items (n) VALUES (11)", 'INSERT INTO "T b".items (n) VALUES (22)')
+    name = project.database.dbname
+    back = project.run("rollback", "-1", "--confirm", name, "--allow", "downgrade-not-inverse:r2", "--json")
+    assert back.json["verify"]["problems"] == []
+    assert back.code == 0, back.out
+    again = project.run("apply", "--json")
+    assert again.code == 0, again.out + again.err
+    assert project.sql('SELECT n FROM t_a.items UNION ALL SELECT n FROM "T b".items') == [(11,), (22,)]
+
+    project.revision("r3", "op.execute('UPDATE items SET n = 1 / (n - 22)')")
+    stopped = project.run("apply", "--json")
+    assert (stopped.code, stopped.json["error"]["code"]) == (4, "apply.failed"), stopped.out
+    assert "t_a: at r3; T b: at r2" in stopped.json["error"]["state"]
+    assert [each["state"] for each in stopped.json["targets"]] == ["done", "stopped"]
+
+
+def test_schemas_that_env_py_looks_for_in_a_table(project: Project) -> None:
+    """An empty database has none; with the table's rows on scratch all of them are found and migrated."""
+    project.write("migrations/env.py", TRANSLATED)
+    project.write("db-migrate.toml", 'scratch_data = ["public.tenants"]')
+    project.sql("CREATE TABLE tenants (name text)", "INSERT INTO tenants VALUES ('one'), ('two')")
+    project.sql("CREATE SCHEMA one", "CREATE SCHEMA two")
+    project.revision("r1", "op.create_table('items', sa.Column('id', sa.Integer))", "op.drop_table('items')")
+    applied = project.run("apply", "--json")
+    assert applied.code == 0, applied.out + applied.err
+    assert [each["target"]["schema"] for each in applied.json["targets"]] == ["one", "two"]
+    assert project.sql("SELECT count(*) FROM pg_tables WHERE tablename = 'items'") == [(2,)]
+    project.sql("INSERT INTO tenants VALUES ('three')", "CREATE SCHEMA three")
+    assert [len(each["pending"]) for each in project.run("status", "--json").json["targets"]] == [0, 1, 0]
+    assert project.run("apply", "heads").code == 0
+    assert project.run("verify", "--json").json["problems"] == []
+    project.sql("ALTER TABLE two.items ADD COLUMN by_hand int")
+    status = project.run("status", "--json").json
+    assert [each["drift"]["history_live"] for each in status["targets"]] == [0, 0, 1], status["warnings"]
+    (problem,) = project.run("verify", "--json").json["problems"]
+    assert (problem["object"], problem["message"].endswith("(schema two)")) == ("two.items.by_hand", True)

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from db_migrate.errors import Refused
-from db_migrate.execute.journal import Journal, NoJournal
+from db_migrate.execute.journal import Entry, Journal, NoJournal
 from db_migrate.execute.verify import verify
 from db_migrate.postgres.session import connect, read_only
 
@@ -122,6 +122,20 @@ def test_a_database_belongs_to_the_target_of_its_first_run(site: Site) -> None:
         site.execute(plan, target=replace(site.target, name="staging"))
     assert caught.value.code == "environment.other"
     assert "'default'" in caught.value.message
+
+
+def test_a_run_that_died_after_its_last_commit_is_closed_when_nothing_is_left_to_do(site: Site) -> None:
+    """The next run finds all done, and still says of the earlier one that it ended without a word."""
+    site.revision("r1", "op.execute('CREATE TABLE a (id int)')")
+    assert site.apply().error is None
+    died = "11111111-1111-4111-8111-111111111111"
+    with contextlib.closing(connect(site.conninfo)) as connection:
+        opened = {"verb": "apply", "from": [], "destination": ["r1"], "who": {}, "plan": ""}
+        Journal(connection).add(died, Entry.RUN_OPENED, opened)
+    again = site.apply()
+    assert (again.state, again.exit_code) == ("unchanged", 0)
+    assert died in again.warnings[0]
+    assert site.sql(f"SELECT state, to_heads FROM db_migrate.runs WHERE run = '{died}'") == [("crashed", ["r1"])]
 
 
 def test_without_a_journal_nothing_is_written_and_the_loss_is_said(site: Site) -> None:

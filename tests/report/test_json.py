@@ -24,9 +24,10 @@ def test_the_envelope_of_a_result() -> None:
         "schema_version": 1,
         "verb": "verify",
         "ok": True,
-        "target": {"name": "default", "database": "mesh", "server_version": "18.6", "server_id": ""},
+        "target": {"name": "default", "database": "mesh", "server_version": "18.6", "server_id": "", "schema": ""},
         "warnings": ["w"],
         "problems": [],
+        "targets": [],
     }
 
 

@@ -58,8 +58,9 @@ class Session:
         document = await self.run(context, "plan", *words, f"--out={file}")
         name = str(document["hash"])
         file.replace(self.plans / f"{name}.json")
-        target = document.get("target") or {}
-        self._targets[name] = (str(document["direction"]), str(target.get("database")))
+        of_each = document["targets"] or [document]
+        databases = dict.fromkeys(str((each.get("target") or {}).get("database")) for each in of_each)
+        self._targets[name] = (str(document["direction"]), ",".join(databases))
         return document
 
     async def execute(self, context: Context[Any, Any], plan_hash: str, database: str, direction: str) -> Document:
@@ -78,7 +79,8 @@ class Session:
                 f"consent.wrong-name: the plan is for the database {known[1]!r}, not {database!r}",
                 "name the database that the person agreed to",
             )
-        return await self.run(context, "apply", f"--confirm={database}", str(self.plans / f"{plan_hash}.json"))
+        names = (f"--confirm={each}" for each in database.split(","))
+        return await self.run(context, "apply", *names, str(self.plans / f"{plan_hash}.json"))
 
     async def _answer(self, context: Context[Any, Any], *words: str) -> Answer:
         said = 0
@@ -181,7 +183,8 @@ def _add_writing(server: MCPServer[Any], session: Session) -> None:
     async def apply(context: Context[Any, Any], plan_hash: str, database: str) -> Document:
         """Execute a plan of this server's, exactly as a person has reviewed it, then verify.
 
-        `plan_hash` is the whole hash that `plan` returned, `database` the name of the target's database.
+        `plan_hash` is the whole hash that `plan` returned, `database` the name of the target's database; where env.py
+        migrates several, their names in the plan's order, with commas between them.
         """
         return await session.execute(context, plan_hash, database, "upgrade")
 

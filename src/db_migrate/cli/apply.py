@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from db_migrate.cli.completion import revisions
+from db_migrate.cli.measuring import measuring
 from db_migrate.cli.options import Verb
-from db_migrate.cli.run import carry_out, confirmed
+from db_migrate.cli.run import carry_out, confirmed, rehearsal
 
 if TYPE_CHECKING:
     from db_migrate import Workspace
@@ -23,10 +24,13 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
 @click.option("--allow", metavar="RULE:OBJECT", multiple=True, help="The intent for one finding; repeatable.")
 @click.option("--release", metavar="GITREF", help="The release that runs: does it still work after every commit?")
 @click.option("--sample", metavar="N", help="Copy N rows of each touched table to scratch, for revisions that read.")
-@click.option("--confirm", metavar="NAME", help="The database's name, where data is lost or it is in production.")
+@click.option("--confirm", metavar="NAME", multiple=True, help="The database's name, for lost data and production.")
 @click.option("--lock-budget", metavar="DURATION", help="How long to try for locks in all, such as 10m.")
 @click.option("--cancel-blockers", type=click.Choice(("none", "idle")), help="End sessions idle in old transactions.")
 @click.option("--backup", type=_FOLDER, help="Dump the tables that it touches into this folder first.")
+@click.option("--rehearse", is_flag=True, help="Execute it on a full copy only, which is thrown away.")
+@click.option("--rehearse-on", metavar="URL", help="The same, with the copy on another server.")
+@click.option("--metrics", type=click.Path(dir_okay=False, path_type=Path), help="Write the run as Prometheus metrics.")
 @click.option("--yes", is_flag=True, help="Ask nothing; what destroys still needs --confirm.")
 @click.pass_context
 def command(
@@ -35,10 +39,13 @@ def command(
     allow: tuple[str, ...],
     release: str | None,
     sample: str | None,
-    confirm: str | None,
+    confirm: tuple[str, ...],
     lock_budget: str | None,
     cancel_blockers: str | None,
     backup: Path | None,
+    rehearse: bool,
+    rehearse_on: str | None,
+    metrics: Path | None,
     yes: bool,
 ) -> int:
     """Prove the pending revisions, or take a plan that was proved, execute it, then verify.
@@ -49,9 +56,11 @@ def command(
 
     plan = _plan_in(what)
 
+    how = rehearsal(rehearse, rehearse_on)
+
     def work(workspace: Workspace) -> RunResult:
         return confirmed(
-            lambda name: workspace.apply(plan or what, allow=allow, confirm=name, backup=backup),
+            lambda name: workspace.apply(plan or what, allow=allow, confirm=name, backup=backup, rehearse=how),
             confirm,
             ask=not yes,
             context=context,
@@ -59,7 +68,8 @@ def command(
 
     given = {"lock_budget": lock_budget, "cancel_blockers": cancel_blockers, "release": release, "sample": sample}
     settings = {key: value for key, value in given.items() if value}
-    return carry_out(context, work, run_text, run_exit_code, settings=settings, watched=True)
+    with measuring(metrics, context) as measured:
+        return carry_out(context, measured(work), run_text, run_exit_code, settings=settings, watched=True)
 
 
 def run_exit_code(run: RunResult) -> int:

@@ -84,6 +84,12 @@ def steps_or_revision(context: click.Context, _argument: click.Parameter, value:
     return value
 
 
+def one_of(place: str, run: str | None, context: click.Context) -> None:
+    """Refuse a destination beside ``--run``."""
+    if place and run is not None:
+        raise click.UsageError(f"{place} and --run do not go together.", context)
+
+
 def common_options(formats: tuple[str, ...] = FORMATS) -> list[click.Option]:
     """New option objects; ``formats`` are those that the verb prints."""
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from db_migrate.cli.completion import revisions
-from db_migrate.cli.options import CI_FORMATS, STEPS, Verb, steps_or_revision
+from db_migrate.cli.options import CI_FORMATS, STEPS, Verb, one_of, steps_or_revision
 from db_migrate.cli.output import write_file
 from db_migrate.cli.run import carry_out
 
@@ -29,6 +29,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--sample", metavar="N", help="Copy N rows of each touched table to scratch, for revisions that read.")
 @click.option("--no-data", is_flag=True, help="Leave out the keys of rows that are in the way.")
 @click.option("--down", is_flag=True, help="Plan the way back to the revision, one step back by default.")
+@click.option("--run", "run", metavar="ID", help="Plan the way back to where the database was before that run.")
 @click.option("--derive", is_flag=True, help="With --down: derived downgrades where the project's are no way back.")
 @click.pass_context
 def command(
@@ -41,6 +42,7 @@ def command(
     sample: str | None,
     no_data: bool,
     down: bool,
+    run: str | None,
     derive: bool,
 ) -> int:
     """What would happen on this target: SQL, locks, rewrites, losses, findings, and whether it can be undone.
@@ -54,6 +56,7 @@ def command(
     from db_migrate.report.sql import plan_sql
     from db_migrate.report.text.plan import plan_text
 
+    one_of(revision, run, context)
     script = ""
 
     def work(workspace: Workspace) -> Plan:
@@ -64,6 +67,7 @@ def command(
             down=down or revision.startswith("-"),
             values=not no_data,
             derive=derive,
+            run=run,
         )
         if out:
             write_file(out, json.encode(json.document("plan", plan, exit_code(plan))))

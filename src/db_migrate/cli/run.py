@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from db_migrate import Workspace
     from db_migrate.report.style import Style
     from db_migrate.results import Result
+    from db_migrate.workspace.rehearsing import Rehearse
 
 CONFIRM_NEEDED = "consent.missing"
 """The code of a refusal that the database's name lifts."""
@@ -89,10 +90,20 @@ def print_result(result: R, code: int, call: Call, renderers: Renderers[R]) -> N
         write(error_text(error, style_for(sys.stderr, call)), sys.stderr)
 
 
-def confirmed(work: Callable[[str | None], R], confirm: str | None, *, ask: bool, context: click.Context) -> R:
+def rehearsal(wanted: bool, on: str | None) -> Rehearse | None:
+    """What ``--rehearse`` and ``--rehearse-on`` ask for."""
+    if not wanted and on is None:
+        return None
+    from db_migrate.workspace.rehearsing import Rehearse
+
+    return Rehearse(on)
+
+
+def confirmed(work: Callable[[Any], R], confirm: str | Sequence[str] | None, *, ask: bool, context: click.Context) -> R:
     """Do the work; when it needs the database's name, ask for it where somebody can answer.
 
-    Without a terminal, with ``--yes`` and with JSON nothing is asked: the refusal names ``--confirm``.
+    ``work`` gets the name, or the names, or None. Without a terminal, with ``--yes`` and with JSON nothing is asked:
+    the refusal names ``--confirm``.
     """
     from db_migrate.errors import Refused
 
@@ -100,7 +111,7 @@ def confirmed(work: Callable[[str | None], R], confirm: str | None, *, ask: bool
         return work(confirm)
     except Refused as refusal:
         silent = not ask or context.ensure_object(Call).prints_document
-        if refusal.code != CONFIRM_NEEDED or confirm is not None or silent:
+        if refusal.code != CONFIRM_NEEDED or confirm or silent:
             raise
         if not (sys.stdin.isatty() and sys.stderr.isatty()):
             raise

@@ -19,6 +19,7 @@ from db_migrate.config.parsing import (
     Parser,
     byte_size,
     choice,
+    commands,
     duration,
     flag,
     name,
@@ -32,6 +33,7 @@ from db_migrate.config.values import (
     CancelBlockers,
     DriftSettings,
     FailOn,
+    HookSettings,
     RevisionIds,
     RuleLevel,
     Runner,
@@ -91,6 +93,10 @@ _TARGET: Mapping[str, Parser[Any]] = {
 }
 _THROUGHPUT: Mapping[str, Parser[Any]] = dict.fromkeys(("scan", "rewrite", "index_build"), byte_size)
 _ACKNOWLEDGEMENT: Mapping[str, Parser[Any]] = {"reason": text, "kind": text, "object": text, "attribute": text}
+_HOOKS: Mapping[str, Parser[Any]] = {
+    **dict.fromkeys(("before_run", "before_revision", "after_revision", "on_failure", "after_run"), commands),
+    "timeout": duration,
+}
 _FLAG_NAMES = {"x": "-x"}
 
 
@@ -210,6 +216,7 @@ def _from_file(
     nested: Mapping[str, Callable[[object], Any]] = {
         "targets": lambda value: _targets(value, f"{prefix}targets", problems),
         "drift": lambda value: _drift(value, f"{prefix}drift", problems),
+        "hooks": lambda value: HookSettings(**_table(value, f"{prefix}hooks", _HOOKS, problems)),
     }
     known = {**_PLAIN, **_TABLES}
     for key, value in table.items():

@@ -45,6 +45,11 @@ def texts(value: object) -> tuple[str, ...]:
     return tuple(text(each) for each in value)
 
 
+def commands(value: object) -> tuple[str, ...]:
+    """A text or a list of them; a comma separates nothing."""
+    return (text(value),) if isinstance(value, str) else texts(value)
+
+
 def flag(value: object) -> bool:
     """True or false; as a text also 1/0, yes/no, on/off."""
     if isinstance(value, bool):

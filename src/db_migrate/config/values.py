@@ -96,6 +96,21 @@ class DriftSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class HookSettings:
+    """What is run around a run and its revisions: commands, and callables as ``python:module:callable``.
+
+    ``timeout`` in seconds is for each of them.
+    """
+
+    before_run: tuple[str, ...] = ()
+    before_revision: tuple[str, ...] = ()
+    after_revision: tuple[str, ...] = ()
+    on_failure: tuple[str, ...] = ()
+    after_run: tuple[str, ...] = ()
+    timeout: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that can be set, in the order in which ``db-migrate config`` prints it.
 
@@ -131,6 +146,7 @@ class Settings:
     fail_on: FailOn = FailOn.WARNING
     baseline: Path | None = None
     drift: DriftSettings = DriftSettings()
+    hooks: HookSettings = HookSettings()
     exclude_schemas: tuple[str, ...] = ()
     strict: bool = False
     cache_dir: Path | None = None

@@ -32,6 +32,7 @@ from db_migrate.execute.discipline import (
     wait_for_blockers,
 )
 from db_migrate.execute.expectation import Differs, Expectation, outside_is_harmless, sort_of_event, text_of
+from db_migrate.execute.hooks import Hooks, Moment
 from db_migrate.execute.interruption import Interruption
 from db_migrate.execute.journal import Entry
 from db_migrate.execute.keep.store import runner
@@ -86,6 +87,7 @@ class Conductor:
     budget: Budget
     keeper: Keeper
     monitor: Monitor
+    hooks: Hooks
     known_invalid: frozenset[str] = frozenset()
     """The indexes that were invalid before the run, and are none of its business."""
     position: Position = field(default_factory=Position)
@@ -195,6 +197,7 @@ class Conductor:
         if planned is None or (planned.revision, planned.direction) != (event.revision, event.direction):
             expected = f"{planned.direction} of {planned.revision}" if planned else "nothing more"
             raise Differs(f"Alembic is about to run the {event.direction} of {event.revision}", f"planned: {expected}")
+        self.hooks.begin_revision(self.recorder.verb, planned.revision)
         self._expectation = Expectation(planned)
         self.keeper.begin_revision(planned, runner(self.watch))
         # What is sent outside of transactions may be done or not when something fails: only the schema can tell.
@@ -440,6 +443,8 @@ class Conductor:
         planned = self.revision
         assert planned is not None, "a revision that begins is in the plan"
         self.recorder.revision_done(planned)
+        failures = self.hooks.run(Moment.AFTER_REVISION, revision=planned.revision)
+        self.warnings += [each.described(Moment.AFTER_REVISION) for each in failures]
         self.position.at += 1
         self.position.committed = False
         self.position.attempt = 1

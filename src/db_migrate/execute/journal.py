@@ -102,10 +102,14 @@ class NoJournal:
 
 
 class Journal:
-    """The journal of the database that ``connection`` (in autocommit mode) is connected to."""
+    """The journal of the database that ``connection`` (in autocommit mode) is connected to.
 
-    def __init__(self, connection: Connection[tuple[object, ...]]) -> None:
+    Where env.py migrates several schemas there, ``schema`` is the one whose runs are looked at; empty: all of them.
+    """
+
+    def __init__(self, connection: Connection[tuple[object, ...]], schema: str = "") -> None:
         self._connection = connection
+        self._schema = schema
 
     @property
     def exists(self) -> bool:
@@ -187,13 +191,18 @@ class Journal:
 
         return self._connection.pipeline() if Pipeline.is_supported() else nullcontext()
 
-    def runs(self, limit: int = 20) -> tuple[RunSummary, ...]:
-        """The latest runs, newest first; none where there is no journal."""
+    def runs(self, limit: int = 20, *, named: str = "") -> tuple[RunSummary, ...]:
+        """The latest runs, newest first, or those whose id begins with ``named``; none where there is no journal."""
         if not self.exists:
             return ()
-        rows: list[Any] = self._connection.execute(statement("journal_runs"), {"limit": limit}).fetchall()
+        asked = {"limit": limit, "schema": self._schema, "run": named}
+        rows: list[Any] = self._connection.execute(statement("journal_runs"), asked).fetchall()
         going_on = self._is_locked() if any(row[2] == "running" for row in rows) else False
         return tuple(_summary(row, going_on=going_on) for row in rows)
+
+    def is_about(self, opened: Mapping[str, Any]) -> bool:
+        """Whether a run, by its first entry, was about the schema that is looked at."""
+        return not self._schema or opened.get("schema", "") == self._schema
 
     def last_run(self) -> RunSummary | None:
         """The latest run, or None."""
@@ -220,14 +229,14 @@ class Journal:
         """The script that ran last for each revision."""
         if not self.exists:
             return ()
-        rows: list[Any] = self._connection.execute(statement("journal_applied")).fetchall()
+        rows: list[Any] = self._connection.execute(statement("journal_applied"), {"schema": self._schema}).fetchall()
         return tuple(AppliedScript(*row) for row in rows)
 
     def loose_steps(self) -> tuple[LooseStep, ...]:
         """What was done of revisions since they last ran to their end, oldest first."""
         if not self.exists:
             return ()
-        rows: list[Any] = self._connection.execute(statement("journal_steps")).fetchall()
+        rows: list[Any] = self._connection.execute(statement("journal_steps"), {"schema": self._schema}).fetchall()
         return tuple(
             LooseStep(revision, direction, sql, self._state_of(state, run, step))
             for revision, direction, sql, state, run, step in rows
@@ -278,7 +287,7 @@ def _hides_public() -> Refused:
 
 
 def _summary(row: Any, *, going_on: bool) -> RunSummary:
-    run, verb, state, from_, to, started, seconds, role, os_user, host, plan, waited = row
+    run, verb, state, from_, to, started, seconds, role, os_user, host, plan, waited, schema = row
     return RunSummary(
         run=run,
         verb=verb,
@@ -290,6 +299,7 @@ def _summary(row: Any, *, going_on: bool) -> RunSummary:
         who=f"{role} ({os_user}@{host})",
         plan=plan or "",
         lock_wait_seconds=waited,
+        schema=schema,
     )
 
 

@@ -24,12 +24,13 @@ OPPOSITE = {"upgrade": "downgrade", "downgrade": "upgrade"}
 class Keeper:
     """Keeps what the plan says is kept. ``kept`` and ``restored`` are what has been committed.
 
-    ``run`` names the run in the labels of what is kept; ``note`` writes into the journal.
+    ``run`` names the run in the labels of what is kept; ``note`` writes into the journal. ``schema``: see ``Target``.
     """
 
     wanted: tuple[KeptObject, ...]
     run: str
     note: Callable[[Entry, Mapping[str, Any]], None]
+    schema: str = ""
     kept: list[KeptObject] = field(default_factory=list)
     restored: list[Restored] = field(default_factory=list)
     _pending: list[KeptObject | Restored] = field(default_factory=list)
@@ -81,7 +82,7 @@ class Keeper:
 
     def _occasion(self, revision: PlannedRevision) -> Occasion:
         self._number += 1
-        return Occasion(self.run, revision.revision, revision.direction, self._number)
+        return Occasion(self.run, revision.revision, revision.direction, self._number, self.schema)
 
     def _has_kept(self, done: KeptObject) -> None:
         self._pending.append(done)
@@ -109,7 +110,7 @@ class Keeper:
                 state="the revision is rolled back",
                 next=["db-migrate plan"],
             )
-        for each in due(everything, revision.revision, revision.direction):
+        for each in due(everything, revision.revision, revision.direction, self.schema):
             done = put_back(link.query, each)
             if done is not None:
                 self._pending.append(done)
@@ -124,7 +125,7 @@ class Keeper:
         self._snapshots.clear()
 
 
-def due(kept: tuple[Kept, ...], revision: str, direction: str) -> tuple[Kept, ...]:
+def due(kept: tuple[Kept, ...], revision: str, direction: str, schema: str = "") -> tuple[Kept, ...]:
     """What was kept when the revision last ran the other way, of each object the latest, as it has to go back.
 
     That is the other way round, for what depends on another was dropped first; then rows, those first that others
@@ -133,7 +134,7 @@ def due(kept: tuple[Kept, ...], revision: str, direction: str) -> tuple[Kept, ..
     found = {
         (each.label.object, each.label.strategy): each
         for each in kept
-        if (each.label.revision, each.label.direction) == (revision, OPPOSITE[direction])
+        if (each.label.revision, each.label.direction, each.label.schema) == (revision, OPPOSITE[direction], schema)
     }
     whole = [each for each in found.values() if each.label.strategy != ROWS]
     return (*reversed(whole), *(each for each in found.values() if each.label.strategy == ROWS))

@@ -57,6 +57,13 @@ def check_server(plan: Plan, live: TargetSummary) -> None:
             state="nothing was changed",
             next=["db-migrate plan"],
         )
+    if plan.target.schema != live.schema:
+        raise Refused(
+            "plan.other-target",
+            f"the plan is about {_schema(plan.target)}, this run about {_schema(live)}",
+            state="nothing was changed",
+            next=["db-migrate plan"],
+        )
     if plan.target.server_id and live.server_id and plan.target.server_id != live.server_id:
         raise Refused(
             "plan.other-target",
@@ -72,13 +79,20 @@ def check_server(plan: Plan, live: TargetSummary) -> None:
         )
 
 
-def check_start(plan: Plan, current: Iterable[str], live: Catalog, expected: Catalog | None) -> None:
-    """Raise ``Refused`` (``plan.stale``) when the database is not where the plan begins; says what changed."""
+def _schema(target: TargetSummary) -> str:
+    return f"the schema {target.schema!r}" if target.schema else f"the database {target.database!r} as a whole"
+
+
+def check_start(plan: Plan, current: Iterable[str], live: Catalog, expected: Catalog | None, follows: str = "") -> None:
+    """Raise ``Refused`` (``plan.stale``) when the database is not where the plan begins; says what changed.
+
+    ``follows`` is the fingerprint after another schema of the database was migrated, where the plan was made for that.
+    """
     if set(current) != set(plan.current):
         raise _stale(
             f"the database is at {_named(current)}, the plan begins at {_named(plan.current)}", "the version table"
         )
-    if live.fingerprint == plan.fingerprint.from_:
+    if live.fingerprint in (plan.fingerprint.from_, follows):
         return
     changes = diff(expected, live) if expected is not None else ()
     raise _stale("the schema was changed after the plan was made", "", "; ".join(_described(changes)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
@@ -21,6 +21,8 @@ class ProgressKind(StrEnum):
     PROGRESS = "progress"
     STEP_FINISHED = "step_finished"
     REVISION_FINISHED = "revision_finished"
+    REHEARSAL = "rehearsal"
+    HOOK_STARTED = "hook_started"
     FINISHED = "finished"
 
 
@@ -77,6 +79,8 @@ class ProgressEvent:
     done: int | None = None
     total: int | None = None
     unit: str = ""
+    target: str = ""
+    """Which of several databases or schemas it happened in."""
 
     @property
     def rate(self) -> float | None:
@@ -99,6 +103,22 @@ class Watcher(Protocol):
 
     def happened(self, event: ProgressEvent) -> None:
         """Something happened; from whichever thread, one at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Hands on what happens, with the name of the database or schema that it happens in."""
+
+    watcher: Watcher
+    name: str
+
+    def planned(self, plan: Plan) -> None:
+        """As it is."""
+        self.watcher.planned(plan)
+
+    def happened(self, event: ProgressEvent) -> None:
+        """With the name."""
+        self.watcher.happened(replace(event, target=self.name))
 
 
 class Unwatched:

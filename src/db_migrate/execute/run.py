@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import time
 import uuid
@@ -22,6 +23,7 @@ from db_migrate.execute.conductor import Conductor, Rules
 from db_migrate.execute.consent import check_consent
 from db_migrate.execute.debris import built_by, drop_indexes, invalid_indexes
 from db_migrate.execute.discipline import Budget, Manners
+from db_migrate.execute.hooks import Hooks, Moment, refusal
 from db_migrate.execute.interruption import InterruptedByUser, Interruption, StoppedAtOnce, listening
 from db_migrate.execute.journal import Entry, Journal, Log, NoJournal
 from db_migrate.execute.keep.choose import PARK
@@ -39,7 +41,7 @@ from db_migrate.project.child_process import Handler, open_child
 from db_migrate.project.config import ProjectConfig
 from db_migrate.project.graph import load_graph
 from db_migrate.results import Backup, Plan, RunResult, StepResult
-from db_migrate.schemas.target import Target
+from db_migrate.schemas.target import LiveState, Target
 from db_migrate.trace.resuming import Committed, Resuming
 
 if TYPE_CHECKING:
@@ -70,6 +72,8 @@ class Order:
     resuming: Committed | None = None
     backup: Path | None = None
     """The folder into which the touched tables are dumped first."""
+    follows: str = ""
+    """The fingerprint that the same command left behind in this database, when it had migrated another schema of it."""
 
     @property
     def around(self) -> Callable[[Handler], Handler]:
@@ -105,7 +109,7 @@ def execute_plan(order: Order) -> RunResult:
         database=order.target.conninfo.dbname,
         verb=order.verb,
     )
-    if not plan.revisions:
+    if not plan.revisions and not _was_left_open(order):
         return _result(order, "", RunState.UNCHANGED, plan.current)
     files = {name: each.file for name, each in load_graph(order.project).revisions.items()}
     preflight.check_files(plan, files)
@@ -119,6 +123,15 @@ def execute_plan(order: Order) -> RunResult:
             return _Run(order, lock, watch, interruption, files).execute()
         except InterruptedByUser as error:
             raise interrupted(order.verb) from error
+
+
+def _was_left_open(order: Order) -> bool:
+    """Whether the journal has a run without an end: one that was killed after its last commit, say."""
+    if not order.settings.journal:
+        return False
+    with watching(order.target) as watch:
+        journal = Journal(watch, order.target.schema)
+        return any(journal.is_about(each.opened) for each in journal.unfinished())
 
 
 class _Run:
@@ -137,7 +150,7 @@ class _Run:
         self._watch = watch
         self._interruption = interruption
         self._run = str(uuid.uuid4())
-        self._journal = Journal(lock.connection)
+        self._journal = Journal(lock.connection, order.target.schema)
         log: Log = self._journal if order.settings.journal else NoJournal()
         self._backup: Backup | None = None
         pid = lock.connection.info.backend_pid
@@ -153,11 +166,59 @@ class _Run:
         if set(live.current) == set(plan.destination):
             return self._unchanged(live.current)
         preflight.check_server(plan, live.summary)
-        preflight.check_start(plan, live.current, order.read_live(), order.expected)
+        preflight.check_start(plan, live.current, order.read_live(), order.expected, order.follows)
         if order.backup is not None:
             self._backup = back_up(self._watch, order.target.conninfo, touched(plan), order.backup, self._run)
         self._open(live.role)
-        return self._execute()
+        with self._own_hooks(live) as hooks:
+            self._hooks = hooks
+            failed = hooks.run(Moment.BEFORE_RUN)
+            refused = refusal(order.verb, Moment.BEFORE_RUN, failed[0]) if failed else None
+            return self._told(self._execute() if refused is None else self._stopped(live, refused))
+
+    def _own_hooks(self, live: LiveState) -> Hooks:
+        order, plan = self._order, self._order.plan
+        facts = {
+            "run": self._run,
+            "verb": order.verb,
+            "target": order.target.name,
+            "database": live.summary.database,
+            "schema": order.target.schema,
+            "from": plan.current,
+            "destination": plan.destination,
+            "plan": plan.hash,
+        }
+        return Hooks(
+            order.settings.hooks,
+            order.project,
+            order.settings.root,
+            order.target.conninfo.as_libpq(),
+            facts,
+            self._note_hook,
+            lambda hook: self._recorder.tell(ProgressKind.HOOK_STARTED, message=hook),
+        )
+
+    def _note_hook(self, said: Mapping[str, Any]) -> None:
+        """What a hook did, for the journal; where its connection is gone with the run's, the result alone says it."""
+        from psycopg import OperationalError
+
+        with contextlib.suppress(OperationalError):
+            self._recorder.note(Entry.NOTE, said)
+
+    def _stopped(self, live: LiveState, error: DbMigrateError) -> RunResult:
+        """A hook has stopped the run before anything was done."""
+        self._note_end({"state": RunState.STOPPED.value, "to": list(live.current), "error": error.message})
+        self._recorder.tell(ProgressKind.FINISHED, message=RunState.STOPPED.value)
+        warnings = tuple(self._warnings)
+        stopped = _result(self._order, self._run, RunState.STOPPED, live.current, error=error, warnings=warnings)
+        return replace(stopped, backup=self._backup)
+
+    def _told(self, done: RunResult) -> RunResult:
+        """The run with what the hooks that run at its end did not do."""
+        facts = {"state": done.state, "to": done.to, "error": done.error.message if done.error else ""}
+        moments = [Moment.ON_FAILURE, Moment.AFTER_RUN] if done.error else [Moment.AFTER_RUN]
+        failures = [each.described(moment) for moment in moments for each in self._hooks.run(moment, **facts)]
+        return replace(done, warnings=(*done.warnings, *failures))
 
     def _prepare_journal(self, heads: tuple[str, ...]) -> None:
         order = self._order
@@ -185,6 +246,7 @@ class _Run:
             "version": __version__,
             "who": who(role),
             "settings": dict(order.budgets),
+            **({"schema": order.target.schema} if order.target.schema else {}),
         }
         self._recorder.note(Entry.RUN_OPENED, content)
         self._recorder.tell(ProgressKind.RUN_STARTED)
@@ -233,8 +295,9 @@ class _Run:
             read_live=self._order.read_live,
             interruption=self._interruption,
             budget=Budget(manners.lock_budget, time.monotonic, random.random),
-            keeper=Keeper(self._order.plan.kept, self._run, self._recorder.note),
+            keeper=Keeper(self._order.plan.kept, self._run, self._recorder.note, self._order.target.schema),
             monitor=monitor,
+            hooks=self._hooks,
         )
 
     def _unchanged(self, heads: tuple[str, ...]) -> RunResult:
@@ -303,7 +366,7 @@ class _Run:
     def _note_end_anew(self, content: dict[str, Any]) -> None:
         """Get the lock again, note what became of the last transaction, and close the run."""
         self._lock.renew(budget_s=_RENEWAL_SECONDS)
-        journal = Journal(self._lock.connection)
+        journal = Journal(self._lock.connection, self._order.target.schema)
         journal.ensure()
         for each in journal.unfinished():
             if each.run == self._run:

@@ -58,7 +58,7 @@ def verify(
             *_drift(live, expected, hidden),
             *(each for each in flaws(connection, expected) if each.code != BUILDING),
             *behind(connection),
-            *_journal(connection, current, files or {}),
+            *_journal(connection, current, files or {}, target.schema),
         ]
     found = tuple(dict.fromkeys(problems))
     return VerifyOutcome(not found, found)
@@ -134,9 +134,9 @@ def behind(connection: Connection[tuple[object, ...]]) -> Iterator[Problem]:
 
 
 def _journal(
-    connection: Connection[tuple[object, ...]], current: Sequence[str], files: Mapping[str, Path]
+    connection: Connection[tuple[object, ...]], current: Sequence[str], files: Mapping[str, Path], schema: str
 ) -> Iterator[Problem]:
-    journal = Journal(connection)
+    journal = Journal(connection, schema)
     broken = journal.check_chain()
     if broken:
         yield Problem(

@@ -8,8 +8,9 @@ from db_migrate.config import Settings
 from db_migrate.errors import DbMigrateError, Refused
 from db_migrate.postgres.session import read_only
 from db_migrate.project.graph import Graph
+from db_migrate.schemas.finding import find_target
 from db_migrate.schemas.scratch import Scratch
-from db_migrate.schemas.target import find_target, look_at
+from db_migrate.schemas.target import look_at
 
 
 def refuse_applied(settings: Settings, graph: Graph, scratch: Scratch, revision: str, warnings: list[str]) -> None:

@@ -46,6 +46,7 @@ class Subject:
     direction: str
     fingerprint: str
     derived: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    search_path: str = ""
 
 
 def assemble(
@@ -78,6 +79,7 @@ def assemble(
         kept=tuple(kept),
         prepared=trace.prepared,
         throughput=facts.throughput if facts.known else None,
+        search_path=subject.search_path,
     )
     return replace(plan, hash=plan_hash(plan))
 
@@ -87,7 +89,11 @@ def plan_hash(plan: Plan) -> str:
 
     Those have the numbers that objects have on scratch in them, which are others the next time.
     """
-    stable = replace(
+    return hashlib.sha256(msgspec.json.encode(_stable(plan))).hexdigest()
+
+
+def _stable(plan: Plan) -> Plan:
+    return replace(
         plan,
         hash="",
         warnings=(),
@@ -96,8 +102,8 @@ def plan_hash(plan: Plan) -> str:
             replace(r, statements=tuple(_without_estimate(s) for s in r.statements if not s.only_looks))
             for r in plan.revisions
         ),
+        targets=tuple(map(_stable, plan.targets)),
     )
-    return hashlib.sha256(msgspec.json.encode(stable)).hexdigest()
 
 
 def _without_estimate(statement: PlannedStatement) -> PlannedStatement:

@@ -6,12 +6,15 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 
+from db_migrate.catalog.objects import Catalog
 from db_migrate.config import Settings
 from db_migrate.execute.keep.choose import PARK, Choice, LeftOut, choose, weaker
 from db_migrate.execute.keep.rehearsal import Rehearsed, rehearse
 from db_migrate.execute.keep.store import Kept, kept_objects
 from db_migrate.execute.keeping import due
+from db_migrate.plan.ahead import Ahead, go_ahead
 from db_migrate.plan.document import plan_hash
+from db_migrate.plan.sample import sample_for
 from db_migrate.postgres.session import connect
 from db_migrate.results import KeptObject, Plan, Restored
 from db_migrate.rules.facts import Facts
@@ -29,6 +32,8 @@ class Ground:
     scratch: Scratch
     target: Target
     live: LiveState
+    before: Catalog
+    ahead: tuple[Ahead, ...] = ()
 
 
 def with_kept(plan: Plan, trace: Trace, facts: Facts, settings: Settings, ground: Ground, revision: str) -> Plan:
@@ -40,7 +45,7 @@ def with_kept(plan: Plan, trace: Trace, facts: Facts, settings: Settings, ground
     if not choice.kept and not back:
         return _finished(plan, choice, (), ())
     while True:
-        done = _rehearse(plan, trace, choice.kept, ground, revision)
+        done = _rehearse(plan, trace, choice.kept, ground, settings, revision)
         if not done.failure:
             return _finished(plan, choice, back, done.restored)
         if not choice.kept:
@@ -49,11 +54,15 @@ def with_kept(plan: Plan, trace: Trace, facts: Facts, settings: Settings, ground
         choice = _weaker(choice, trace, done)
 
 
-def _rehearse(plan: Plan, trace: Trace, kept: tuple[KeptObject, ...], ground: Ground, revision: str) -> Rehearsed:
-    with copy_of_live(ground.scratch, ground.target, ground.live, kept=True) as copy:
+def _rehearse(
+    plan: Plan, trace: Trace, kept: tuple[KeptObject, ...], ground: Ground, settings: Settings, revision: str
+) -> Rehearsed:
+    target, way = ground.target, (plan.direction, revision)
+    with copy_of_live(ground.scratch, target, ground.live, kept=True) as copy:
+        sample_for(replace(settings, sample=None), target.conninfo, copy.superuser, ground.before, frozenset())
+        go_ahead(ground.scratch, copy, way, ground.ahead)
         install(copy.superuser)
-        way = (plan.direction, revision)
-        return rehearse(ground.scratch, copy, way, plan.revisions, kept, trace.after)
+        return rehearse(ground.scratch, copy, way, plan.revisions, kept, trace.after, target.schema)
 
 
 def _weaker(choice: Choice, trace: Trace, done: Rehearsed) -> Choice:
@@ -76,7 +85,7 @@ def due_back(plan: Plan, target: Target) -> tuple[Kept, ...]:
     """What is kept on the target that the plan's revisions make room for."""
     with closing(connect(target.conninfo)) as connection:
         found = kept_objects(lambda sql: _texts(connection.execute(sql.encode()).fetchall()))
-    return tuple(each for r in plan.revisions for each in due(found, r.revision, r.direction))
+    return tuple(each for r in plan.revisions for each in due(found, r.revision, r.direction, target.schema))
 
 
 def _texts(rows: list[tuple[object, ...]]) -> list[list[str | None]]:

@@ -22,9 +22,9 @@ from db_migrate.rules import baseline
 from db_migrate.rules.facts import Facts, Relationship
 from db_migrate.rules.intents import Intent
 from db_migrate.rules.judge import judge
+from db_migrate.schemas.finding import each_migrated
 from db_migrate.schemas.history import history_key, replay, template_of
 from db_migrate.schemas.scratch import Scratch
-from db_migrate.schemas.target import each_migrated
 from db_migrate.trace.effects import Trace
 from db_migrate.trace.run import install
 from db_migrate.trace.script import ScriptFile, rehearse, trace_script

@@ -13,6 +13,7 @@ from db_migrate.config import Settings
 from db_migrate.errors import ConfigurationError
 from db_migrate.execute.keep.reach import concerned
 from db_migrate.execute.keep.store import Kept
+from db_migrate.plan.ahead import Ahead, go_ahead
 from db_migrate.plan.document import Subject, assemble
 from db_migrate.plan.facts import read_facts
 from db_migrate.plan.keeping import Ground, due_back, with_kept
@@ -66,6 +67,13 @@ class Request:
     values: bool = True
     derived: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     history: History | None = None
+    ahead: tuple[Ahead, ...] = ()
+    """Other schemas of the database that are going to be migrated before."""
+
+    @property
+    def way(self) -> tuple[str, str]:
+        """The direction and the destination."""
+        return self.direction.value, self.revision
 
 
 def make_plan(scratch: Scratch, graph: Graph, target: Target, settings: Settings, request: Request) -> Proved:
@@ -87,6 +95,8 @@ def _make_plan(scratch: Scratch, graph: Graph, target: Target, settings: Setting
     release = running_release(scratch, settings.running_release, before) if steps else None
     ran = _run(_Place(scratch, graph, target, live, before), settings, request, commits=release is not None)
     done, ways_back = ran.trace, WaysBack()
+    if request.ahead:  # the target will then be as the copy was
+        before = done.before
     if request.history is not None and request.direction is Direction.DOWNGRADE:
         hidden = without_version_tables(table for table, _ in live.heads)
         unread = {each.name for each in before.not_covered if each.kind == "table"}
@@ -100,11 +110,18 @@ def _make_plan(scratch: Scratch, graph: Graph, target: Target, settings: Setting
     )
     findings = judge(done, facts, rule_settings(settings), allow=request.allow)
     subject = Subject(
-        live.summary, live.current, destination, request.direction.value, before.fingerprint, request.derived
+        live.summary,
+        live.current,
+        destination,
+        request.direction.value,
+        before.fingerprint,
+        request.derived,
+        target.version_tables[0].path,
     )
     warnings = (*_copy_warnings(before, done, live), *ran.warnings, *([ways_back.unknown] if ways_back.unknown else ()))
     plan = assemble(subject, done, ran.proofs, facts, findings, warnings=warnings)
-    plan = with_kept(plan, done, facts, settings, Ground(scratch, target, live), request.revision)
+    ground = Ground(scratch, target, live, before, request.ahead)
+    plan = with_kept(plan, done, facts, settings, ground, request.revision)
     return Proved(plan, before, done, ways_back, due_back(plan, target) if ways_back.unusable else ())
 
 
@@ -138,6 +155,7 @@ def _run(place: _Place, settings: Settings, request: Request, *, commits: bool) 
     while True:
         with copy_of_live(scratch, target, live) as copy:
             sampled = sample_for(settings, target.conninfo, copy.superuser, place.before, touched)
+            go_ahead(scratch, copy, request.way, request.ahead)
             install(copy.superuser)
             done = run(database=copy.runner, commits=commits, sampled=sampled.relations)
             _check_one(target, [each.revision for each in done.revisions])
@@ -178,8 +196,8 @@ def _check_one(target: Target, revisions: Sequence[str]) -> None:
         else "it runs the same revisions more than once",
         state="nothing was changed",
         next=[
-            "let env.py migrate the one schema that context.get_x_argument(as_dictionary=True) names",
-            "db-migrate -x schema=NAME apply",
+            "name in the setting `scratch_data` the tables in which env.py looks for its schemas",
+            "db-migrate status",
         ],
     )
 

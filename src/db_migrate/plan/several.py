@@ -1,16 +1,29 @@
-"""One env.py that migrates several databases: each is linted by itself, and the results are put into one."""
+"""One env.py that migrates several databases or schemas: what is said of each by itself is put into one."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import accumulate
+from typing import TypeVar
 
 from db_migrate.plan.document import plan_hash
-from db_migrate.results import DowngradeProof, Fingerprints, Lint, PlannedRevision, PlannedStatement, WayBack
+from db_migrate.results import (
+    DowngradeProof,
+    Fingerprints,
+    Lint,
+    Plan,
+    PlannedRevision,
+    PlannedStatement,
+    Result,
+    TargetSummary,
+    WayBack,
+)
 from db_migrate.rules.finding import Finding, Severity
 from db_migrate.rules.rot import STALE, UNKNOWN
+
+P = TypeVar("P", bound=Plan)
 
 
 def joined(lints: Mapping[str, Lint]) -> Lint:
@@ -20,30 +33,71 @@ def joined(lints: Mapping[str, Lint]) -> Lint:
     What is found in each of them alike is said once; what is not, with the database's name. An intent is stale only
     where it is in all of them.
     """
-    first, *others = lints.values()
-    if not others:
-        return first
+    if len(lints) == 1:
+        return next(iter(lints.values()))
+    whole, order = _whole(lints, "each of which was linted")
+    ways = [each.way_back for each in lints.values() if each.way_back is not None]
+    whole = replace(whole, way_back=_shortest(ways, order))
+    return replace(whole, hash=plan_hash(whole))
+
+
+def joined_plan(plans: Sequence[Plan]) -> Plan:
+    """The plans of several databases or schemas, in the order in which they are executed, as one."""
+    names = labels([each.target for each in plans])
+    whole, _ = _whole(dict(zip(names, plans, strict=True)), "each of which has its plan")
+    whole = replace(
+        whole,
+        target=common([each.target for each in plans]),
+        current=_union(each.current for each in plans),
+        destination=_union(each.destination for each in plans),
+        kept=tuple(kept for each in plans for kept in each.kept),
+        restored=tuple(restored for each in plans for restored in each.restored),
+        targets=tuple(plans),
+    )
+    return replace(whole, hash=plan_hash(whole))
+
+
+def labels(targets: Sequence[TargetSummary | None]) -> list[str]:
+    """What tells several databases or schemas apart."""
+    found = [each for each in targets if each is not None]
+    short = [each.schema or each.database for each in found]
+    if len(set(short)) == len(short):
+        return short
+    long = [f"{each.database}.{each.schema}" if each.schema else each.database for each in found]
+    return long if len(set(long)) == len(long) else [f"{name} ({n})" for n, name in enumerate(long, 1)]
+
+
+def common(targets: Sequence[TargetSummary | None]) -> TargetSummary | None:
+    """The database that all are in; None where they are in several."""
+    found = {replace(each, schema="") for each in targets if each is not None}
+    return found.pop() if len(found) == 1 else None
+
+
+def _union(several: Iterable[Sequence[str]]) -> tuple[str, ...]:
+    return tuple(sorted({name for each in several for name in each}))
+
+
+def _whole(lints: Mapping[str, P], what: str) -> tuple[P, list[str]]:
+    """What lints and plans have alike, and the order of the revisions."""
     parts = list(lints.values())
     order = list(dict.fromkeys(each.revision for part in parts for each in part.revisions))
     revisions = tuple(_revision([r for part in parts for r in part.revisions if r.revision == name]) for name in order)
+    said = f"env.py migrates several {kind_of(parts)}, {what}: {', '.join(lints)}"
     whole = replace(
-        first,
-        warnings=tuple(
-            dict.fromkeys(
-                (
-                    f"env.py migrates several databases, each of which was linted: {', '.join(lints)}",
-                    *(warning for part in parts for warning in part.warnings),
-                )
-            )
-        ),
+        parts[0],
+        warnings=tuple(dict.fromkeys((said, *(warning for part in parts for warning in part.warnings)))),
         fingerprint=Fingerprints(
             _digest(each.fingerprint.from_ for each in parts), _digest(each.fingerprint.to for each in parts)
         ),
         revisions=revisions,
         findings=tuple(sorted(_findings(lints), key=lambda each: _place(each, order))),
-        way_back=_shortest([each.way_back for each in parts if each.way_back is not None], order),
     )
-    return replace(whole, hash=plan_hash(whole))
+    return whole, order
+
+
+def kind_of(results: Sequence[Result]) -> str:
+    """What they are about: databases, or schemas."""
+    return "schemas" if any(each.target is not None and each.target.schema for each in results) else "databases"
 
 
 def _revision(parts: Sequence[PlannedRevision]) -> PlannedRevision:
@@ -75,7 +129,8 @@ def _proof(proofs: Sequence[DowngradeProof]) -> DowngradeProof:
     )
 
 
-def _findings(lints: Mapping[str, Lint]) -> Iterator[Finding]:
+def _findings(lints: Mapping[str, P]) -> Iterator[Finding]:
+    kind = kind_of(list(lints.values())).removesuffix("s")
     seen: dict[Finding, list[str]] = {}
     found: dict[Finding, Finding] = {}
     for name, part in lints.items():
@@ -88,10 +143,10 @@ def _findings(lints: Mapping[str, Lint]) -> Iterator[Finding]:
         if everywhere:
             yield found[same]
         elif same.rule not in (STALE, UNKNOWN):
-            yield replace(found[same], message=f"{same.message} (database {', '.join(dict.fromkeys(names))})")
+            yield replace(found[same], message=f"{same.message} ({kind} {', '.join(dict.fromkeys(names))})")
 
 
-def _moved(finding: Finding, parts: Sequence[Lint], part: Lint) -> Finding:
+def _moved(finding: Finding, parts: Sequence[Plan], part: Plan) -> Finding:
     """The finding with its statement's place among those of all parts."""
     if finding.statement is None:
         return finding

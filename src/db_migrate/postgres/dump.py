@@ -73,6 +73,29 @@ def dump_tables(
     _dump(conninfo, binaries, options)
 
 
+def dump_all(conninfo: ConnInfo, binaries: Binaries, file: Path, *, lock_wait_timeout_ms: int = 5000) -> None:
+    """Write the whole database with its rows into ``file``, for ``restore_all``. Raises as ``dump_schema`` does."""
+    options = ["--format=custom", f"--file={file}", f"--lock-wait-timeout={lock_wait_timeout_ms}", "--no-subscriptions"]
+    _dump(conninfo, binaries, options)
+
+
+def restore_all(conninfo: ConnInfo, binaries: Binaries, file: Path) -> None:
+    """Put a dump into an empty database, where all of it then belongs to the role of ``conninfo``.
+
+    Raises ``Failed`` (``dump.restore``).
+    """
+    options = ["--no-owner", "--no-privileges", "--no-tablespaces", "--exit-on-error", str(file)]
+    done = _run(conninfo, binaries, options, "pg_restore")
+    if done.returncode != 0:
+        raise Failed(
+            "dump.restore",
+            "the dump could not be restored",
+            why=redact(done.stderr).strip(),
+            where=conninfo.redacted(),
+            state="the target was not changed",
+        )
+
+
 def _dump(conninfo: ConnInfo, binaries: Binaries, options: Sequence[str]) -> str:
     """Run pg_dump; what it printed."""
     with contextlib.closing(connect(conninfo)) as connection:
@@ -131,7 +154,9 @@ def _pattern(name: str) -> str:
     return f'"{escaped}"'
 
 
-def _run(conninfo: ConnInfo, binaries: Binaries, options: Sequence[str]) -> subprocess.CompletedProcess[str]:
+def _run(
+    conninfo: ConnInfo, binaries: Binaries, options: Sequence[str], program: str = "pg_dump"
+) -> subprocess.CompletedProcess[str]:
     parameters = conninfo.as_libpq()
     password = parameters.pop("password", None)
     parameters.pop("sslpassword", None)
@@ -141,7 +166,7 @@ def _run(conninfo: ConnInfo, binaries: Binaries, options: Sequence[str]) -> subp
         environment["PGPASSWORD"] = password
     public = ConnInfo(host=parameters.pop("host"), port=int(parameters.pop("port")), options=parameters)
     return subprocess.run(
-        [binaries.program("pg_dump"), "--no-password", *options, f"--dbname={public.dsn()}"],
+        [binaries.program(program), "--no-password", f"--dbname={public.dsn()}", *options],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -141,6 +141,7 @@ def _start(config: ProjectConfig, jail: str, policy: Policy, *, inputs: bool, fi
         inputs=inputs,
         first=tuple(map(str, first)),
         only=config.only,
+        tables=config.tables,
     )
 
 

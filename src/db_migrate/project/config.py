@@ -32,7 +32,9 @@ class ProjectConfig:
     ``around`` (``module:callable``) gives a context manager that the child process runs env.py in; ``alembic_config``
     (``module:callable``) gives the project's own ``Config``. ``set_script_location``: the ini file does not say where
     the scripts are (Flask-Migrate's does not), so the child has to. ``only``: of the connections that env.py asks for,
-    by place, those on which it may migrate, where it migrates several databases and one of them is meant.
+    by place, those on which it may migrate, where it migrates several databases and one of them is meant. ``tables``:
+    of the version tables that it configures (name, schema, search_path), those of which it may run the revisions,
+    where it migrates several schemas.
     """
 
     ini: Path | None
@@ -48,6 +50,7 @@ class ProjectConfig:
     alembic_config: str | None = None
     set_script_location: bool = False
     only: tuple[int, ...] | None = None
+    tables: tuple[tuple[str, str, str], ...] | None = None
 
 
 def load_config(

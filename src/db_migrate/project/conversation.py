@@ -30,6 +30,9 @@ from db_migrate.project.outcomes import (
 
 _GRACE_SECONDS = 2.0
 
+Only = tuple[int, ...] | None
+Tables = tuple[tuple[str, str, str], ...] | None
+
 
 class _Link:
     """One waiting event's answer in the making."""
@@ -82,6 +85,7 @@ class Child:
         self._attempts: list[events.Attempt] = []
         self._seen: str | None = None
         self._derived: Mapping[str, str] = {}
+        self._meant: tuple[Only, Tables] = (None, None)
         self.jail = "none"
         self.jail_why = ""
 
@@ -93,6 +97,7 @@ class Child:
         except (EOFError, BrokenPipeError) as error:
             raise self._died() from error
         self.jail, self.jail_why = ready.jail, ready.why
+        self._meant = (start.only, start.tables)
 
     @property
     def pid(self) -> int:
@@ -102,6 +107,18 @@ class Child:
     def output(self) -> str:
         """What the child, and all that it started, has printed so far."""
         return self._output.read_text(encoding="utf-8", errors="replace")
+
+    def mean(self, only: Only, tables: Tables) -> None:
+        """From now on only these of env.py's connections and version tables are migrated; None: all of them."""
+        if (only, tables) != self._meant:
+            self._run(jobs.Mean(only=only, tables=tables), Ignore())
+            self._meant = (only, tables)
+
+    def call(self, path: str, facts: Mapping[str, object]) -> None:
+        """Call the project's own ``module:callable`` with ``facts``. Raises ``ChildError`` and ``ChildDied``."""
+        found = self._run(jobs.Call(path=path, facts=dict(facts)), Ignore())
+        if isinstance(found, events.Failure):
+            raise ChildError(found)
 
     def learn(
         self, database: Mapping[str, str] | None = None, handler: Handler | None = None

@@ -59,7 +59,10 @@ class Connected(Event, frozen=True):
 
 
 class Configure(Event, frozen=True):
-    """env.py configured a migration context: the ``index``-th of this run, from 0."""
+    """env.py configured a migration context: the ``index``-th of this run, from 0.
+
+    ``search_path``: what env.py has set it to, where that decides in which schema the version table is.
+    """
 
     index: int
     connection: int | None
@@ -68,6 +71,7 @@ class Configure(Event, frozen=True):
     include_schemas: bool
     transaction_per_migration: bool
     external_transaction: bool
+    search_path: str = ""
 
 
 class StepBegin(Event, frozen=True):

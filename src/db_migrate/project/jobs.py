@@ -24,7 +24,7 @@ class Start(Message, frozen=True):
 
     ``jail`` is the strongest jail to try; ``allowed`` are the addresses that a Python-only guard has to know.
     ``inputs``: note what running env.py looks at, and tell it when asked (``TellInputs``). ``first`` are folders that
-    modules are looked for in before all others. ``only``: see ``ProjectConfig``.
+    modules are looked for in before all others. ``only`` and ``tables``: see ``ProjectConfig``.
     """
 
     jail: str
@@ -40,6 +40,21 @@ class Start(Message, frozen=True):
     inputs: bool = False
     first: tuple[str, ...] = ()
     only: tuple[int, ...] | None = None
+    tables: tuple[tuple[str, str, str], ...] | None = None
+
+
+class Mean(Message, frozen=True):
+    """From now on these connections and version tables are meant, as in ``Start``."""
+
+    only: tuple[int, ...] | None = None
+    tables: tuple[tuple[str, str, str], ...] | None = None
+
+
+class Call(Message, frozen=True):
+    """Call the project's own ``module:callable`` with ``facts``, inside of what the settings want around env.py."""
+
+    path: str
+    facts: dict[str, Any]
 
 
 class Describe(Message, frozen=True):
@@ -154,7 +169,7 @@ class TellInputs(Message, frozen=True):
     revisions: bool = False
 
 
-Job = Start | Describe | Learn | Steps | Migrate | Stamp | Models | Propose | WriteRevision | TellInputs
+Job = Start | Mean | Call | Describe | Learn | Steps | Migrate | Stamp | Models | Propose | WriteRevision | TellInputs
 
 
 class Reply(msgspec.Struct, frozen=True, tag_field="reply", tag=_tag, kw_only=True, omit_defaults=True):

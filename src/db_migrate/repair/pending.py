@@ -53,7 +53,7 @@ def _it(number: int) -> str:
 def applied_scripts(view: View) -> tuple[AppliedScript, ...]:
     """The scripts of the journal."""
     with view.session() as connection:
-        return Journal(connection).applied()
+        return Journal(connection, view.target.schema).applied()
 
 
 @diagnosis("revision.edited", Severity.ERROR, Need.HISTORY)

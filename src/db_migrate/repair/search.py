@@ -17,7 +17,7 @@ _LONGEST_SQL = 20_000
 def loose_steps(view: View) -> tuple[LooseStep, ...]:
     """What the journal knows of revisions that did not run to their end."""
     with view.session() as connection:
-        return Journal(connection).loose_steps()
+        return Journal(connection, view.target.schema).loose_steps()
 
 
 def find_partial(view: View, *, only_recorded: bool = False, matches: Sequence[tuple[str, ...]] = ()) -> Partial | None:

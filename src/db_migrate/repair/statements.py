@@ -40,7 +40,7 @@ def journalled(view: View, destination: Sequence[str], revision: str) -> Iterato
     budget = settings.chosen.budgets.get("lock_budget", settings.lock_budget)
     with locked(target, "repair", budget, nobody) as lock, watching(target) as watch:
         live = state_of(watch, target)
-        journal = Journal(lock.connection)
+        journal = Journal(lock.connection, target.schema)
         if settings.journal:
             check_environment(journal.environment(), target.name)
             journal.ensure()
@@ -58,6 +58,7 @@ def journalled(view: View, destination: Sequence[str], revision: str) -> Iterato
             "version": __version__,
             "who": who(live.role),
             "settings": {},
+            **({"schema": target.schema} if target.schema else {}),
         }
         log.add(run, Entry.RUN_OPENED, opened)
         try:

@@ -191,4 +191,4 @@ class View:
     def runs(self) -> tuple[RunSummary, ...]:
         """The latest runs of the journal, newest first."""
         with self.session() as connection:
-            return Journal(connection).runs()
+            return Journal(connection, self.target.schema).runs()

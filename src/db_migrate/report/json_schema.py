@@ -49,7 +49,9 @@ def schema_of(verb: str) -> dict[str, Any]:
     result = RESULTS[verb]
     _, components = msgspec.json.schema_components((result, ErrorReport), ref_template=_REFERENCE)
     definitions = {name: _printed(component) for name, component in components.items()}
-    own = definitions.pop(result.__name__)
+    own = definitions[result.__name__]
+    if _REFERENCE.format(name=result.__name__) not in str(components):  # of several targets each has a result as well
+        del definitions[result.__name__]
     properties = {name: each for name, each in own["properties"].items() if name != "error"}
     envelope = {
         "schema_version": {"const": SCHEMA_VERSION},

@@ -9,10 +9,20 @@ from itertools import groupby
 from db_migrate.catalog.diff import diff
 from db_migrate.catalog.objects import Catalog, Kind, SchemaObject
 from db_migrate.catalog.sql import with_sql
+from db_migrate.catalog.tokens import quoted
 from db_migrate.postgres.redact import MASK
 from db_migrate.report.source import place
 from db_migrate.report.style import Style, name
-from db_migrate.results import Comparison, Drift, Plan, PlannedRevision, PlannedStatement, Schema, SchemaEntry
+from db_migrate.results import (
+    Comparison,
+    Drift,
+    Plan,
+    PlannedRevision,
+    PlannedStatement,
+    Schema,
+    SchemaEntry,
+    TargetSummary,
+)
 from db_migrate.trace.grammar import UNREADABLE, sort_of
 
 _ENDED = re.compile(r"\s*(COMMIT|END|ROLLBACK|ABORT)\s*;?\s*$", re.IGNORECASE)
@@ -26,12 +36,18 @@ def plan_sql(plan: Plan, lock_timeout: float) -> str:
     statements stand outside. Queries of the catalogs are left out; the version table's changes are among the plan's
     own statements. The script stops before a statement that is not in the plan as it was sent: one with a password, or
     with very many sets of parameters.
+    Of several databases each is connected to in turn.
     """
+    if plan.targets:
+        return "\n".join(
+            f"{_connect(each, plan.target)}{plan_sql(each, lock_timeout)}" for each in plan.targets if each.revisions
+        )
     head = [
         f"-- {plan.direction} {_list(plan.current)} -> {_list(plan.destination)}",
         f"-- plan {plan.hash}, proved on {name(plan.proved_on)}",
         f"-- for a schema with the fingerprint {plan.fingerprint.from_}",
         "\\set ON_ERROR_STOP on",
+        *([f"SET search_path = {plan.search_path};"] if plan.search_path else []),
         "",
     ]
     steps = [(each, statement) for each in plan.revisions for statement in each.statements if not statement.only_looks]
@@ -47,6 +63,13 @@ def plan_sql(plan: Plan, lock_timeout: float) -> str:
         ended = bool(_ENDED.match(members[-1][1].sql))
         body += ["BEGIN;", timeout, *inner, *([] if ended else ["COMMIT;"]), ""]
     return "\n".join([*head, *body])
+
+
+def _connect(plan: Plan, common: TargetSummary | None) -> str:
+    """How the script gets to a plan's database, where it is not that of all."""
+    if common is not None or plan.target is None:
+        return ""
+    return f"\\connect {quoted(plan.target.database)}\n"
 
 
 def _statement(revision: PlannedRevision, statement: PlannedStatement) -> Iterable[str]:

@@ -150,7 +150,10 @@ class Plan(Result):
     """The reviewed thing. ``hash`` covers every field but itself, the warnings and the time.
 
     ``prepared`` is what Alembic itself sends before the first revision: its version table, where there is none.
-    ``throughput`` is what seconds are estimated with; None without a target."""
+    ``throughput`` is what seconds are estimated with; None without a target. ``search_path`` is what env.py sets it
+    to, if it does. ``targets``: where env.py migrates several databases or schemas, the plan of each, in the order in
+    which they are executed; the other fields are then about all of them.
+    """
 
     fingerprint: Fingerprints
     hash: str
@@ -165,6 +168,8 @@ class Plan(Result):
     """What was kept when the revisions last ran the other way, and is going to be put back."""
     prepared: tuple[str, ...] = ()
     throughput: Throughput | None = None
+    search_path: str = ""
+    targets: tuple[Plan, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

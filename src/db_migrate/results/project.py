@@ -30,7 +30,8 @@ class DriftCounts:
 class RunSummary:
     """One run of the journal. Times are ISO 8601 in UTC; ``seconds`` is None while it runs.
 
-    ``lock_wait_seconds`` is what its steps waited for locks together; None where no step was recorded.
+    ``lock_wait_seconds`` is what its steps waited for locks together; None where no step was recorded. ``schema``: of
+    several that env.py migrates, the one that it was about.
     """
 
     run: str
@@ -43,16 +44,20 @@ class RunSummary:
     who: str
     plan: str
     lock_wait_seconds: float | None = None
+    schema: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status(Result):
+    """``targets``: where env.py migrates several databases or schemas, the status of each."""
+
     current: tuple[str, ...]
     heads: tuple[str, ...]
     pending: tuple[PendingRevision, ...]
     unknown: tuple[str, ...]
     drift: DriftCounts
     last_run: RunSummary | None
+    targets: tuple[Status, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

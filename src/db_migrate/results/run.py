@@ -8,6 +8,7 @@ from db_migrate.catalog.change import Change
 from db_migrate.errors import ErrorReport
 from db_migrate.results.base import Result
 from db_migrate.results.plan import KeptObject, Plan, Restored
+from db_migrate.schemas.outcome import TargetSummary
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +84,34 @@ class Backup:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rehearsal:
+    """How a plan went on a full copy of its database, which is gone again.
+
+    ``method``: ``template`` or ``pg_dump``; ``server`` is where the copy was, ``bytes`` how large the original is,
+    ``copy_seconds`` how long copying took, ``seconds`` the run. ``state``, ``to`` and ``error`` are those of the run.
+    """
+
+    target: TargetSummary | None
+    method: str
+    server: str
+    bytes: int
+    copy_seconds: float
+    seconds: float
+    state: str
+    to: tuple[str, ...]
+    steps: tuple[StepResult, ...]
+    problems: tuple[Problem, ...] = ()
+    warnings: tuple[str, ...] = ()
+    error: ErrorReport | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunResult(Result):
-    """What apply, rollback and repair return. ``error`` is set when the run did not reach its destination."""
+    """What apply, rollback and repair return. ``error`` is set when the run did not reach its destination.
+
+    ``targets``: where env.py migrates several databases or schemas, the run of each, in their order; the other fields
+    are then about all of them. One that was not begun has no ``run``. ``rehearsals``: the run was only rehearsed.
+    """
 
     run: str
     state: str
@@ -98,11 +125,16 @@ class RunResult(Result):
     plan: Plan | None = None
     error: ErrorReport | None = None
     exit_code: int = 0
+    targets: tuple[RunResult, ...] = ()
+    rehearsals: tuple[Rehearsal, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verify(Result):
+    """``targets``: of several databases or schemas, what was found in each."""
+
     problems: tuple[Problem, ...]
+    targets: tuple[Verify, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

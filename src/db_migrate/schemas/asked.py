@@ -22,7 +22,11 @@ from db_migrate.project.outcomes import LearnedTarget
 from db_migrate.schemas.replay import Witness
 from db_migrate.schemas.scratch import Scratch
 
-_FORMAT = 2
+_FORMAT = 3
+
+
+Configured = tuple[str, str | None, str]
+"""A version table as env.py has configured it: its name, its schema, and the search_path that env.py has set."""
 
 
 class Kept(msgspec.Struct, frozen=True):
@@ -44,14 +48,14 @@ class KnownTarget(msgspec.Struct, frozen=True):
 
 
 class Learned(msgspec.Struct, frozen=True):
-    """Where env.py connects, and the names and schemas of the version tables that it configures.
+    """Where env.py connects, and the version tables that it configures: name, schema, and the search_path it has set.
 
     ``targets`` is None where they have passwords that stand nowhere. ``several``: env.py migrates more than one.
     ``swallowed`` is where env.py begins the transaction that its ``transaction_per_migration`` is void within.
     """
 
     targets: tuple[KnownTarget, ...] | None
-    version_tables: tuple[tuple[str, str | None], ...]
+    version_tables: tuple[Configured, ...]
     several: bool = False
     swallowed: str = ""
 
@@ -153,9 +157,7 @@ def name_of(scratch: Scratch, question: str) -> str:
     return f"{hashlib.sha256(repr(parts).encode()).hexdigest()}.answer"
 
 
-def learn(
-    scratch: Scratch, *, with_targets: bool
-) -> tuple[tuple[LearnedTarget, ...], Sequence[tuple[str, str | None]]]:
+def learn(scratch: Scratch, *, with_targets: bool) -> tuple[tuple[LearnedTarget, ...], Sequence[Configured]]:
     """Where env.py connects and the version tables that it configures.
 
     Without ``with_targets`` there may be none of the former, unless there are several to choose from. Raises what the
@@ -168,7 +170,7 @@ def learn(
     child = scratch.child  # first, so that it starts while the database is made
     with scratch.database("where env.py connects to") as empty:
         targets = child.learn(empty.as_libpq(), witness)
-    tables = tuple(dict.fromkeys((each.version_table, each.version_table_schema) for each in witness.configured))
+    tables = configured_in(witness)
     if scratch.cache is not None:
         inputs = scratch.child.inputs()
         safe = tuple(_without_password(target, inputs) for target in targets)
@@ -198,6 +200,12 @@ def where_swallowed(scratch: Scratch) -> str:
     with scratch.database("what env.py does before the revisions") as empty:
         scratch.child.learn(empty.as_libpq(), witness)
     return witness.swallowed
+
+
+def configured_in(witness: Witness) -> tuple[Configured, ...]:
+    """The version tables that were configured while ``witness`` looked on, each once."""
+    found = ((each.version_table, each.version_table_schema, each.search_path) for each in witness.configured)
+    return tuple(dict.fromkeys(found))
 
 
 def migrated(learned: Sequence[LearnedTarget]) -> tuple[ConnInfo, ...]:

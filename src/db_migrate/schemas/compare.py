@@ -11,7 +11,7 @@ from db_migrate.catalog.diff import diff
 from db_migrate.catalog.objects import RELATION_KINDS, Catalog
 from db_migrate.catalog.reader import schema_of
 from db_migrate.catalog.sql import diff_with_sql
-from db_migrate.catalog.tokens import plain
+from db_migrate.catalog.tokens import plain, unquoted
 from db_migrate.config import Acknowledgement
 from db_migrate.errors import UsageError
 from db_migrate.schemas.acknowledge import sort_out
@@ -63,6 +63,16 @@ def within(side: Side, excluded: Sequence[str]) -> Side:
         return side
     names = frozenset(excluded)
     return replace(side, catalog=side.catalog.only(lambda o: schema_of(o) not in names))
+
+
+def of_schema(side: Side, schema: str) -> Side:
+    """The side with what is in one schema only; its name as PostgreSQL stores it."""
+    return replace(side, catalog=in_schema(side.catalog, schema))
+
+
+def in_schema(catalog: Catalog, schema: str) -> Catalog:
+    """What of a catalog is in one schema."""
+    return catalog.only(lambda o: unquoted(schema_of(o)) == schema)
 
 
 def not_compared(catalogs: Iterable[Catalog]) -> tuple[str, ...]:

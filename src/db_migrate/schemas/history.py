@@ -28,6 +28,7 @@ from db_migrate.project.jobs import Inputs
 from db_migrate.schemas.asked import remember_more, state_now
 from db_migrate.schemas.replay import Witness
 from db_migrate.schemas.scratch import Scratch, read
+from db_migrate.schemas.target import VersionTable
 
 _OWN, _ALL = "history", "history of revisions that import the project's own"
 
@@ -164,7 +165,8 @@ def history_key(scratch: Scratch, graph: Graph, revisions: tuple[str, ...]) -> s
     digest = hashlib.sha256()
     project = scratch.project
     libraries = (__version__, version("sqlalchemy"), version("alembic"))
-    digest.update(f"{FORMAT} {libraries} {scratch.version} {project.x} {project.only}\n".encode())
+    meant = (project.only, project.tables)
+    digest.update(f"{FORMAT} {libraries} {scratch.version} {project.x} {meant}\n".encode())
     files = [project.script_location / "env.py", *([project.ini] if project.ini else [])]
     ancestors = sorted({r for revision in revisions for r in (revision, *graph.ancestors(revision))})
     files += [graph.revisions[revision].file for revision in ancestors]
@@ -194,6 +196,9 @@ def _file(file: Path, _changed: int) -> _File:
 
 
 def _run(scratch: Scratch, database: ConnInfo, revisions: tuple[str, ...]) -> None:
+    tables = scratch.project.tables
+    if tables is not None:
+        make_schemas(database, (VersionTable(name, schema or None, path).home for name, schema, path in tables))
     for revision in revisions:
         witness = Witness()
         outcome = scratch.migrate("upgrade", revision, database, witness)
@@ -212,6 +217,14 @@ def _run(scratch: Scratch, database: ConnInfo, revisions: tuple[str, ...]) -> No
                 state="nothing was changed",
                 next=[f"db-migrate lint {failed}"],
             )
+        if tables is not None and not witness.configured:
+            raise Failed(
+                "history.replay",
+                "the history of one schema alone cannot be replayed",
+                why="on an empty database env.py does not come to that schema: it looks for its schemas in a table",
+                state="nothing was changed",
+                next=["db-migrate status"],
+            )
 
 
 def _with_schemas(database: ConnInfo, witness: Witness) -> bool:
@@ -219,14 +232,19 @@ def _with_schemas(database: ConnInfo, witness: Witness) -> bool:
 
     False where none was missing, or where a revision had begun.
     """
-    from psycopg import sql
-
     wanted = {each.version_table_schema for each in witness.configured if each.version_table_schema}
     if witness.revision is not None or not wanted:
         return False
+    return make_schemas(database, wanted)
+
+
+def make_schemas(database: ConnInfo, names: Iterable[str]) -> bool:
+    """Make the schemas that are not there; whether there was any such."""
+    from psycopg import sql
+
     made = False
     with contextlib.closing(connect(database)) as connection:
-        for name in sorted(wanted):
+        for name in sorted(set(names)):
             if connection.execute("SELECT FROM pg_namespace WHERE nspname = %s", [name]).fetchone() is None:
                 connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(name)))
                 made = True

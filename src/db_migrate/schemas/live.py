@@ -71,7 +71,7 @@ def copy_of_live(
             else:
                 _without_parked(connection)
         for table, heads in live.heads:
-            _stamp(database, table, heads)
+            stamp(database, table, heads)
         yield Copy(database, database.replace(user=live.role), names)
 
 
@@ -121,7 +121,20 @@ def carried_over(
     return replace(catalog, not_covered=(*known.not_covered, *not_covered(copy.unreadable, live.role)))
 
 
-def _stamp(database: ConnInfo, table: VersionTable, heads: tuple[str, ...] | None) -> None:
+def empty_schema(connection: Connection[tuple[object, ...]], name: str) -> None:
+    """Take everything out of a schema."""
+    from psycopg import sql
+
+    row = connection.execute("SELECT nspowner::regrole::text FROM pg_namespace WHERE nspname = %s", [name]).fetchone()
+    if row is None:
+        return
+    connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(name)))
+    owner = sql.SQL(str(row[0]))  # as regrole prints it, quoted where it has to be
+    connection.execute(sql.SQL("CREATE SCHEMA {} AUTHORIZATION {}").format(sql.Identifier(name), owner))
+
+
+def stamp(database: ConnInfo, table: VersionTable, heads: tuple[str, ...] | None) -> None:
+    """Let a version table of a copy hold these revisions."""
     from psycopg import sql
 
     name = sql.Identifier(table.schema or "public", table.name)

@@ -12,13 +12,15 @@ class TargetSummary:
     """The target that a command was about; never with a password.
 
     ``server_id`` is the number that its server, with all its physical standbys, got at initdb: two servers that look
-    alike differ in it. Empty where the role may not see it.
+    alike differ in it. Empty where the role may not see it. ``schema`` is that of the version table, where env.py
+    migrates several schemas of the database; else empty.
     """
 
     name: str
     database: str
     server_version: str
     server_id: str = ""
+    schema: str = ""
 
 
 @dataclass(frozen=True, slots=True)

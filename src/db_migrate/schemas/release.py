@@ -71,7 +71,7 @@ def _project_in(exported: Path, root: Path, project: ProjectConfig) -> ProjectCo
     found = load_config(
         directory, ini=ini, name=project.name, x=project.x, around=project.around, script_location=location
     )
-    return replace(found, only=project.only)
+    return replace(found, only=project.only, tables=project.tables)
 
 
 def _first(exported: Path, root: Path, project: ProjectConfig) -> Iterator[Path]:

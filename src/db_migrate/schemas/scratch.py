@@ -64,7 +64,9 @@ class Scratch:
     @property
     def child(self) -> Child:
         """The child process."""
-        return self.start_child(self.project).child
+        child = self.start_child(self.project).child
+        child.mean(self.project.only, self.project.tables)
+        return child
 
     @property
     def version(self) -> int:
@@ -115,10 +117,13 @@ def open_scratch(project: ProjectConfig, cache: Path | None, major: int | None =
     with ExitStack() as stack:
 
         @functools.cache
-        def child(of: ProjectConfig) -> Started:
+        def started(of: ProjectConfig) -> Started:
             began = time.time()
             opened = open_child(of, allowed=list(_addresses()), inputs=cache is not None)
             return Started(stack.enter_context(opened), began, noted=cache is not None)
+
+        def child(of: ProjectConfig) -> Started:
+            return started(replace(of, only=None, tables=None))  # which of them is meant, it is told each time
 
         def server() -> Server:
             return stack.enter_context(scratch_server(major))

@@ -1,50 +1,53 @@
-"""Which live database a command is about, and where Alembic keeps its version there."""
+"""A live database that a command is about, and where Alembic keeps its version there."""
 
 from __future__ import annotations
 
-import contextlib
-import os
 import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from db_migrate.catalog.tokens import quoted
-from db_migrate.config import Settings
-from db_migrate.errors import ConfigurationError, Failed
+from db_migrate.catalog.tokens import quoted, split_list, unquoted
+from db_migrate.errors import Failed
 from db_migrate.postgres.conninfo import ConnInfo
-from db_migrate.postgres.local import database, local_server
-from db_migrate.project.child_process import LearnedTarget
-from db_migrate.project.outcomes import ChildError
-from db_migrate.schemas.asked import address_of, learn, migrated
+from db_migrate.project.config import ProjectConfig
+from db_migrate.schemas.asked import Configured
 from db_migrate.schemas.outcome import TargetSummary
-from db_migrate.schemas.scratch import Scratch
 
 if TYPE_CHECKING:
     from psycopg import Connection
 
-EMBEDDED_SCHEME = "embedded://"
-
 
 @dataclass(frozen=True, slots=True)
 class VersionTable:
-    """One of Alembic's version tables; ``schema`` is None for the first schema of the search_path."""
+    """One of Alembic's version tables; ``schema`` is None for the first schema of the search_path.
+
+    ``path`` is the search_path that env.py sets; empty where it is the role's own.
+    """
 
     name: str = "alembic_version"
     schema: str | None = None
+    path: str = ""
 
     @property
     def qualified(self) -> str:
         """The table's name in a catalog."""
-        return f"{self.schema or 'public'}.{self.name}"
+        return f"{self.home}.{self.name}"
+
+    @property
+    def home(self) -> str:
+        """The schema that the table is in, or would be made in."""
+        named = (unquoted(each.strip()) for each in split_list(self.path))
+        return self.schema or next((each for each in named if each and each != "$user"), "public")
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
     """The live database. ``as_is``: env.py connects there by itself, so it need not be redirected.
 
-    ``only``: which of env.py's connections it is, by place, where env.py migrates other databases too.
+    ``only``: which of env.py's connections it is, by place, where env.py migrates other databases too. ``table``: its
+    one version table, where env.py migrates other schemas of the database too, and ``schema`` the schema of that.
+    ``heard``: env.py has said which version tables there are; else they are Alembic's default.
     """
 
     name: str
@@ -52,6 +55,19 @@ class Target:
     as_is: bool
     version_tables: tuple[VersionTable, ...]
     only: tuple[int, ...] | None = None
+    table: Configured | None = None
+    heard: bool = True
+
+    @property
+    def schema(self) -> str:
+        """See the class."""
+        return VersionTable(*self.table).home if self.table is not None else ""
+
+    def meant_in(self, project: ProjectConfig) -> ProjectConfig:
+        """The project that migrates this alone."""
+        table = self.table
+        tables = None if table is None else ((table[0], table[1] or "", table[2]),)
+        return replace(project, only=self.only, tables=tables)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,107 +101,6 @@ class LiveState:
         return tuple(sorted({head for _table, heads in self.heads for head in heads or ()}))
 
 
-@contextlib.contextmanager
-def find_target(settings: Settings, scratch: Scratch) -> Iterator[Target]:
-    """The target of a command: what the settings or flags name, else what env.py connects to.
-
-    A target on our own embedded server runs as long as the context lasts. Raises ``ConfigurationError``
-    (``target.several``) when env.py migrates several databases, and what the child process raises.
-    """
-    url = settings.target_url(os.environ)
-    learned, configured = learn(scratch, with_targets=url is None)
-    if url is None:
-        yield Target(settings.target, _only(migrated(learned)), True, _tables(configured))
-        return
-    with ExitStack() as stack:
-        if url.startswith(EMBEDDED_SCHEME):
-            server = stack.enter_context(local_server(settings.root / ".db-migrate" / "embedded" / "18"))
-            conninfo = database(server, url.removeprefix(EMBEDDED_SCHEME))
-        else:
-            conninfo = ConnInfo.from_url(url)
-        only = _meant(learned, conninfo)
-        if only is not None:
-            _, configured = learn(replace(scratch, project=replace(scratch.project, only=only)), with_targets=False)
-        yield Target(settings.target, conninfo, False, _tables(configured), only)
-
-
-def _tables(configured: Sequence[tuple[str, str | None]]) -> tuple[VersionTable, ...]:
-    return tuple(VersionTable(name, schema) for name, schema in configured) or (VersionTable(),)
-
-
-def _only(addresses: Sequence[ConnInfo]) -> ConnInfo:
-    """The one database among env.py's connections that is migrated."""
-    if len(addresses) > 1:
-        raise _several(addresses, "")
-    return addresses[0]
-
-
-def _meant(learned: Sequence[LearnedTarget], target: ConnInfo) -> tuple[int, ...] | None:
-    """Which of env.py's connections stand for a target, by place: those to a database of its name.
-
-    None where env.py migrates one database, whatever that is called elsewhere.
-    """
-    addresses = migrated(learned)
-    if len(addresses) < 2:
-        return None
-    named = _standing_for(addresses, target)
-    if len(named) != 1:
-        raise _several(addresses, f", and which of them {target.redacted()} stands for cannot be told")
-    return _places(learned, named[0])
-
-
-def _standing_for(addresses: Sequence[ConnInfo], target: ConnInfo) -> list[ConnInfo]:
-    named = [each for each in addresses if each.dbname == target.dbname]
-    return [each for each in named if (each.host, each.port) == (target.host, target.port)] or named
-
-
-def _places(learned: Sequence[LearnedTarget], address: ConnInfo) -> tuple[int, ...]:
-    found = (address_of(each) for each in learned)
-    place = (address.host, address.port, address.dbname)
-    return tuple(n for n, each in enumerate(found) if (each.host, each.port, each.dbname) == place)
-
-
-def each_migrated(settings: Settings, scratch: Scratch) -> Mapping[str, Scratch]:
-    """For each database that env.py migrates its name and the scratch on which that one alone is migrated.
-
-    Where the settings or flags name a target it is the one that stands for that, if this can be told. Nothing is
-    connected to. Where env.py cannot be asked it is one database: what it raises is heard when it is run.
-    """
-    try:
-        learned, _ = learn(scratch, with_targets=False)
-    except ChildError:
-        return {"": scratch}
-    addresses = migrated(learned)
-    if len(addresses) < 2:
-        return {"": scratch}
-    url = settings.target_url(os.environ)
-    if url is not None:
-        named = _standing_for(addresses, ConnInfo.from_url(url.replace(EMBEDDED_SCHEME, "postgresql:///", 1)))
-        addresses = tuple(named) if len(named) == 1 else addresses
-    names = [each.dbname for each in addresses]
-    return {
-        each.dbname if names.count(each.dbname) == 1 else each.redacted(): replace(
-            scratch, project=replace(scratch.project, only=_places(learned, each))
-        )
-        for each in addresses
-    }
-
-
-def _several(addresses: Sequence[ConnInfo], more: str) -> ConfigurationError:
-    return several_databases(tuple(each.redacted() for each in addresses), more)
-
-
-def several_databases(names: Sequence[str], more: str, verb: str = "status") -> ConfigurationError:
-    """The error (``target.several``) where one of several databases has to be named."""
-    return ConfigurationError(
-        "target.several",
-        f"env.py migrates several databases{more}",
-        why=", ".join(names),
-        state="nothing was changed",
-        next=[f"db-migrate --url postgresql://{each} {verb}" for each in names],
-    )
-
-
 def look_at(connection: Connection[tuple[object, ...]], target: Target) -> LiveState:
     """Read the version tables and the server's own version, in the session's read-only transaction."""
     version = connection.info.server_version
@@ -195,7 +110,7 @@ def look_at(connection: Connection[tuple[object, ...]], target: Target) -> LiveS
     row = connection.execute("SELECT current_database(), current_user").fetchone()
     name, role = (str(row[0]), str(row[1])) if row else (target.conninfo.dbname, target.conninfo.user)
     text = f"{version // 10000}.{version % 10000}"
-    summary = TargetSummary(target.name, name, text, _server_id(connection))
+    summary = TargetSummary(target.name, name, text, _server_id(connection), target.schema)
     return LiveState(version, summary, heads, role, tuple(t.qualified for t in tables if t in unreadable))
 
 
@@ -217,15 +132,15 @@ def _located(connection: Connection[tuple[object, ...]], table: VersionTable) ->
     """
     if table.schema is not None:
         return table
-    own = "(SELECT reset_val FROM pg_settings WHERE name = 'search_path')"
-    connection.execute(f"SELECT set_config('search_path', {own}, true)".encode())
+    own = "coalesce(nullif(%s, ''), (SELECT reset_val FROM pg_settings WHERE name = 'search_path'))"
+    connection.execute(f"SELECT set_config('search_path', {own}, true)".encode(), [table.path])
     row = connection.execute(
         "SELECT coalesce((SELECT n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
         " WHERE c.oid = to_regclass(quote_ident(%s))), current_schema())",
         [table.name],
     ).fetchone()
     connection.execute("SET search_path = pg_catalog")
-    return VersionTable(table.name, str(row[0]) if row and row[0] else "public")
+    return VersionTable(table.name, str(row[0]) if row and row[0] else table.home)
 
 
 def _may_read(connection: Connection[tuple[object, ...]], table: VersionTable) -> bool:

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from db_migrate.catalog.diff import diff, drifted
 from db_migrate.catalog.objects import Catalog
-from db_migrate.errors import Failed, Interrupted, Refused
+from db_migrate.errors import DbMigrateError, Failed, Interrupted, Refused
+from db_migrate.execute.progress import Named
 from db_migrate.results import Generate, Plan, RunResult, Stamp, TestRun, VerifyOutcome
 from db_migrate.trace.effects import Direction
+from db_migrate.workspace.joining import joined_runs, not_begun
 from db_migrate.workspace.looking import Looking
+from db_migrate.workspace.ordering import Ordered, check_names, name_of, other_targets
+from db_migrate.workspace.rehearsing import Rehearse, rehearsed
 
 if TYPE_CHECKING:
     from db_migrate.execute.kept import KeptThere
@@ -31,34 +35,134 @@ class Workspace(Looking):
         what: str | Plan = "heads",
         *,
         allow: Sequence[str] = (),
-        confirm: str | None = None,
+        confirm: str | Sequence[str] | None = None,
         backup: Path | None = None,
+        rehearse: Rehearse | None = None,
     ) -> RunResult:
         """Execute a proved plan, or prove the way to a revision and execute that; then verify.
 
-        Into the folder ``backup`` the tables that it touches are dumped first. Raises ``Refused`` before anything is
-        changed; what goes wrong later is in the result's ``error``.
+        With ``rehearse`` it is executed on full copies only, and the targets are not changed.
+        Into the folder ``backup`` the tables that it touches are dumped first. Where env.py migrates several databases
+        or schemas, they are migrated one after the other, up to the first that fails; ``confirm`` may then be several
+        names. Raises ``Refused`` before anything is changed; what goes wrong later is in the result's ``error``.
         """
         if isinstance(what, Plan):
-            return self._execute(what, None, "apply", confirm, backup)
-        proved = self._proved(what, allow, Direction.UPGRADE)
-        self.watcher.planned(proved.plan)
-        return self._execute(proved.plan, proved, "apply", confirm, backup)
+            return self._execute_each(what, self._parts_of(what), "apply", confirm, backup, rehearse)
+        proved = self._proved_each(what, allow, Direction.UPGRADE)
+        return self._execute_proved(proved, "apply", confirm, backup, rehearse)
 
     def rollback(
-        self, to: str = "-1", *, allow: Sequence[str] = (), confirm: str | None = None, derive: bool = False
+        self,
+        to: str = "-1",
+        *,
+        allow: Sequence[str] = (),
+        confirm: str | Sequence[str] | None = None,
+        derive: bool = False,
+        run: str | None = None,
+        rehearse: Rehearse | None = None,
     ) -> RunResult:
         """Prove the way back and go it; then verify. Raises as ``apply`` does.
+
+        ``run``: back to where the database was before the run whose id begins so, instead of ``to``; ``Refused``
+        (``rollback.run-unknown``, ``rollback.run-ambiguous``, ``rollback.run-not-below``) where there is no such way.
 
         ``derive``: by downgrades derived from the catalogs where the project's own are not usable; ``Refused``
         (``rollback.not-derivable``) where none is proved.
         """
-        proved = self._proved(to, allow, Direction.DOWNGRADE, derive=derive)
-        self.watcher.planned(proved.plan)
-        return self._execute(proved.plan, proved, "rollback", confirm)
+        proved = (
+            self._proved_each(to, allow, Direction.DOWNGRADE, derive=derive)
+            if run is None
+            else [self._proved_before(run, allow, derive=derive)]
+        )
+        return self._execute_proved(proved, "rollback", confirm, rehearse=rehearse)
+
+    def _parts_of(self, plan: Plan) -> list[Ordered[Self]]:
+        """Each plan of a plan with the workspace that it is about."""
+        parts = {name_of(part.live_state.summary): part for part in self._parts} if plan.targets else {}
+        wanted = {name_of(each.target): each for each in plan.targets}
+        if not plan.targets and len(self._parts) == 1:
+            return [Ordered(self._parts[0], plan, None)]
+        if wanted.keys() != parts.keys():
+            raise other_targets(wanted.keys(), parts.keys())
+        return [Ordered(parts[name], each, None) for name, each in wanted.items()]
+
+    def _execute_proved(
+        self,
+        proved: Sequence[tuple[Self, Proved]],
+        verb: str,
+        confirm: str | Sequence[str] | None,
+        backup: Path | None = None,
+        rehearse: Rehearse | None = None,
+    ) -> RunResult:
+        plan = self._planned(proved)
+        self.watcher.planned(plan)
+        ordered = [Ordered(part, each.plan, each) for part, each in proved]
+        return self._execute_each(plan, ordered, verb, confirm, backup, rehearse)
+
+    def _execute_each(
+        self,
+        plan: Plan,
+        ordered: Sequence[Ordered[Self]],
+        verb: str,
+        confirm: str | Sequence[str] | None,
+        backup: Path | None = None,
+        rehearse: Rehearse | None = None,
+    ) -> RunResult:
+        """One after the other, up to the first that fails; none where one of them may not be executed."""
+        from db_migrate.execute.preflight import check_document
+        from db_migrate.plan.several import labels
+
+        names = (confirm,) if isinstance(confirm, str) else tuple(confirm or ())
+        if rehearse is not None:
+            check_document(plan)
+            return rehearsed(ordered, plan, verb, rehearse.on, self.watcher.happened)
+        if len(ordered) == 1:
+            (one,) = ordered
+            return one.part._execute(one.plan, one.proved, verb, next(iter(names), None), backup)
+        check_document(plan)
+        check_names(ordered, verb, names)
+        for each in ordered:
+            each.check(verb, names)
+        results: list[RunResult] = []
+        follows: dict[tuple[str, int, str], str] = {}
+        for name, each in zip(labels([each.plan.target for each in ordered]), ordered, strict=True):
+            each.part.watcher = Named(self.watcher, name)
+            results.append(self._execute_next(each, verb, names, backup, results, follows))
+            if results[-1].error is not None:
+                break
+        results += [not_begun(each.plan) for each in ordered[len(results) :]]
+        return joined_runs(results, plan)
+
+    def _execute_next(
+        self,
+        each: Ordered[Self],
+        verb: str,
+        names: Sequence[str],
+        backup: Path | None,
+        before: Sequence[RunResult],
+        follows: dict[tuple[str, int, str], str],
+    ) -> RunResult:
+        """One of several. ``follows`` has the fingerprint that was left behind in each database."""
+        part, place = each.part, each.place
+        try:
+            confirm = each.confirmed(names)
+            done = part._execute(each.plan, each.proved, verb, confirm, backup, follows.get(place, ""))
+        except DbMigrateError as error:
+            if not any(other.run for other in before):
+                raise
+            return not_begun(each.plan, error)
+        if done.run:
+            follows[place] = part._read_live().fingerprint
+        return done
 
     def _execute(
-        self, plan: Plan, proved: Proved | None, verb: str, confirm: str | None, backup: Path | None = None
+        self,
+        plan: Plan,
+        proved: Proved | None,
+        verb: str,
+        confirm: str | None,
+        backup: Path | None = None,
+        follows: str = "",
     ) -> RunResult:
         from db_migrate.execute.run import Order, execute_plan
 
@@ -73,6 +177,7 @@ class Workspace(Looking):
             expected=proved.before if proved else None,
             observer=self.watcher.happened,
             backup=backup,
+            follows=follows,
         )
         result = execute_plan(order)
         self._forget_live()

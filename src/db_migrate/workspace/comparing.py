@@ -16,7 +16,7 @@ from db_migrate.schemas.derived import keep_derived, recall_derived
 from db_migrate.schemas.history import digest_of
 from db_migrate.schemas.live_catalog import state_of_live
 from db_migrate.schemas.meanwhile import meanwhile
-from db_migrate.workspace.sides import Sides
+from db_migrate.workspace.parts import Parts
 
 
 class Compared(msgspec.Struct, frozen=True):
@@ -26,7 +26,7 @@ class Compared(msgspec.Struct, frozen=True):
     warnings: tuple[str, ...]
 
 
-class Comparing(Sides):
+class Comparing(Parts):
     """Compares, and writes down which of the differences are intended."""
 
     def drift(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -29,9 +28,10 @@ from db_migrate.results import (
     Status,
     Verify,
 )
-from db_migrate.schemas.compare import not_compared
+from db_migrate.schemas.compare import in_schema, not_compared
 from db_migrate.trace.effects import Direction
-from db_migrate.workspace.comparing import Comparing
+from db_migrate.workspace.joining import joined_status, joined_verify
+from db_migrate.workspace.proving import Proving
 
 if TYPE_CHECKING:
     from db_migrate.plan.asked import Asked
@@ -43,11 +43,17 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Looking(Comparing):
+class Looking(Proving):
     """The verbs that look: at the target in read-only transactions, at everything else on scratch."""
 
     def status(self) -> Status:
-        """Where the database stands: revisions, pending ones, unknown ones, and how much drift there is."""
+        """Where the database stands: revisions, pending ones, unknown ones, and how much drift there is.
+
+        Where env.py migrates several databases or schemas, the status of each is in ``targets``.
+        """
+        return joined_status([part._status() for part in self._parts])
+
+    def _status(self) -> Status:
         state = self.live_state
         known = [r for r in state.current if r in self.graph.revisions]
         unknown = tuple(r for r in state.current if r not in self.graph.revisions)
@@ -71,7 +77,11 @@ class Looking(Comparing):
 
     def _drift_counts(self, warnings: list[str]) -> DriftCounts:
         counts: list[int | None] = []
-        for from_, to in (("history", "models"), (self._live_history(), "live")):
+        pairs = [("history", "models"), (self._live_history(), "live")]
+        if self.target.schema:
+            warnings.append("models are not compared where env.py migrates several schemas with them")
+            counts.append(pairs.pop(0) and None)
+        for from_, to in pairs:
             try:
                 counts.append(len(drifted(self._compare(from_, to, sql=False).changes)))
             except DbMigrateError as error:
@@ -159,13 +169,17 @@ class Looking(Comparing):
         down: bool = False,
         values: bool = True,
         derive: bool = False,
+        run: str | None = None,
     ) -> Plan:
         """What would happen on the target on the way to a revision; without ``values`` no row's keys are in it.
 
-        ``derive``: see ``rollback``.
+        ``derive`` and ``run``: see ``rollback``. Where env.py migrates several databases or schemas, the plan of each
+        is in ``targets``.
         """
+        if run is not None:
+            return self._planned([self._proved_before(run, allow, values=values, derive=derive)])
         direction = Direction.DOWNGRADE if down else Direction.UPGRADE
-        return self._proved(revision, allow, direction, values=values, derive=derive).plan
+        return self._planned(self._proved_each(revision, allow, direction, values=values, derive=derive))
 
     def lint(
         self,
@@ -198,7 +212,7 @@ class Looking(Comparing):
 
     def _lint_files(self, files: Sequence[ScriptFile], request: LintRequest) -> Lint:
         from db_migrate.plan.lint import ground_of, lint_files
-        from db_migrate.schemas.target import each_migrated, several_databases
+        from db_migrate.schemas.finding import each_migrated, several_databases
 
         if not self._has_project:
             server = self._stack.enter_context(scratch_server(self.settings.scratch_major))
@@ -221,7 +235,13 @@ class Looking(Comparing):
         return replace(lint, warnings=(*strays, *lint.warnings))
 
     def verify(self) -> Verify:
-        """Whether the target is what its revisions say, with nothing left invalid or unvalidated."""
+        """Whether the target is what its revisions say, with nothing left invalid or unvalidated.
+
+        Where env.py migrates several databases or schemas, what was found in each is in ``targets``.
+        """
+        return joined_verify([part._verify() for part in self._parts])
+
+    def _verify(self) -> Verify:
         _ok, problems = self._check(None, None)
         return Verify(target=self.live_state.summary, problems=problems)
 
@@ -230,6 +250,7 @@ class Looking(Comparing):
         from db_migrate.execute.verify import verify
 
         expected = proved.trace.after if proved and proved.plan.revisions else None
+        live, schema = self._live_catalog, self.target.schema if expected is None else ""
         unknown: tuple[Problem, ...] = ()
         if expected is None and set(self.live_state.current) <= set(self.graph.revisions):
             try:
@@ -239,9 +260,11 @@ class Looking(Comparing):
             ) as error:  # the target is what it is, whether or not anybody can say what it should be
                 message = f"what the schema should be cannot be said: {error.message}"
                 unknown = (Problem(error.code, error.where, message, next(iter(error.next), "db-migrate doctor")),)
+        if schema:
+            expected, live = expected and in_schema(expected, schema), in_schema(live, schema)
         outcome = verify(
             self.target,
-            self._live_catalog,
+            live,
             expected=expected,
             hidden=self._hidden,
             planned=plan.destination if plan else None,
@@ -275,30 +298,4 @@ class Looking(Comparing):
                 newest=lambda: self._first_scratch,
                 history=self._history,
             )
-        )
-
-    def _proved(
-        self,
-        revision: str,
-        allow: Sequence[str],
-        direction: Direction,
-        *,
-        values: bool = True,
-        derive: bool = False,
-    ) -> Proved:
-        from db_migrate.plan.make import Request, make_plan
-        from db_migrate.plan.running import mapped_in, relationships_in
-
-        facts = self._model_facts
-        relationships, mapped = relationships_in(facts), mapped_in(facts)
-        request = Request(revision, direction, self._intents(allow), relationships, mapped, values)
-        make = partial(make_plan, self.scratch, self.graph, self.target, self.settings)
-        if direction is Direction.UPGRADE:
-            return make(request)
-        from db_migrate.generate.way_back import Wish, find_way_back
-
-        return find_way_back(
-            lambda derived: make(replace(request, derived=derived, history=self._history)),
-            self._history,
-            Wish(revision, derive, self._hidden),
         )

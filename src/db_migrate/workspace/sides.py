@@ -19,12 +19,13 @@ from db_migrate.project.graph import Graph, load_graph
 from db_migrate.project.jobs import ModelFacts
 from db_migrate.results import Comparison, RunSummary
 from db_migrate.rules.intents import Intent
-from db_migrate.schemas.compare import Side, compare, parse_side, within
+from db_migrate.schemas.compare import Side, compare, of_schema, parse_side, within
+from db_migrate.schemas.finding import find_targets, the_one
 from db_migrate.schemas.history import replay, with_privileges
 from db_migrate.schemas.live_catalog import live_catalog, live_ground, state_of_live
 from db_migrate.schemas.models import Models, materialise
 from db_migrate.schemas.scratch import Scratch, like_the_target, open_scratch, read_through
-from db_migrate.schemas.target import LiveState, Target, find_target, look_at, without_version_tables
+from db_migrate.schemas.target import LiveState, Target, look_at, without_version_tables
 
 
 class Sides:
@@ -69,11 +70,22 @@ class Sides:
     @cached_property
     def target(self) -> Target:
         """The live database."""
-        found = self._stack.enter_context(find_target(self.settings, self._first_scratch))
-        if found.only is not None:
-            project = replace(self.project, only=found.only)
-            self.__dict__ |= {"project": project, "_first_scratch": replace(self._first_scratch, project=project)}
+        found = the_one(self._databases)
+        self._mean(found)
         return found
+
+    @cached_property
+    def _databases(self) -> tuple[Target, ...]:
+        """The databases that the command is about; one, unless env.py migrates several and none is named."""
+        return self._stack.enter_context(find_targets(self.settings, self._first_scratch))
+
+    def _mean(self, target: Target) -> None:
+        """From now on only this of what env.py migrates is meant."""
+        project = target.meant_in(self.project)
+        if project != self.project:
+            first = self._first_scratch
+            alone = replace(first, project=project, start_server=lambda: first.server)
+            self.__dict__ |= {"project": project, "_first_scratch": alone}
 
     @cached_property
     def live_state(self) -> LiveState:
@@ -98,6 +110,8 @@ class Sides:
     def _compare(self, from_: str, to: str, *, sql: bool = True) -> Comparison:
         acknowledged = self.settings.drift.acknowledge
         before, after = (within(self._side(name), self.settings.exclude_schemas) for name in (from_, to))
+        if schema := self.target.schema:
+            before, after = of_schema(before, schema), of_schema(after, schema)
         return compare(before, after, self._hidden, acknowledged, sql=sql)
 
     def _live_history(self) -> str:
@@ -205,8 +219,8 @@ class Sides:
         written = (Intent(name, reason, "settings") for name, reason in self.settings.allow.items())
         return (*given, *written)
 
-    def _journal_runs(self) -> tuple[RunSummary, ...]:
+    def _journal_runs(self, named: str = "") -> tuple[RunSummary, ...]:
         from db_migrate.execute.journal import Journal
 
         with closing(connect(self.target.conninfo)) as connection:
-            return Journal(connection).runs()
+            return Journal(connection, self.target.schema).runs(named=named)

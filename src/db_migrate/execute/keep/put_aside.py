@@ -52,12 +52,16 @@ SELECT 'ALTER ' || CASE c.relkind WHEN 'S' THEN 'SEQUENCE ' ELSE 'INDEX ' END ||
 
 @dataclass(frozen=True, slots=True)
 class Occasion:
-    """In which run, by which revision in which direction, something is dropped; ``number`` is unique in the run."""
+    """In which run, by which revision in which direction, something is dropped; ``number`` is unique in the run.
+
+    ``schema``: see ``Target``.
+    """
 
     run: str
     revision: str
     direction: str
     number: int
+    schema: str = ""
 
     @property
     def suffix(self) -> str:
@@ -78,6 +82,7 @@ class Occasion:
             "revision": self.revision,
             "direction": self.direction,
             "number": self.number,
+            "schema": self.schema,
             "kept_at": datetime.now(UTC).isoformat(timespec="seconds"),
         }
         return msgspec.convert({**given, **facts}, Label)

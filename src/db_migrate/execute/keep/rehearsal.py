@@ -34,12 +34,13 @@ def rehearse(
     revisions: Sequence[PlannedRevision],
     kept: tuple[KeptObject, ...],
     expected: Catalog,
+    schema: str = "",
 ) -> Rehearsed:
     """Run ``revisions`` (``way``: direction and Alembic's name of the destination) on a copy that has the kept data.
 
     In the end the schema must be ``expected``: what was there without keeping.
     """
-    keeper = Keeper(kept, str(uuid4()), lambda _entry, _content: None)
+    keeper = Keeper(kept, str(uuid4()), lambda _entry, _content: None, schema)
     handler = _Handler(tuple(revisions), keeper)
     try:
         outcome = scratch.migrate(*way, copy.runner, handler)

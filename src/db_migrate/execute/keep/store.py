@@ -47,6 +47,7 @@ class Label(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ``kept_at`` is ISO 8601 in UTC. ``number`` orders what one run has kept. ``width`` is the number of columns that the
     kept table was made with, so that nothing takes one away unseen. ``marker`` is the column beside a parked one that
     is true in the rows which were there when it was parked. ``compared`` are the columns whose new values are kept too.
+    ``schema``: of several that env.py migrates, the one that was migrated.
     """
 
     object: str
@@ -64,6 +65,7 @@ class Label(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     width: int = 0
     marker: str = ""
     compared: tuple[str, ...] = ()
+    schema: str = ""
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):

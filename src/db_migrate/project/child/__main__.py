@@ -69,9 +69,16 @@ class Worker:
         leave()
 
     def _do(self, job: jobs.Job) -> Any:
-        from db_migrate.project.child import learning, modelling, proposing, running, writing
+        from db_migrate.project.child import alembic_project, learning, modelling, proposing, running, writing
 
         match job:
+            case jobs.Mean():
+                redirect.only, redirect.tables = job.only, job.tables
+                return None
+            case jobs.Call():
+                with self._project.entered():
+                    alembic_project.resolve(job.path, "hooks")(job.facts)
+                return None
             case jobs.Describe():
                 return self._project.describe()
             case jobs.Learn():
@@ -132,7 +139,7 @@ def main() -> None:
     sys.path.append(str(Path.cwd()))
     sys.path[:0] = start.first
     redirect.tell = link.tell
-    redirect.only = start.only
+    redirect.only, redirect.tables = start.only, start.tables
     drivers.watch()
     if start.inputs:
         inputs.watch()

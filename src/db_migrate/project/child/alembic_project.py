@@ -139,7 +139,7 @@ def application_context() -> AbstractContextManager[Any]:
     return made
 
 
-def resolve(path: str, setting: str) -> Callable[[], Any]:
+def resolve(path: str, setting: str) -> Callable[..., Any]:
     """The callable that ``module:attribute.attribute`` names. Raises ``ProjectError`` naming ``setting``."""
     module_name, colon, attributes = path.partition(":")
     if not colon or not attributes:

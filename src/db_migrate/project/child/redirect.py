@@ -53,7 +53,7 @@ class Redirect:
     ``database``: libpq parameters of the database to go to, or None to leave connections alone. ``learning``: do not
     connect at all. ``targets``: what was asked for, in order. ``tell`` sends an event to the parent. ``guards_raw``:
     nothing else stops a driver that is called directly, since its C code connects unseen by an audit hook. ``only``:
-    which of ``targets`` are the database that is meant; None where all are.
+    which of ``targets`` are the database that is meant; None where all are. ``tables``: likewise the version tables.
     """
 
     database: Mapping[str, str] | None = None
@@ -63,6 +63,7 @@ class Redirect:
     enough: Callable[[], None] = lambda: None
     guards_raw: bool = False
     only: tuple[int, ...] | None = None
+    tables: tuple[tuple[str, str, str], ...] | None = None
 
     def begin(self, database: Mapping[str, str] | None, *, learning: bool) -> None:
         """A new job begins."""

@@ -156,7 +156,9 @@ class Contexts:
         if context.dialect.name != "postgresql":
             raise failures.ProjectError(f"env.py configures Alembic for {context.dialect.name}, not for postgresql")
         number = self._capture.number_of(context.connection)
-        if not redirect.is_meant(number):
+        schema, path = self._whereabouts(context)
+        table = (context.version_table, schema or "", path)
+        if not redirect.is_meant(number) or (redirect.tables is not None and table not in redirect.tables):
             self._elsewhere.add(context)
             return
         self.opened.append(context)
@@ -167,12 +169,29 @@ class Contexts:
                 index=len(self.opened) - 1,
                 connection=number,
                 version_table=context.version_table,
-                version_table_schema=context.version_table_schema,
+                version_table_schema=schema,
+                search_path=path,
                 include_schemas=bool(context.opts.get("include_schemas")),
                 transaction_per_migration=transaction_per_migration,
                 external_transaction=bool(context._in_external_transaction),
             )
         )
+
+    def _whereabouts(self, context: MigrationContext) -> tuple[str | None, str]:
+        """The schema of a context's version table; where none is named, the search_path that env.py has set."""
+        connection: Any = context.connection
+        schema = context.version_table_schema
+        if connection is None:
+            return schema, ""
+        schema = (connection.get_execution_options().get("schema_translate_map") or {}).get(schema, schema)
+        query = self._capture.connections.querier(connection) if schema is None else None
+        rows = query(_OWN_PATH).rows if query is not None else []
+        return schema, (rows[0][0] or "") if rows else ""
+
+
+_OWN_PATH = (
+    "SELECT setting FROM pg_catalog.pg_settings WHERE name = 'search_path' AND setting IS DISTINCT FROM reset_val"
+)
 
 
 def _seeing_transactions(run_migrations: Callable[..., None]) -> Callable[..., None]:

@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from db_migrate.errors import ErrorReport
 from db_migrate.report.style import Style, block, indent, name
 from db_migrate.results import Result, TargetSummary
+
+R = TypeVar("R", bound=Result)
 
 
 def target_line(target: TargetSummary | None, style: Style) -> str:
     """``target default · database mesh · PostgreSQL 18.6``; empty without a target."""
     if target is None:
         return ""
-    parts = (f"target {name(target.name)}", f"database {name(target.database)}", f"PostgreSQL {target.server_version}")
-    return style.dim(" · ".join(parts))
+    parts = [f"target {name(target.name)}", f"database {name(target.database)}"]
+    parts += [f"schema {name(target.schema)}"] if target.schema else []
+    return style.dim(" · ".join([*parts, f"PostgreSQL {target.server_version}"]))
+
+
+def each_text(results: Sequence[R], render: Callable[[R, Style], str], style: Style) -> str:
+    """What is said of several databases or schemas, each under its name."""
+    titles = (style.bold(f"── {_title(each.target)}") for each in results)
+    return "\n".join(f"{title}\n\n{render(each, style)}" for title, each in zip(titles, results, strict=True))
+
+
+def _title(target: TargetSummary | None) -> str:
+    if target is None:
+        return ""
+    return f"{name(target.database)}, schema {name(target.schema)}" if target.schema else name(target.database)
 
 
 def warnings_of(result: Result, style: Style) -> list[str]:

@@ -9,7 +9,7 @@ from db_migrate.report.source import place
 from db_migrate.report.style import Style, block, count, indent, name, seconds, size
 from db_migrate.report.text.changes import brief, change_text
 from db_migrate.report.text.findings import SourceLine, findings_text
-from db_migrate.report.text.parts import columns, page, revisions_text, target_line, warnings_of
+from db_migrate.report.text.parts import columns, each_text, page, revisions_text, target_line, warnings_of
 from db_migrate.report.timeline import held_text, timeline
 from db_migrate.results import KeptObject, LockEffect, PhaseEffect, Plan, PlannedRevision, PlannedStatement, Restored
 from db_migrate.rules.facts import Throughput
@@ -17,6 +17,8 @@ from db_migrate.rules.facts import Throughput
 
 def plan_text(plan: Plan, style: Style, source_line: SourceLine) -> str:
     """The whole review. The first paragraph is the verdict, the last the command to type next."""
+    if plan.targets:
+        return _of_each(plan, style, source_line)
     if not plan.revisions:
         return page(
             f"{style.good('✓')} {style.bold('nothing to do')}: the database is at {revisions_text(plan.current)}",
@@ -34,6 +36,13 @@ def plan_text(plan: Plan, style: Style, source_line: SourceLine) -> str:
         _verdict(plan, style),
         style=style,
     )
+
+
+def _of_each(plan: Plan, style: Style, source_line: SourceLine) -> str:
+    """The plan of each of several databases or schemas, and what comes of them all."""
+    each = each_text(plan.targets, lambda one, _: plan_text(one, style, source_line), style)
+    verdict = _verdict(plan, style) if plan.revisions else f"{style.good('✓')} {style.bold('nothing to do')}"
+    return f"{each}\n{page(style.dim(f'plan {plan.hash[:16]}'), verdict, style=style)}"
 
 
 def stopped_by(plan: Plan) -> tuple[str, ...]:

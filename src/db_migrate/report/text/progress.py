@@ -15,6 +15,10 @@ def progress_line(event: ProgressEvent, style: Style) -> str:
             return f"{_at(event)}{style.cut(event.sql, style.width - 20)}"
         case ProgressKind.LOCK_WAIT:
             return f"{_at(event)}waiting {_for(event)}for {_named(event.blockers)}"
+        case ProgressKind.HOOK_STARTED:
+            return f"{_at(event)}hook {style.cut(event.message, _ROOM)}"
+        case ProgressKind.REHEARSAL:
+            return f"rehearsal: {name(event.message)}"
         case ProgressKind.RETRY:
             return f"{_at(event)}attempt {event.attempt} did not get its lock; again in {seconds(event.seconds)}"
         case ProgressKind.PROGRESS:
@@ -24,7 +28,7 @@ def progress_line(event: ProgressEvent, style: Style) -> str:
 
 
 def _at(event: ProgressEvent) -> str:
-    return f"{name(event.revision)}: " if event.revision else ""
+    return "".join(f"{name(each)}: " for each in (event.target, event.revision) if each)
 
 
 def _for(event: ProgressEvent) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import groupby
 
 from db_migrate.report.style import Style, count, name, seconds, size
 from db_migrate.report.text.outcomes import problems_text
-from db_migrate.report.text.parts import columns, page, revisions_text, target_line, warnings_of
+from db_migrate.report.text.parts import columns, each_text, page, revisions_text, target_line, warnings_of
 from db_migrate.report.text.plan import kept_text, restored_text
-from db_migrate.results import RunResult, StepResult
+from db_migrate.results import Rehearsal, RunResult, StepResult
 
 _STATES = {
     "done": "done",
@@ -20,9 +21,13 @@ _STATES = {
 
 def run_text(run: RunResult, style: Style) -> str:
     """The run from its first statement to its end; its error, if there was one, is for standard error."""
+    if run.rehearsals:
+        return page(*(_rehearsal(each, style) for each in run.rehearsals), warnings_of(run, style), style=style)
+    if run.targets:
+        return f"{each_text(run.targets, run_text, style)}\n{_summary(run, style)}"
     return page(
         target_line(run.target, style),
-        _steps(run, style),
+        _steps(run.steps, style),
         kept_text(run.kept, style, title="kept"),
         restored_text(run.restored, style, title="put back"),
         _backup(run, style),
@@ -33,9 +38,32 @@ def run_text(run: RunResult, style: Style) -> str:
     )
 
 
-def _steps(run: RunResult, style: Style) -> str:
+def _rehearsal(rehearsal: Rehearsal, style: Style) -> str:
+    """The run on a copy, with the time of each statement."""
+    done = rehearsal.error is None and not rehearsal.problems
+    how = "a clone" if rehearsal.method == "template" else "a restored dump"
+    copied = (
+        f"{how} of {size(rehearsal.bytes)} on {name(rehearsal.server)}, copied in {seconds(rehearsal.copy_seconds)}"
+    )
+    mark = style.good("✓") if done else style.bad("✗")
+    outcome = f"{mark} {style.bold('rehearsed')}: {revisions_text(rehearsal.to)} in {seconds(rehearsal.seconds)}"
+    problems = problems_text(rehearsal.problems, style) if rehearsal.problems else ""
+    parts = [target_line(rehearsal.target, style), style.dim(copied), _steps(rehearsal.steps, style), problems]
+    closing = f"{outcome}; the copy is gone, and the target was not changed"
+    return "\n\n".join(each for each in [*parts, closing] if each)
+
+
+def _summary(run: RunResult, style: Style) -> str:
+    """Of how many databases or schemas the run came to its end."""
+    well = sum(each.error is None and each.state in ("done", "unchanged") for each in run.targets)
+    mark = style.good("✓") if run.error is None else style.bad("✗")
+    total = len(run.targets)
+    return style.finish(f"{mark} {style.bold(f'{well} of {total}')} at the destination\n")
+
+
+def _steps(done: Sequence[StepResult], style: Style) -> str:
     paragraphs = []
-    for revision, steps in groupby(run.steps, key=lambda each: each.revision):
+    for revision, steps in groupby(done, key=lambda each: each.revision):
         rows = [_step(each, style) for each in steps]
         paragraphs.append("\n".join([style.bold(name(revision)), *(f"  {line}" for line in columns(rows))]))
     return "\n".join(paragraphs)
@@ -62,6 +90,8 @@ def _outcome(run: RunResult, style: Style) -> str:
     well = run.error is None and run.state in ("done", "unchanged")
     mark = style.good("✓") if well else style.bad("✗")
     state = style.bold(_STATES.get(run.state, run.state))
+    if run.state == "stopped" and not run.run:
+        return f"{mark} {style.bold('not begun')}: it is at {revisions_text(run.to)}"
     if run.state == "unchanged":
         return f"{mark} {state}: the database is at {revisions_text(run.to)}"
     took = sum(each.seconds + each.lock_wait_seconds for each in run.steps)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from db_migrate.report.source import place
 from db_migrate.report.style import Style, count, name, seconds
-from db_migrate.report.text.parts import columns, page, revisions_text, target_line, warnings_of
+from db_migrate.report.text.parts import columns, each_text, page, revisions_text, target_line, warnings_of
 from db_migrate.results import DriftCounts, RunSummary, Status
 
 _LISTED = 10
@@ -13,6 +13,9 @@ _LISTED = 10
 
 def status_text(status: Status, style: Style) -> str:
     """The status; its first line alone says whether anything has to be done."""
+    if status.targets:
+        verdict = f"{_verdict(status, style)}\n{target_line(status.target, style)}".rstrip()
+        return f"{verdict}\n\n{each_text(status.targets, status_text, style)}"
     rows = [
         ("current", revisions_text(status.current)),
         ("heads", revisions_text(status.heads) if status.heads else "none: the project has no revisions"),

@@ -1,0 +1,191 @@
+"""Hooks: what a project wants to be run around a run, around each revision, and after a failure.
+
+Commands are the user's own programs and run as the user would run them. Python callables are the project's code: they
+run in a jailed child process, which reaches the target's server and nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from db_migrate.config import HookSettings
+from db_migrate.errors import DbMigrateError, Failed
+from db_migrate.postgres.redact import redact
+from db_migrate.project.child_process import Child, ChildDied, open_child
+from db_migrate.project.config import ProjectConfig
+
+PYTHON = "python:"
+"""How the name of a callable begins; what begins otherwise is a command."""
+
+_LONGEST_OUTPUT = 2000
+
+
+class Moment(StrEnum):
+    """When hooks are run."""
+
+    BEFORE_RUN = "before_run"
+    BEFORE_REVISION = "before_revision"
+    AFTER_REVISION = "after_revision"
+    ON_FAILURE = "on_failure"
+    AFTER_RUN = "after_run"
+
+
+@dataclass(frozen=True, slots=True)
+class HookFailure:
+    """A hook that did not do its work, and why."""
+
+    hook: str
+    why: str
+
+    def described(self, moment: Moment) -> str:
+        """For a warning."""
+        return f"the {moment.value} hook `{self.hook}` {self.why}"
+
+
+class Hooks:
+    """The hooks of one run. A context manager, which ends the process of the callables.
+
+    ``facts`` are what every hook is told; ``note`` writes into the journal, ``tell`` says what is being run.
+    """
+
+    def __init__(
+        self,
+        settings: HookSettings,
+        project: ProjectConfig,
+        root: Path,
+        allowed: Mapping[str, str],
+        facts: Mapping[str, Any],
+        note: Callable[[Mapping[str, Any]], None],
+        tell: Callable[[str], None],
+    ) -> None:
+        self._settings = settings
+        self._project = project
+        self._root = root
+        self._allowed = allowed
+        self._facts = facts
+        self._note = note
+        self._tell = tell
+        self._stack = ExitStack()
+        self._child: Child | None = None
+        self._begun: set[str] = set()
+
+    def __enter__(self) -> Hooks:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._stack.close()
+
+    def begin_revision(self, verb: str, revision: str) -> None:
+        """Before a revision, once however often it is begun. Raises ``Failed`` (``VERB.hook``)."""
+        if revision in self._begun:
+            return
+        self._begun.add(revision)
+        for failure in self.run(Moment.BEFORE_REVISION, revision=revision)[:1]:
+            raise refusal(verb, Moment.BEFORE_REVISION, failure)
+
+    def run(self, moment: Moment, **facts: object) -> list[HookFailure]:
+        """Run the hooks of a moment in their order; those that failed. After a ``before`` one that did, no further."""
+        wanted: Sequence[str] = getattr(self._settings, moment.value)
+        failures: list[HookFailure] = []
+        for hook in wanted:
+            self._tell(hook)
+            began = time.monotonic()
+            why, output = self._one(hook, {"hook": moment.value, **self._facts, **facts})
+            seconds = round(time.monotonic() - began, 3)
+            state = "failed" if why else "done"
+            said = {"hook": hook, "moment": moment.value, "state": state, "why": why, "seconds": seconds}
+            self._note({**said, **({"output": output} if output else {})})
+            if why:
+                failures.append(HookFailure(redact(hook), why))
+                if moment in (Moment.BEFORE_RUN, Moment.BEFORE_REVISION):
+                    break
+        return failures
+
+    def _one(self, hook: str, facts: Mapping[str, object]) -> tuple[str, str]:
+        """Why it failed, empty if it did not, and the end of what it printed."""
+        if hook.startswith(PYTHON):
+            return self._callable(hook.removeprefix(PYTHON), facts), ""
+        return self._command(hook, msgspec.json.encode(facts))
+
+    def _command(self, hook: str, told: bytes) -> tuple[str, str]:
+        with subprocess.Popen(
+            ["/bin/sh", "-c", hook],
+            cwd=self._root,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        ) as process:
+            try:
+                printed, _ = process.communicate(told, timeout=self._settings.timeout)
+            except subprocess.TimeoutExpired:
+                _kill(process)
+                return self._late(), ""
+            except BaseException:
+                _kill(process)
+                raise
+        output = redact(printed.decode(errors="replace")).strip()[-_LONGEST_OUTPUT:]
+        if not process.returncode:
+            return "", output
+        last = output.splitlines()[-1:] or [""]
+        return f"ended with exit code {process.returncode}{': ' if last[0] else ''}{last[0]}", output
+
+    def _callable(self, path: str, facts: Mapping[str, object]) -> str:
+        late = threading.Event()
+        try:
+            child = self._open_child()
+            timer = threading.Timer(self._settings.timeout, _stop, (child.pid, late))
+            timer.start()
+            try:
+                child.call(path, facts)
+            finally:
+                timer.cancel()
+        except ChildDied as error:
+            self._child = None
+            return self._late() if late.is_set() else f"failed: {error.message}"
+        except DbMigrateError as error:
+            return f"failed: {error.message}{': ' if error.why else ''}{redact(error.why)}"
+        return ""
+
+    def _open_child(self) -> Child:
+        if self._child is None:
+            self._child = self._stack.enter_context(open_child(self._project, allowed=[self._allowed]))
+        return self._child
+
+    def _late(self) -> str:
+        return f"did not end within {self._settings.timeout:g} s and was stopped"
+
+
+def refusal(verb: str, moment: Moment, failure: HookFailure) -> Failed:
+    """The error of a run that a hook stopped."""
+    return Failed(
+        f"{verb}.hook",
+        failure.described(moment),
+        why="a hook that runs before stops the run",
+        state="nothing was changed",
+        next=["db-migrate config", f"db-migrate {verb}"],
+    )
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End what is left of a command, with all that it started."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _stop(pid: int, late: threading.Event) -> None:
+    late.set()
+    os.kill(pid, signal.SIGKILL)
