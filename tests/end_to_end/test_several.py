@@ -284,6 +284,13 @@ def test_schemas_in_a_loop_are_targets_of_one_run(project: Project) -> None:
     back = project.run("rollback", "-1", "--confirm", name, "--allow", "downgrade-not-inverse:r2", "--json")
     assert back.json["verify"]["problems"] == []
     assert back.code == 0, back.out
+    assert project.sql(
+        'SELECT version_num FROM t_a.alembic_version UNION ALL SELECT version_num FROM "T b".alembic_version'
+    ) == [("r1",), ("r1",)]
+    assert [[k["object"] for k in each["kept"]] for each in back.json["targets"]] == [
+        ["t_a.items.n"],
+        ['"T b".items.n'],
+    ]
     again = project.run("apply", "--json")
     assert again.code == 0, again.out + again.err
     assert project.sql('SELECT n FROM t_a.items UNION ALL SELECT n FROM "T b".items') == [(11,), (22,)]

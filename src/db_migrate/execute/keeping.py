@@ -40,7 +40,7 @@ class Keeper:
 
     def begin_revision(self, revision: PlannedRevision, run: Run) -> None:
         """Look what is due back while nobody waits for us: looking through all columns takes its time."""
-        self._anything_due = bool(due(kept_objects(run), revision.revision, revision.direction))
+        self._anything_due = bool(due(kept_objects(run), revision.revision, revision.direction, self.schema))
 
     def before(self, planned: PlannedStatement, revision: PlannedRevision, link: Link, *, held: bool = False) -> None:
         """Put aside what the statement is about to drop, on its own connection; ``held``: so are its locks."""
@@ -125,7 +125,7 @@ class Keeper:
         self._snapshots.clear()
 
 
-def due(kept: tuple[Kept, ...], revision: str, direction: str, schema: str = "") -> tuple[Kept, ...]:
+def due(kept: tuple[Kept, ...], revision: str, direction: str, schema: str) -> tuple[Kept, ...]:
     """What was kept when the revision last ran the other way, of each object the latest, as it has to go back.
 
     That is the other way round, for what depends on another was dropped first; then rows, those first that others

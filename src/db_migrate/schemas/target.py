@@ -179,5 +179,10 @@ def _heads(connection: Connection[tuple[object, ...]], table: VersionTable) -> t
 
 
 def without_version_tables(names: Iterable[VersionTable]) -> frozenset[str]:
-    """The names under which Alembic's own tables are left out of comparisons."""
-    return frozenset(table.qualified for table in names)
+    """The names under which Alembic's own tables are left out, as they are stored and as SQL writes them."""
+    return frozenset(
+        f"{schema}.{name}"
+        for table in names
+        for schema in (table.home, quoted(table.home))
+        for name in (table.name, quoted(table.name))
+    )
