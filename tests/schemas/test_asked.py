@@ -267,7 +267,7 @@ def test_a_password_that_stands_nowhere(tmp_path: Path) -> None:
         assert "password" in notices[0]
     tables: list[object] = []
     assert project.ask(lambda scratch: tables.append(learn(scratch, with_targets=False)[1]))[0] == 0
-    assert tables == [(("alembic_version", None),)]
+    assert tables == [(("alembic_version", None, ""),)]
 
 
 def test_a_damaged_file_is_as_good_as_none(tmp_path: Path) -> None:
