@@ -18,6 +18,9 @@ NEEDING_FACTS = [each for each in all_rules() if each.needs_facts]
 EVERYTHING = bool(os.environ.get("DB_MIGRATE_TEST_LONG"))
 """Else only the rules whose effects differ between versions are run on 15 as well."""
 
+PASTED = RULES if EVERYTHING else [*RULES[::3], *(each for each in RULES if each.section is Section.ADD_COLUMN)]
+"""The rules whose advice is pasted into their bad example and run."""
+
 
 NO_CODE = {
     "syntax-error": "what was meant, only its author knows",
@@ -126,7 +129,7 @@ def test_the_bad_example_is_found_and_the_good_one_is_not(lab: Lab, rule: Rule) 
     assert said
     assert all(each.message and each.why and each.object for each in said)
     assert _fires(lab, rule, rule.good) == []
-    if rule.id != "toast-compression":
+    if rule in PASTED and rule.id != "toast-compression":
         _is_good_advice(lab, rule)
 
 

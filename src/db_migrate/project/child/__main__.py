@@ -8,7 +8,6 @@ import os
 import socket
 import sys
 from collections.abc import Iterator
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -144,7 +143,6 @@ def main() -> None:
     if start.inputs:
         inputs.watch()
     worker = Worker(start, link)
-    import_module("sqlalchemy.orm")  # nearly every project's models need it, and the first job is yet to come
     while True:
         worker.work(link.next_job())
 
