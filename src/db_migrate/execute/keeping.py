@@ -100,7 +100,7 @@ class Keeper:
         self._snapshots.clear()
         if not (self._anything_due or self.kept or self._pending):
             return
-        everything = kept_objects(link.query)
+        everything = kept_objects(link.query, parked=self._anything_due)
         damaged = next((each for each in everything if each.label.run == self.run and not each.whole), None)
         if damaged is not None:
             raise Failed(
