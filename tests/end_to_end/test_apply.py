@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -179,3 +180,44 @@ def test_a_revision_that_fills_its_own_table_runs_again(project: Project) -> Non
     assert project.sql("SELECT id FROM seeded") == [(1,)]
     (kept,) = project.run("kept", "list", "--json").json["objects"]
     assert (kept["object"], kept["rows"]) == ("public.seeded", 2)
+
+
+SPANS = """
+import sys
+from db_migrate.cli import main
+
+code = main(sys.argv[1:])
+print("OpenTelemetry:", "opentelemetry" in sys.modules, file=sys.stderr)
+sys.exit(code)
+"""
+
+
+def test_spans_go_where_the_variables_say_and_nothing_is_imported_without_them(project: Project) -> None:
+    """The console's exporter leaves standard output alone; one that is not there is a warning, and the run is made."""
+    project.revision("r1", ACCOUNTS)
+    project.revision("r2", "op.create_table('b', sa.Column('id', sa.Integer))", "op.drop_table('b')")
+
+    def run(*arguments: str, **environment: str) -> tuple[dict[str, object], str]:
+        done = subprocess.run(
+            [sys.executable, "-c", SPANS, *arguments],
+            cwd=project.folder,
+            env={**project.environment, **environment},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=True,
+        )
+        return json.loads(done.stdout), done.stderr
+
+    told, err = run("apply", "r1", "--json", OTEL_TRACES_EXPORTER="console", OTEL_SERVICE_NAME="ours")
+    assert told["to"] == ["r1"]
+    for expected in ('"name": "db-migrate apply"', '"name": "CREATE TABLE', '"service.name": "ours"'):
+        assert expected in err, err
+    told, err = run("apply", "--json", OTEL_TRACES_EXPORTER="nowhere")
+    assert told["to"] == ["r2"]
+    assert "there are no spans" in str(told["warnings"])
+    assert "nowhere" in str(told["warnings"])
+    told, err = run("rollback", "-1", "--json", "--confirm", project.database.dbname)
+    assert told["to"] == ["r1"]
+    assert "OpenTelemetry: False" in err

@@ -55,6 +55,8 @@ from the current folder upward, or the one named by --settings or DB_MIGRATE_SET
 
   DB_MIGRATE_SETTINGS           the settings file to read
   NO_COLOR, FORCE_COLOR, TERM   whether text is coloured; --color wins
+  OTEL_TRACES_EXPORTER          the exporter for the spans of runs; then OpenTelemetry's own OTEL_* count too
+  TRACEPARENT                   the span that a run's spans are within
   _DB_MIGRATE_COMPLETE          shell completion: eval "$(_DB_MIGRATE_COMPLETE=bash_source db-migrate)"
 
 The target's URL is --url or DB_MIGRATE_URL, else the target's `url_env` or `url` in the settings, else what env.py

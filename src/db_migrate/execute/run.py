@@ -34,6 +34,7 @@ from db_migrate.execute.opening import interrupted, locked, state_of, watching, 
 from db_migrate.execute.outcome import Ending, RunState, explain
 from db_migrate.execute.progress import Observer, ProgressKind, nobody
 from db_migrate.execute.recording import Recorder
+from db_migrate.execute.spans import spanned
 from db_migrate.execute.statistics import refresh, rewritten
 from db_migrate.execute.unfinished import close_transaction, settle
 from db_migrate.postgres.advisory import RunnerLock
@@ -100,6 +101,11 @@ def execute_plan(order: Order) -> RunResult:
     Raises ``Refused`` (exit code 3) before anything is changed: consent, an altered or stale plan, another target;
     ``LockBudgetExceeded`` when another run does not end in time; what connecting raises.
     """
+    with spanned(order.plan, order.verb, order.target.name, order.observer) as spans:
+        return spans.ended(_execute(replace(order, observer=spans.happened)))
+
+
+def _execute(order: Order) -> RunResult:
     plan = order.plan
     preflight.check_document(plan)
     check_consent(
