@@ -7,7 +7,7 @@
         outcome = child.migrate("upgrade", "head", database, handler)
 
 A child does one job at a time, any number of them, and keeps the user's modules loaded in between. Nothing of it is
-safe to use from two threads; it dies with the thread that opened it.
+safe to use from two threads; it dies with this process, or with the thread that opened it.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from db_migrate.project.addresses import as_text, policy_for
 from db_migrate.project.channel import Channel
 from db_migrate.project.config import ProjectConfig
 from db_migrate.project.conversation import Child
+from db_migrate.project.fork_server import Process, fork_server, gone
 from db_migrate.project.jobs import Candidate, ModelFacts, Step
 from db_migrate.project.outcomes import (
     ChildDied,
@@ -81,10 +82,11 @@ def open_child(
         parent_control, child_control = socket.socketpair()
         stack.enter_context(parent_control)
         with child_control:
-            process, channel = _spawn(config, made, env, child_control.fileno())
+            process, parent, channel = _spawn(config, made, env, child_control.fileno())
         stack.callback(_end, process, channel)
         child = Child(process, channel, made.output)
-        child.begin(_start(config, strongest(process.pid) if jail else "none", policy, inputs=inputs, first=first))
+        kind = strongest(process.pid) if jail else "none"
+        child.begin(_start(config, kind, policy, parent, inputs=inputs, first=first))
         if child.jail == "seccomp":
             supervisor = Supervisor(_receive_listener(parent_control), policy, child.refused.put)
             stack.callback(supervisor.close)
@@ -98,23 +100,14 @@ def strongest(pid: int) -> str:
 
 def _spawn(
     config: ProjectConfig, made: Surroundings, env: Mapping[str, str] | None, control: int
-) -> tuple[subprocess.Popen[bytes], Channel]:
+) -> tuple[Process, int, Channel]:
+    """A new child process, the process id of its parent, and the channel to it."""
     child_read, parent_write = os.pipe()
     parent_read, child_write = os.pipe()
-    root = str(Path(__file__).parents[2])
     try:
         with made.output.open("wb") as output:
-            process = subprocess.Popen(
-                # -P: the current folder does not go first on the path, as it does not for the alembic command.
-                [sys.executable, "-P", "-c", _BOOTSTRAP, root, str(child_read), str(child_write), str(control)],
-                cwd=config.directory,
-                env=environment(made, env),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                pass_fds=(child_read, child_write, control),
-                start_new_session=True,
-            )
+            ends = (child_read, child_write, control, output.fileno())
+            process, parent = _started(config.directory, environment(made, env), ends)
     except BaseException:
         os.close(parent_read)
         os.close(parent_write)
@@ -122,15 +115,43 @@ def _spawn(
     finally:
         os.close(child_read)
         os.close(child_write)
-    return process, Channel(parent_read, parent_write)
+    return process, parent, Channel(parent_read, parent_write)
 
 
-def _start(config: ProjectConfig, jail: str, policy: Policy, *, inputs: bool, first: Sequence[Path]) -> jobs.Start:
+def _started(directory: Path, env: Mapping[str, str], ends: tuple[int, int, int, int]) -> tuple[Process, int]:
+    """A fork of the fork server, or a process that starts from nothing; with its parent's process id."""
+    server = fork_server()
+    if server is not None:
+        try:
+            fork = server.fork(directory, env, ends)
+        except (OSError, EOFError):
+            gone(server)  # killed, as any process may be
+        else:
+            if fork is not None:
+                return fork, server.pid
+    *inherited, output = ends
+    process = subprocess.Popen(
+        # -P: the current folder does not go first on the path, as it does not for the alembic command.
+        [sys.executable, "-P", "-c", _BOOTSTRAP, str(Path(__file__).parents[2]), *map(str, inherited)],
+        cwd=directory,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        pass_fds=inherited,
+        start_new_session=True,
+    )
+    return process, os.getpid()
+
+
+def _start(
+    config: ProjectConfig, jail: str, policy: Policy, parent: int, *, inputs: bool, first: Sequence[Path]
+) -> jobs.Start:
     """The first message to the child."""
     return jobs.Start(
         jail=jail,
         allowed=as_text(policy),
-        parent=os.getpid(),
+        parent=parent,
         ini=str(config.ini) if config.ini else None,
         pyproject=str(config.pyproject) if config.pyproject else None,
         name=config.name,
@@ -150,7 +171,7 @@ def _receive_listener(control: socket.socket) -> int:
     return descriptors[0]
 
 
-def _end(process: subprocess.Popen[bytes], channel: Channel) -> None:
+def _end(process: Process, channel: Channel) -> None:
     """Let go of the child, and kill it and all that it started if it does not leave at once."""
     channel.close()
     with contextlib.suppress(ProcessLookupError):

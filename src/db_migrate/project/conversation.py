@@ -15,6 +15,7 @@ from db_migrate.errors import ConfigurationError
 from db_migrate.jail.supervisor import DATAGRAM
 from db_migrate.project import events, jobs
 from db_migrate.project.channel import Channel
+from db_migrate.project.fork_server import Process
 from db_migrate.project.jobs import Candidate, ModelFacts, Step
 from db_migrate.project.outcomes import (
     ChildDied,
@@ -76,7 +77,7 @@ class _Link:
 class Child:
     """A running child process. Made by ``open_child``."""
 
-    def __init__(self, process: subprocess.Popen[bytes], channel: Channel, output: Path) -> None:
+    def __init__(self, process: Process, channel: Channel, output: Path) -> None:
         self._process = process
         self._channel = channel
         self._output = output

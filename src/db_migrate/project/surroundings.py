@@ -32,6 +32,10 @@ class Surroundings:
     output: Path
 
 
+NOWHERE = Surroundings(*[Path("/nonexistent")] * 3)
+"""Those of a process that writes nothing."""
+
+
 @contextmanager
 def surroundings() -> Iterator[Surroundings]:
     """Make the folders, and remove them with all that the child has left in them."""

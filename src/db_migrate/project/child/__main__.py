@@ -123,8 +123,13 @@ def _loading() -> Iterator[None]:
 
 
 def main() -> None:
+    """Be the child that the arguments tell of."""
+    drivers.watch()
+    child(*(int(argument) for argument in sys.argv[1:4]))
+
+
+def child(read: int, write: int, control: int) -> None:
     """Lock the door, then take jobs until the parent has gone."""
-    read, write, control = (int(argument) for argument in sys.argv[1:4])
     for descriptor in (read, write, control):
         os.set_inheritable(descriptor, False)
     link = Link(Channel(read, write))
@@ -139,7 +144,6 @@ def main() -> None:
     sys.path[:0] = start.first
     redirect.tell = link.tell
     redirect.only, redirect.tables = start.only, start.tables
-    drivers.watch()
     if start.inputs:
         inputs.watch()
     worker = Worker(start, link)

@@ -109,9 +109,21 @@ notes = Notes("")
 
 
 def watch() -> None:
-    """Note everything from now on. It cannot be taken back."""
+    """Note everything from now on."""
     notes.own = str(Path(os.environ["HOME"]).parent)
-    notes.open.append(notes.everything)
+    notes.open[:] = [notes.everything]
+    if type(os.environ) is not _Environ:
+        _install()
+
+
+def pause() -> tuple[str, ...]:
+    """Note nothing until ``watch`` is called again, here or in a fork. Returns the variables looked at so far."""
+    notes.open.clear()
+    return tuple(notes.everything.variables)
+
+
+def _install() -> None:
+    """Put what notes in its places, from where it cannot be taken away again."""
     for environ in (os.environ, os.environb):
         object.__setattr__(environ, "__class__", _Environ)
     for name, into in (("stat", None), ("lstat", None), ("access", "kinds"), ("readlink", "links")):

@@ -13,6 +13,7 @@ from sqlalchemy import create_engine, pool
 (Path.home() / ".app").write_text("state")
 Path(tempfile.mkdtemp()).joinpath("x").write_text("x")
 print("a line for people, with hunter22pw in it")
+print(f"HOME={Path.home()}\nTMPDIR={os.environ['TMPDIR']}")
 os.write(1, b"straight to the descriptor\n")
 subprocess.run(["sh", "-c", "echo from a child of the child; echo on stderr >&2"], check=True)
 try:

@@ -1,0 +1,82 @@
+"""``python -c … SOCKET CONTROL``: imports what every child needs, then becomes a child whenever the parent asks."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib
+import os
+import socket
+import sys
+import tempfile
+import time
+
+from db_migrate.project import forks
+from db_migrate.project.channel import Channel
+from db_migrate.project.child import drivers, inputs
+from db_migrate.project.child.__main__ import child
+
+_ALWAYS_NEEDED = (
+    "psycopg",
+    "sqlalchemy.dialects.postgresql.psycopg",
+    "db_migrate.project.child.failures",
+    "db_migrate.project.child.learning",
+    "db_migrate.project.child.modelling",
+    "db_migrate.project.child.proposing",
+    "db_migrate.project.child.running",
+    "db_migrate.project.child.writing",
+)
+"""Modules that load no code of the user's. The drivers among them are patched as they are when a child imports them."""
+
+
+def main() -> None:
+    """Import, say what of the environment that has looked at, and fork until the parent has gone."""
+    requests, control = (socket.socket(fileno=int(argument)) for argument in sys.argv[1:3])
+    for each in (requests, control):
+        each.set_inheritable(False)
+    channel = Channel(requests.fileno(), os.dup(requests.detach()))
+    drivers.watch()
+    inputs.watch()
+    for name in _ALWAYS_NEEDED:
+        with contextlib.suppress(ImportError):  # what a child then does without, or misses and says so
+            importlib.import_module(name)
+    looked_at = inputs.pause()
+    gc.collect()
+    gc.freeze()
+    with contextlib.suppress(EOFError, BrokenPipeError):
+        channel.send(forks.Warm(variables=tuple(looked_at)))
+        serve(channel, control)
+
+
+def serve(channel: Channel, control: socket.socket) -> None:
+    """Fork and reap as told. Returns never; raises ``EOFError`` when the parent has gone."""
+    while True:
+        match channel.receive(forks.Fork | forks.Reap):
+            case forks.Reap(pid=pid):
+                status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+                channel.send(forks.Reaped(status=status))
+            case forks.Fork() as wanted:
+                _, descriptors, _, _ = socket.recv_fds(control, 1, 4)
+                pid = os.fork()
+                if pid == 0:
+                    channel.close()
+                    control.close()
+                    _become(wanted, *descriptors)
+                for descriptor in descriptors:
+                    os.close(descriptor)
+                channel.send(forks.Forked(pid=pid))
+
+
+def _become(wanted: forks.Fork, read: int, write: int, control: int, output: int) -> None:
+    """Be a process that might have been started by itself, and do a child's work."""
+    os.setsid()
+    os.chdir(wanted.directory)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    os.close(output)
+    os.environ.clear()
+    os.environ.update(wanted.environment)
+    time.tzset()
+    tempfile.tempdir = None
+    sys.argv[1:] = map(str, (read, write, control))
+    child(read, write, control)

@@ -1,0 +1,131 @@
+"""Children that are forks of the fork server behave like those that were started by themselves."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from db_migrate.postgres.conninfo import ConnInfo
+from db_migrate.project import child_process
+from db_migrate.project.child_process import ChildDied, open_child
+from db_migrate.project.fork_server import Fork, fork_server
+from db_migrate.project.jobs import Inputs
+from db_migrate.project.loading import load_project
+
+MESH = Path(__file__).parents[2] / "examples" / "mesh"
+TELLING = """
+import json, locale, os, sys
+from pathlib import Path
+shown = {name: value for name, value in os.environ.items() if name not in ("HOME", "TMPDIR")}
+Path(os.environ["TOLD_TO"]).write_text(json.dumps(
+    [shown, os.getcwd(), sys.path, sys.argv[:1], sys.flags.safe_path, locale.setlocale(locale.LC_CTYPE), os.getsid(0)
+     == os.getpid(), sys.stdin.read(), [os.readlink(f"/proc/self/fd/{n}").endswith("output") for n in (1, 2)]]
+))
+from alembic import context
+import sqlalchemy
+with sqlalchemy.create_engine("postgresql+psycopg://u@h.invalid/d").connect() as connection:
+    context.configure(connection=connection)
+    with context.begin_transaction():
+        context.run_migrations()
+"""
+
+
+def project_of(folder: Path, env: str) -> Path:
+    """A project without revisions whose env.py is ``env``."""
+    (folder / "migrations" / "versions").mkdir(parents=True)
+    (folder / "alembic.ini").write_text("[alembic]\nscript_location = migrations\n")
+    (folder / "migrations" / "env.py").write_text(env)
+    return folder
+
+
+def started_from_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on no child is a fork."""
+    monkeypatch.setattr(child_process, "fork_server", lambda: None)
+
+
+def test_env_py_cannot_tell_a_fork_from_a_process_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Variables, folder, path, arguments, locale, session and streams are the same in both."""
+    project = load_project(project_of(tmp_path / "p", TELLING))
+    told = []
+    for kind in ("fork", "own"):
+        if kind == "own":
+            started_from_nothing(monkeypatch)
+        to = tmp_path / "told"
+        with open_child(project, allowed=[], env={"TOLD_TO": str(to), "ONLY_HERE": "ä\n'"}) as child:
+            assert isinstance(child._process, Fork) == (kind == "fork")
+            child.learn()
+        told.append(to.read_text())
+    assert told[0] == told[1]
+    assert '"ONLY_HERE": "\\u00e4\\n\'"' in told[0]
+
+
+def test_a_fork_notes_the_same_inputs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the server's imports looked at counts as looked at by each fork, but for the server's own modules."""
+
+    def inputs() -> Inputs:
+        with open_child(load_project(MESH), allowed=[], inputs=True) as child:
+            child.learn()
+            return child.inputs()
+
+    of_fork = inputs()
+    started_from_nothing(monkeypatch)
+    of_own = inputs()
+    for field in of_own.__struct_fields__:
+        one, other = getattr(of_fork, field), getattr(of_own, field)
+        if field in ("files", "names"):
+            more = {Path(each).stem for each in set(one) ^ set(other)}
+            assert more <= {"serving", "forks"}, field
+        else:
+            assert one == other, field
+
+
+@pytest.mark.parametrize("variable", ["PYTHONHASHSEED", "LC_ALL", "PSYCOPG_IMPL"])
+def test_another_environment_for_the_imports_is_no_fork(tmp_path: Path, variable: str) -> None:
+    """What Python, the C library or psycopg read when they start is read anew, and so are the answers."""
+    env = f"import os, sys; print(os.environ[{variable!r}], sys.flags.hash_randomization, flush=True)\n" + TELLING
+    value = {"PYTHONHASHSEED": "0", "LC_ALL": "C", "PSYCOPG_IMPL": "binary"}[variable]
+    project = load_project(project_of(tmp_path / "p", env))
+    with open_child(project, allowed=[], env={"TOLD_TO": str(tmp_path / "told"), variable: value}) as child:
+        assert not isinstance(child._process, Fork)
+        child.learn()
+        assert child.output().split() == [value, "0" if variable == "PYTHONHASHSEED" else "1"]
+
+
+def test_a_server_that_was_killed_takes_its_forks_and_is_replaced(tmp_path: Path, database: ConnInfo) -> None:
+    """The fork is known to have been killed; the next child works, and so does the one after it."""
+    project = load_project(project_of(tmp_path / "p", TELLING))
+    server = fork_server()
+    assert server is not None
+    with pytest.raises(ChildDied) as raised, open_child(project, allowed=[]) as child:
+        assert isinstance(child._process, Fork)
+        pid = child._process._server.pid
+        os.kill(pid, signal.SIGKILL)
+        child.learn()
+    assert "SIGKILL" in raised.value.message
+    for _ in range(2):
+        with open_child(project, allowed=[database.as_libpq()], env={"TOLD_TO": str(tmp_path / "told")}) as child:
+            child.learn()
+    with open_child(project, allowed=[]) as child:
+        assert isinstance(child._process, Fork)
+        assert child._process._server.pid != pid
+
+
+def test_nothing_is_left_of_children_that_have_ended(tmp_path: Path) -> None:
+    """No process, zombie or descriptor stays, however a fork ends."""
+    project = load_project(project_of(tmp_path / "p", "import os; os._exit(7)"))
+    fork_server()
+    with pytest.raises(ChildDied, match="exited 7"), open_child(project, allowed=[]) as child:
+        child.learn()
+    before = len(os.listdir("/proc/self/fd"))
+    pids = []
+    for _ in range(3):
+        with pytest.raises(ChildDied, match="exited 7"), open_child(project, allowed=[]) as child:
+            pids.append(child.pid)
+            child.learn()
+    assert len(os.listdir("/proc/self/fd")) == before
+    time.sleep(0.05)
+    assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
