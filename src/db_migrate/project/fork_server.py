@@ -83,6 +83,7 @@ class ForkServer:
         self._env = dict(env)
         self._lock = threading.Lock()
         self._looked_at: frozenset[str] | None = None
+        self._closed = False
         self._control, control = socket.socketpair()
         ours, theirs = socket.socketpair()
         with control, theirs:
@@ -125,6 +126,8 @@ class ForkServer:
     def reap(self, pid: int) -> int:
         """The exit status of a fork that has ended. Once only. A fork whose server has gone was killed."""
         with self._lock:
+            if self._closed:
+                return -signal.SIGKILL
             try:
                 self._channel.send(forks.Reap(pid=pid))
                 return int(self._channel.receive(forks.Reaped).status)
@@ -133,10 +136,12 @@ class ForkServer:
 
     def close(self) -> None:
         """End the server, and with it all its forks."""
-        self._process.kill()
-        self._channel.close()
-        self._control.close()
-        self._process.wait()
+        with self._lock:
+            self._closed = True
+            self._process.kill()
+            self._channel.close()
+            self._control.close()
+            self._process.wait()
 
     def _fits(self, env: Mapping[str, str], looked_at: frozenset[str]) -> bool:
         early = {name for name in {*env, *self._env} if name.startswith(_READ_AT_START)}
