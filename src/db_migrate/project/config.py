@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from db_migrate.errors import ConfigurationError
+from db_migrate.project.files import leads_nowhere
 
 _SEPARATORS = {"space": " ", "newline": "\n", "os": os.pathsep, ":": ":", ";": ";"}
 _LEGACY_VERSIONS = re.compile(r", *|(?: +)")
@@ -66,11 +67,11 @@ def load_config(
 
     Where an ini file is found further up, its folder is the project's, and the child process runs there; one that is
     given is read as Alembic reads it, with paths relative to ``directory``. ``script_location`` overrides the file's.
-    Raises ``ConfigurationError`` (``project.not-found``, ``project.config``).
+    Raises ``ConfigurationError`` (``project.not-found``, ``project.config``, ``project.scripts``).
     """
     directory = (directory or Path.cwd()).resolve()
     if ini is not None:
-        if not (directory / ini).is_file():
+        if not _is_named(directory / ini):
             raise _not_found(f"{ini} does not exist", str(directory / ini))
         return _read(directory, directory / ini, name, tuple(x), around, script_location)
     folder = project_above(directory)
@@ -101,7 +102,12 @@ def _not_found(message: str, where: str) -> ConfigurationError:
 
 def _ini_in(folder: Path) -> Path | None:
     candidates = (folder / "alembic.ini", folder / "migrations" / "alembic.ini")
-    return next((path for path in candidates if path.is_file()), None)
+    return next((path for path in candidates if _is_named(path)), None)
+
+
+def _is_named(path: Path) -> bool:
+    """Whether the file is meant to be there: one that is a link to nowhere is not looked for further up."""
+    return path.is_file() or bool(leads_nowhere(path))
 
 
 def _toml_section(path: Path) -> Mapping[str, Any]:
@@ -133,18 +139,21 @@ class _Options:
     def _parse(self, ini: Path) -> None:
         try:
             self._parser.read_string(ini.read_text(encoding="utf-8"), str(ini))
-        except (configparser.Error, UnicodeDecodeError) as error:
-            raise ConfigurationError(
-                "project.config", f"{ini.name} cannot be read", why=str(error), where=str(ini)
-            ) from error
+        except (configparser.Error, UnicodeDecodeError, OSError) as error:
+            why = leads_nowhere(ini) or str(error)
+            raise ConfigurationError("project.config", f"{ini.name} cannot be read", why=why, where=str(ini)) from error
         if not self._parser.has_section(self._section) and not self._toml:
             raise ConfigurationError(
                 "project.config",
                 f"{ini.name} has no section [{self._section}]",
                 why=f"it has {', '.join(f'[{section}]' for section in self._parser.sections()) or 'none'}",
                 where=str(ini),
-                next=["db-migrate -n SECTION status"],
+                next=[f"db-migrate -n {self._with_scripts()} status"],
             )
+
+    def _with_scripts(self) -> str:
+        """The section that says where scripts are; SECTION where none does."""
+        return next((each for each in self._parser.sections() if "script_location" in self._parser[each]), "SECTION")
 
     def text(self, option: str) -> str | None:
         """The option as text; None when nobody says anything."""
@@ -205,7 +214,7 @@ def _read(
     elif ini is not None and (ini.parent / "env.py").is_file():
         location = ini.parent
     else:
-        raise ConfigurationError("project.config", "script_location is not set", where=options.where)
+        raise ConfigurationError("project.scripts", "script_location is not set", where=options.where)
     versions = options.listed("version_locations", ["path_separator", "version_path_separator"], _LEGACY_VERSIONS)
     return ProjectConfig(
         ini=ini,
@@ -224,11 +233,12 @@ def _read(
 
 
 def _existing(location: Path, where: str) -> Path:
-    if (location / "env.py").is_file():
+    env = location / "env.py"
+    if env.is_file():
         return location
-    raise ConfigurationError(
-        "project.config", f"there is no env.py in {location}", why="script_location names that folder", where=where
-    )
+    link = leads_nowhere(env)
+    why = f"script_location names that folder{f'; {env.name}: {link}' if link else ''}"
+    raise ConfigurationError("project.scripts", f"there is no env.py in {location}", why=why, where=where)
 
 
 def _resource(text: str, directory: Path, sys_path: Sequence[str], where: str) -> Path:
@@ -246,4 +256,4 @@ def _resource(text: str, directory: Path, sys_path: Sequence[str], where: str) -
         candidate = Path(folder, *parts[1:])
         if candidate.is_dir():
             return candidate.joinpath(*inside.split(":"))
-    raise ConfigurationError("project.config", f"there is no package {package}", why=f"{text} names it", where=where)
+    raise ConfigurationError("project.scripts", f"there is no package {package}", why=f"{text} names it", where=where)

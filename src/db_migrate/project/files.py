@@ -54,18 +54,49 @@ def read_revisions(locations: Sequence[Path], *, recursive: bool = False) -> tup
     """Every revision in ``locations``, in the order in which Alembic reads the files.
 
     Raises ``ConfigurationError``: ``graph.syntax`` for a file that is not Python, ``graph.value`` for a value that
-    only running the file would tell, ``graph.no-revision`` for a file that is no revision.
+    only running the file would tell, ``graph.no-revision`` for a file that is no revision, ``graph.unreadable`` for one
+    that cannot be read, ``graph.folder`` for a location that is no folder.
     """
     return tuple(read_revision(path) for path in revision_paths(locations, recursive=recursive))
 
 
 def revision_paths(locations: Sequence[Path], *, recursive: bool = False) -> tuple[Path, ...]:
-    """Every file in ``locations`` that Alembic takes for a revision, in the order in which it reads them."""
+    """Every file in ``locations`` that Alembic takes for a revision, in the order in which it reads them.
+
+    Raises ``ConfigurationError`` (``graph.folder``) for a location that is there and is no folder; of one that is not
+    there nobody complains, as a new project has none.
+    """
     seen: dict[Path, None] = {}
     for location in locations:
         if location.is_dir():
-            seen |= dict.fromkeys(path.resolve() for path in _files(location, recursive=recursive))
+            seen |= dict.fromkeys(_real(path) for path in _files(location, recursive=recursive))
+        elif location.exists() or location.is_symlink():
+            raise no_folder(location)
     return tuple(seen)
+
+
+def _real(path: Path) -> Path:
+    """Where a file really lies; a link that leads nowhere is what it is."""
+    return path.resolve() if path.exists() else path.absolute()
+
+
+def no_folder(location: Path) -> ConfigurationError:
+    """The error of a place for revisions that is no folder, or is not there."""
+    why = leads_nowhere(location) or ("it is a file" if location.exists() else "it is not there")
+    return ConfigurationError(
+        "graph.folder",
+        f"the folder of revisions {location} is none",
+        why=why,
+        where=str(location),
+        next=["db-migrate doctor"],
+    )
+
+
+def leads_nowhere(path: Path) -> str:
+    """What is wrong with a symbolic link to what is not there; empty for all else."""
+    if not path.is_symlink() or path.exists():
+        return ""
+    return f"it is a symbolic link to {path.readlink()}, which is not there"
 
 
 def _files(location: Path, *, recursive: bool) -> Iterator[Path]:
@@ -81,7 +112,12 @@ def _files(location: Path, *, recursive: bool) -> Iterator[Path]:
 def read_revision(path: Path) -> RevisionFile:
     """The revision in the file ``path``. Raises as ``read_revisions`` does."""
     try:
-        tree = ast.parse(path.read_bytes(), filename=str(path))
+        text = path.read_bytes()
+    except OSError as error:
+        why = leads_nowhere(path) or error.strerror or str(error)
+        raise ConfigurationError("graph.unreadable", f"{path.name} cannot be read", why=why, where=str(path)) from error
+    try:
+        tree = ast.parse(text, filename=str(path))
     except (SyntaxError, ValueError) as error:
         line = getattr(error, "lineno", None)
         raise ConfigurationError(

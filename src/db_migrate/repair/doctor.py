@@ -7,14 +7,26 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from db_migrate.errors import DbMigrateError
-from db_migrate.repair import around, back, debris, graph_trouble, halfway, lost, pending, strange, unready, where
+from db_migrate.repair import (
+    around,
+    back,
+    debris,
+    folders,
+    graph_trouble,
+    halfway,
+    lost,
+    pending,
+    strange,
+    unready,
+    where,
+)
 from db_migrate.repair.obstacle import as_diagnosis
 from db_migrate.repair.registry import KINDS, Need
 from db_migrate.repair.view import View
 from db_migrate.results import Diagnosis
 from db_migrate.rules.finding import Severity
 
-MODULES = (graph_trouble, around, lost, where, strange, halfway, pending, unready, debris, back)
+MODULES = (folders, graph_trouble, around, lost, where, strange, halfway, pending, unready, debris, back)
 """Where diagnoses are written: importing them registers theirs."""
 
 _ORDER = (Severity.ERROR, Severity.WARNING, Severity.NOTE)

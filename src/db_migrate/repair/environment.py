@@ -28,6 +28,8 @@ _SET_URL = re.compile(r"set_main_option\([^,]+,.+\)\s*$")
 
 ABOUT = MappingProxyType(
     {
+        "project.scripts": "The ini file names no folder with an env.py; those that have one are named.",
+        "project.config": "The ini file cannot be read, has not the section, or is a link that leads nowhere.",
         "driver.missing": "The URL asks for a driver that is not installed. `postgresql://` without one is psycopg2 "
         "for SQLAlchemy 2.0, and psycopg (3) from 2.1 on.",
         "url.percent": "A percent sign in the URL, which ConfigParser takes for the beginning of a variable.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,6 +18,8 @@ from db_migrate.project.config import ProjectConfig
 from db_migrate.project.files import read_revision
 
 _SECONDS = 30
+_LINK = "120000 "
+"""How git's listing of a commit begins for a symbolic link."""
 _NOT_OURS = frozenset({"node_modules", "site-packages"})
 
 
@@ -140,11 +143,47 @@ def _elsewhere(project: ProjectConfig, revision: str) -> Iterator[Found]:
 
 
 def _nearby(project: ProjectConfig) -> Iterator[Path]:
-    inside, root = Path(sys.prefix).resolve(), project.script_location.parent
+    return python_files(project.script_location.parent)
+
+
+def python_files(root: Path) -> Iterator[Path]:
+    """The Python files below a folder, without hidden folders and what was installed."""
+    inside = Path(sys.prefix).resolve()
     for path in sorted(root.rglob("*.py")):
         hidden = any(each.startswith(".") or each in _NOT_OURS for each in path.relative_to(root).parts)
-        if not hidden and inside not in path.resolve().parents:
+        if not hidden and path.is_file() and inside not in path.resolve().parents:
             yield path
+
+
+def is_revision(path: Path) -> bool:
+    """Whether a file looks like a revision, as far as that can be told without reading it as Python."""
+    text = path.read_text(encoding="utf-8", errors="replace")
+    return "\nrevision" in text and "down_revision" in text and "def upgrade" in text
+
+
+def commit_with(path: Path) -> str:
+    """The latest commit that has this path as a file, or a folder of Python files; empty where none has."""
+    folder = _nearest(path)
+    log = _git(folder, "log", "--all", "-1", "--format=%h", "--diff-filter=DT", "--", str(path)).strip()
+    for commit in ("HEAD", f"{log}^") if log else ("HEAD",):
+        entries = _git(folder, "ls-tree", "-r", commit, "--", str(path)).splitlines()
+        if any(not each.startswith(_LINK) and each.endswith(path.suffix or ".py") for each in entries):
+            return commit
+    return ""
+
+
+def _nearest(path: Path) -> Path:
+    return next(each for each in path.parents if each.is_dir())
+
+
+def checkout(commit: str, path: Path) -> str:
+    """The command that makes a path what it is in a commit."""
+    return f"git -C {shlex.quote(str(_nearest(path)))} checkout {commit} -- {shlex.quote(str(path))}"
+
+
+def changed_in_git(root: Path, name: str) -> Sequence[str]:
+    """The files of a name below a folder that are gone, or no longer what git has; relative to the folder."""
+    return _git(root, "ls-files", "-d", "-m", "--", name, f"*/{name}").splitlines()
 
 
 def _packaged() -> Iterator[Path]:

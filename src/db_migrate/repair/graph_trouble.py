@@ -10,7 +10,8 @@ from pathlib import Path
 from db_migrate.catalog.objects import Value
 from db_migrate.errors import DbMigrateError
 from db_migrate.generate.merge import commuting
-from db_migrate.project.files import RevisionFile
+from db_migrate.project.files import RevisionFile, leads_nowhere
+from db_migrate.repair.finding import checkout, commit_with, is_revision
 from db_migrate.repair.registry import Case, Need, diagnosis
 from db_migrate.repair.view import View
 from db_migrate.repair.words import plural
@@ -24,8 +25,17 @@ def unreadable(view: View) -> Iterator[Case]:
     for each in view.reading.unreadable:
         error = each.error
         evidence = {"code": error.code, "why": error.why, "where": error.where}
-        command = f"python -m py_compile {shlex.quote(str(each.file))}"
-        yield Case(str(each.file), error.message, Cure(command, "prints nothing once the file is Python"), evidence)
+        yield Case(str(each.file), error.message, _to_read(each.file), evidence)
+
+
+def _to_read(file: Path) -> Cure:
+    name = shlex.quote(str(file))
+    if commit := commit_with(file) if leads_nowhere(file) else "":
+        return Cure(checkout(commit, file), f"makes it the file that it is in {commit}")
+    if leads_nowhere(file):
+        effect = "takes the link away; doctor then looks everywhere for the revision, if something needs it"
+        return Cure(f"rm {name}", effect)
+    return Cure(f"python -m py_compile {name}", "prints nothing once the file is Python")
 
 
 def by_id(view: View) -> Mapping[str, tuple[RevisionFile, ...]]:
@@ -185,19 +195,19 @@ def _labelled(view: View, head: str) -> bool:
 @diagnosis("graph.ignored-file", Severity.WARNING, Need.FILES)
 def ignored_file(view: View) -> Iterator[Case]:
     """A revision lies in a folder that Alembic does not look into."""
-    if view.project.recursive_version_locations:
+    if view.project.recursive_version_locations or view.reading.folders:
         return
     read = {each.file for each in view.reading.files}
     places = {each.resolve() for each in view.project.version_locations}
     for location in sorted(places):
         for path in sorted(location.glob("*/**/*.py")):
-            if path.parent in places or "__pycache__" in path.parts or path in read or not _is_revision(path):
+            if path.parent in places or "__pycache__" in path.parts or path in read or not is_revision(path):
                 continue
             yield _ignored(path, location, places)
     usual = (view.project.script_location / "versions").resolve()
     if usual not in places:
         for path in sorted(usual.glob("*.py")):
-            if path not in read and _is_revision(path):
+            if path not in read and is_revision(path):
                 yield _ignored(path, min(places), places)
 
 
@@ -205,11 +215,6 @@ def _ignored(path: Path, location: Path, places: Collection[Path]) -> Case:
     cure = Cure(f"mv {shlex.quote(str(path))} {shlex.quote(str(location))}/", "Alembic sees the revision")
     message = f"{path.parent.name}/{path.name} is a revision that Alembic does not see"
     return Case(str(path), message, cure, {"version_locations": tuple(map(str, sorted(places)))})
-
-
-def _is_revision(path: Path) -> bool:
-    text = path.read_text(encoding="utf-8", errors="replace")
-    return "\nrevision" in text and "down_revision" in text and "def upgrade" in text
 
 
 @diagnosis("graph.leftover-bytecode", Severity.WARNING, Need.FILES)

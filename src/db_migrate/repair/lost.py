@@ -96,7 +96,7 @@ _SEARCHED = ("git: all branches and stashes", "the journal", "other folders of t
 @diagnosis("graph.missing-parent", Severity.ERROR, Need.FILES)
 def missing_parent(view: View) -> Iterator[Case]:
     """A revision comes after one that has no file."""
-    if view.reading.unreadable:
+    if view.reading.unreadable or view.reading.folders:
         return  # it may be the one that cannot be read
     known = view.once(by_id)
     labels = {label for each in view.reading.files for label in each.branch_labels}

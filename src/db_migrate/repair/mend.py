@@ -145,6 +145,7 @@ class Mending:
                 return self.elsewhere(view, diagnosis)
             return self.across(view, diagnosis) if self.wish.bridge and diagnosis.code == "revision.lost" else None
         file = place_for(view, found)
+        file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(found.content)
         return _wrote(f"{file} was written as it is in {found.place}")
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from db_migrate.catalog.change import Change
 from db_migrate.catalog.diff import diff, drifted
-from db_migrate.errors import DbMigrateError
+from db_migrate.errors import ConfigurationError, DbMigrateError
 from db_migrate.postgres.server import scratch_server
 from db_migrate.results import (
     Doctor,
@@ -275,11 +275,18 @@ class Looking(Proving):
     def doctor(self) -> Doctor:
         """Every diagnosis that applies, each with its cure. Changes nothing.
 
-        What keeps it from looking (a server that cannot be reached, an env.py that raises) is a diagnosis too.
+        What keeps it from looking (a server that cannot be reached, an env.py that raises) is a diagnosis too. Raises
+        ``ConfigurationError`` (``project.not-found``) where nothing says that there is a project.
         """
         from db_migrate.repair.doctor import examine
+        from db_migrate.repair.no_project import no_project
 
-        view = self._view()
+        try:
+            view = self._view()
+        except ConfigurationError as error:
+            if error.code == "project.not-found":
+                raise
+            return Doctor(target=None, warnings=(), diagnoses=(no_project(error, self.settings.name),))
         opinion = examine(view)
         summary = self.__dict__["live_state"].summary if "live_state" in self.__dict__ else None
         return Doctor(target=summary, warnings=opinion.warnings, diagnoses=opinion.diagnoses)
