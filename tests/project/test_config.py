@@ -123,11 +123,17 @@ def test_flask_migrates_ini_file_needs_no_location() -> None:
     [
         ("[other]\nx = 1\n", "alembic", "project.config", "no section [alembic]"),
         ("[alembic]\nscript_location = migrations\n", "other", "project.config", "it has [alembic]"),
-        ("[alembic]\nx = 1\n", "alembic", "project.config", "script_location is not set"),
+        ("[alembic]\nx = 1\n", "alembic", "project.scripts", "script_location is not set"),
         ("[alembic]\nscript_location = %(nowhere)s\n", "alembic", "project.config", "written %%"),
         ("[alembic]\nscript_location = %x\n", "alembic", "project.config", "written %%"),
-        ("[alembic]\nscript_location = nowhere\n", "alembic", "project.config", "no env.py"),
-        ("[alembic]\nscript_location = no_such_package:x\n", "alembic", "project.config", "no package no_such_package"),
+        ("[alembic]\nscript_location = nowhere\n", "alembic", "project.scripts", "no env.py"),
+        ("[alembic]\nscript_location = no_such:x\n", "alembic", "project.scripts", "no package no_such"),
+        (
+            "[alembic]\nscript_location = migrations\nversion_locations = no_such:x\n",
+            "alembic",
+            "project.config",
+            "no package no_such",
+        ),
         ("script_location = x\n", "alembic", "project.config", "no section headers"),
         (
             "[alembic]\nscript_location=migrations\nversion_locations=a\npath_separator=|\n",

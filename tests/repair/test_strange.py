@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from db_migrate.errors import Refused
 from db_migrate.workspace import open_project
 
 from .conftest import Project, blamed
@@ -64,6 +65,28 @@ def test_what_no_diagnosis_explains_is_said_with_its_differences(applied: Projec
         assert workspace.doctor().diagnoses == ()
         assert workspace.rollback("-1", confirm=applied.conninfo.dbname).error is None
     assert applied.codes() == ["revisions.pending"]
+
+
+def test_a_bridge_from_below_the_head_joins_what_is_pending_or_is_refused(applied: Project) -> None:
+    """There is one head again, and apply goes on; where what is pending makes what is here, nothing is written."""
+    applied.sql("ALTER TABLE t3 ADD n int DEFAULT 7")
+    applied.revision("r4", "CREATE TABLE t4 (id int); ALTER TABLE t3 ADD n int", "DROP TABLE t4")
+    files = set(applied.versions.glob("*.py"))
+    with open_project(applied.settings()) as workspace:
+        with pytest.raises(Refused, match="r4, which comes after r3 too, clash") as refused:
+            workspace.repair(bridge=True)
+        assert refused.value.code == "repair.clash"
+        assert set(applied.versions.glob("*.py")) == files
+    file = applied.versions / "r4.py"
+    file.write_text(file.read_text().replace("ALTER TABLE t3 ADD n int", "CREATE INDEX i ON t3 (id)"))
+    with open_project(applied.settings()) as workspace:
+        result = workspace.repair(bridge=True)
+        assert len(result.warnings) == 2
+        assert blamed(workspace)[0].code == "revisions.pending"
+        done = workspace.apply()
+        assert (done.state, done.to) == ("done", workspace.graph.heads)
+        assert blamed(workspace) == []
+    assert applied.sql("SELECT * FROM t3") == [(3, 7)]
 
 
 def test_the_way_across_where_nobody_has_the_file(applied: Project) -> None:

@@ -210,19 +210,19 @@ def _read(
     if script_location is not None:
         location = directory / script_location
     elif said is not None:
-        location = _resource(said, directory, sys_path, options.where)
+        location = _resource(said, directory, sys_path, options.where, "project.scripts")
     elif ini is not None and (ini.parent / "env.py").is_file():
         location = ini.parent
     else:
         raise ConfigurationError("project.scripts", "script_location is not set", where=options.where)
     versions = options.listed("version_locations", ["path_separator", "version_path_separator"], _LEGACY_VERSIONS)
+    folders = tuple(_resource(each, directory, sys_path, options.where, "project.config") for each in versions)
     return ProjectConfig(
         ini=ini,
         name=name,
         x=x,
         script_location=_existing(location, options.where),
-        version_locations=tuple(_resource(each, directory, sys_path, options.where) for each in versions)
-        or (location / "versions",),
+        version_locations=folders or (location / "versions",),
         directory=directory,
         recursive_version_locations=options.boolean("recursive_version_locations"),
         prepend_sys_path=sys_path,
@@ -241,8 +241,11 @@ def _existing(location: Path, where: str) -> Path:
     raise ConfigurationError("project.scripts", f"there is no env.py in {location}", why=why, where=where)
 
 
-def _resource(text: str, directory: Path, sys_path: Sequence[str], where: str) -> Path:
-    """The folder that ``text`` names: a path, or ``package:folder``, which is looked for without importing."""
+def _resource(text: str, directory: Path, sys_path: Sequence[str], where: str, code: str) -> Path:
+    """The folder that ``text`` names: a path, or ``package:folder``, which is looked for without importing.
+
+    Raises ``ConfigurationError`` with this code where there is no such package.
+    """
     if ":" not in text or Path(text).is_absolute():
         return directory / text
     package, _, inside = text.partition(":")
@@ -256,4 +259,4 @@ def _resource(text: str, directory: Path, sys_path: Sequence[str], where: str) -
         candidate = Path(folder, *parts[1:])
         if candidate.is_dir():
             return candidate.joinpath(*inside.split(":"))
-    raise ConfigurationError("project.scripts", f"there is no package {package}", why=f"{text} names it", where=where)
+    raise ConfigurationError(code, f"there is no package {package}", why=f"{text} names it", where=where)

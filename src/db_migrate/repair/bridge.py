@@ -12,13 +12,17 @@ from db_migrate.catalog.sql import with_sql
 from db_migrate.errors import Refused
 from db_migrate.generate.drafting import Content, draft, random_id
 from db_migrate.generate.ground import Ground
+from db_migrate.generate.merge import commuting
 from db_migrate.generate.request import Request
-from db_migrate.generate.write import Draft, next_id, put_in_place
+from db_migrate.generate.write import Draft, draft_folder, next_id, put_aside, put_in_place
 from db_migrate.postgres.conninfo import ConnInfo
 from db_migrate.postgres.session import connect
+from db_migrate.project.files import read_revision
+from db_migrate.project.graph import Graph, build_graph
+from db_migrate.repair.graph_trouble import is_labelled
 from db_migrate.repair.position import locate
 from db_migrate.repair.view import View
-from db_migrate.repair.words import revisions_named, summary_of
+from db_migrate.repair.words import drift_command, revisions_named, summary_of
 from db_migrate.rules.python_text import sql_string
 from db_migrate.schemas.history import replay, template_of
 from db_migrate.schemas.scratch import read
@@ -33,8 +37,12 @@ class Bridge:
     backward: tuple[str, ...]
 
 
-def write_bridge(view: View) -> Draft:
-    """Write the revision into the project, proved in both directions. Raises ``Refused`` (``repair.not-proved``)."""
+def write_bridge(view: View) -> tuple[Draft, ...]:
+    """Write the revision into the project, proved in both directions.
+
+    Where others come after the same, one more joins them, once it is proved that it makes no difference which ran
+    first. Raises ``Refused`` (``repair.not-proved``, ``repair.clash``).
+    """
     nearest = view.once(locate).nearest
     assert nearest is not None
     changes = drifted(with_sql(diff(nearest.catalog, view.live), nearest.catalog, view.live))
@@ -50,7 +58,7 @@ def write_bridge(view: View) -> Draft:
             f"no bridge from {revisions_named(bridge.start)} to the schema that is here was proved",
             why=why,
             state="nothing was changed",
-            next=[f"db-migrate drift --from history@{','.join(bridge.start) or 'base'} --to live"],
+            next=[drift_command(bridge.start)],
         )
     return _written(view, bridge)
 
@@ -80,17 +88,50 @@ def refused(database: ConnInfo, statements: Sequence[str]) -> str:
     return ""
 
 
-def _written(view: View, bridge: Bridge) -> Draft:
-    ground = Ground(view.scratch, view.graph, view.settings, revisions=bridge.start)
-    request = Request(
-        message=f"bridge from {revisions_named(bridge.start)} to what {view.database} has",
-        revision=next_id(view.graph, view.settings, None) or random_id(),
-        head=bridge.start or ("base",),
-        splice=True,
+def _written(view: View, bridge: Bridge) -> tuple[Draft, ...]:
+    """The bridge, and what joins it to the heads that it would stand beside."""
+    with draft_folder() as folder, view.scratch.child.seeing(folder):
+        message = f"bridge from {revisions_named(bridge.start)} to what {view.database} has"
+        content = Content(_sending(bridge.forward), _sending(bridge.backward))
+        files = [_drafted(view, view.graph, message, bridge.start or ("base",), content)]
+        put_aside(files, folder)
+        graph = build_graph([*view.reading.files, read_revision(folder / files[0].written.name)])
+        beside = _beside(graph, bridge.start, files[0].revision)
+        if beside:
+            _check_order(view, graph, bridge, (files[0].revision, *beside))
+            message = f"join {files[0].revision} and {', '.join(beside)}"
+            joined = (files[0].revision, *beside)
+            files.append(_drafted(view, graph, message, joined, Content(["pass"], ["pass"])))
+        put_in_place(files)
+    return tuple(files)
+
+
+def _drafted(view: View, graph: Graph, message: str, head: tuple[str, ...], content: Content) -> Draft:
+    revision = next_id(graph, view.settings, None) or random_id()
+    request = Request(message=message, revision=revision, head=head, splice=True)
+    return draft(Ground(view.scratch, graph, view.settings), request, content)
+
+
+def _beside(graph: Graph, start: tuple[str, ...], revision: str) -> tuple[str, ...]:
+    """The other heads that come after ``start``, but for branches that have a label of their own."""
+    others = (each for each in graph.effective_heads if each != revision and not is_labelled(graph, each))
+    return tuple(each for each in others if not start or set(start) & graph.ancestors(each))
+
+
+def _check_order(view: View, graph: Graph, bridge: Bridge, heads: tuple[str, ...]) -> None:
+    """Raise where it makes a difference whether the bridge is crossed before what else comes after its start."""
+    proof = commuting(view.scratch, graph, heads, view.plain)
+    if proof.proved:
+        return
+    beside = ", ".join(heads[1:])
+    first = ["db-migrate apply", "db-migrate repair --bridge"] if proof.differences else []
+    raise Refused(
+        "repair.clash",
+        f"what is here and {beside}, which comes after {revisions_named(bridge.start)} too, clash",
+        why=(proof.error or "").replace(heads[0], "the bridge"),
+        state="nothing was changed",
+        next=[*first, drift_command(bridge.start)],
     )
-    file = draft(ground, request, Content(_sending(bridge.forward), _sending(bridge.backward)))
-    put_in_place([file])
-    return file
 
 
 def _sending(statements: Sequence[str]) -> list[str]:

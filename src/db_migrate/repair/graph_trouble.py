@@ -11,6 +11,7 @@ from db_migrate.catalog.objects import Value
 from db_migrate.errors import DbMigrateError
 from db_migrate.generate.merge import commuting
 from db_migrate.project.files import RevisionFile, leads_nowhere
+from db_migrate.project.graph import Graph
 from db_migrate.repair.finding import checkout, commit_with, is_revision
 from db_migrate.repair.registry import Case, Need, diagnosis
 from db_migrate.repair.view import View
@@ -164,7 +165,7 @@ def multiple_heads(view: View) -> Iterator[Case]:
 def commutation(view: View) -> DirectionProof | None:
     """Whether it makes no difference which of the heads ran first; None where there are not several by mistake."""
     heads = view.graph.effective_heads
-    if len(heads) < 2 or all(_labelled(view, each) for each in heads):
+    if len(heads) < 2 or all(is_labelled(view.graph, each) for each in heads):
         return None
     try:
         return commuting(view.newest, view.graph, heads, lambda catalog: catalog)
@@ -185,11 +186,11 @@ def _one_after_the_other(view: View, heads: Sequence[str]) -> Cure:
     )
 
 
-def _labelled(view: View, head: str) -> bool:
+def is_labelled(graph: Graph, head: str) -> bool:
     """Whether the head is on a branch that has a label of its own, and so is meant to be one."""
-    others = {a for each in view.graph.effective_heads if each != head for a in view.graph.ancestors(each)}
-    own = view.graph.ancestors(head) - others
-    return any(view.graph.revisions[each].branch_labels for each in own)
+    others = {a for each in graph.effective_heads if each != head for a in graph.ancestors(each)}
+    own = graph.ancestors(head) - others
+    return any(graph.revisions[each].branch_labels for each in own)
 
 
 @diagnosis("graph.ignored-file", Severity.WARNING, Need.FILES)

@@ -14,7 +14,7 @@ from db_migrate.repair.pending import applied_scripts
 from db_migrate.repair.position import Place, is_foreign, locate
 from db_migrate.repair.registry import Case, Need, diagnosis
 from db_migrate.repair.view import View
-from db_migrate.repair.words import differences_in, revisions_named, stamp_command, summary_of
+from db_migrate.repair.words import differences_in, drift_command, revisions_named, stamp_command, summary_of
 from db_migrate.results import Cure
 from db_migrate.rules.finding import Severity
 
@@ -81,13 +81,12 @@ def _gone(view: View, revision: str) -> Case:
         cure = Cure(stamp_command(best), f"the schema is exactly that of {revisions_named(best)}; nothing else changes")
         return Case(revision, message, cure, {"schema_of": best, "searched": _SEARCHED})
     nearest = position.nearest.heads if position.nearest else ()
-    command = f"db-migrate drift --from history@{','.join(nearest) or 'base'} --to live"
     effect = (
         f"the nearest is {revisions_named(nearest)}, but for: {summary_of(position.differences)}. "
         "`db-migrate repair --bridge` writes a revision that leads from there to what is here, and stamps it"
     )
     evidence = {"nearest": nearest, "searched": _SEARCHED, **differences_in(position.differences)}
-    return Case(revision, message, Cure(command, effect), evidence)
+    return Case(revision, message, Cure(drift_command(nearest), effect), evidence)
 
 
 _SEARCHED = ("git: all branches and stashes", "the journal", "other folders of the project", "installed packages")

@@ -154,11 +154,10 @@ class Mending:
         del diagnosis
         made = write_bridge(view)
         fresh = self.look()
-        _stamp(fresh, (made.revision,), purge=True)
-        result = _result(fresh, "", (made.revision,), ())
-        return replace(
-            result, warnings=(f"{made.place} was written: it leads from the nearest revision to what is here",)
-        )
+        _stamp(fresh, (made[0].revision,), purge=True)
+        told = [f"{made[0].place} was written: it leads from the nearest revision to what is here"]
+        told += [f"{each.place} was written: it joins that and what is pending" for each in made[1:]]
+        return replace(_result(fresh, "", (made[0].revision,), ()), warnings=tuple(told))
 
     def as_applied(self, view: View, diagnosis: Diagnosis) -> RunResult | None:
         """Write an edited file as it was applied, and keep the edited one beside it."""

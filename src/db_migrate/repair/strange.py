@@ -15,7 +15,7 @@ from db_migrate.repair.pending import edited_scripts
 from db_migrate.repair.position import Place, all_states, is_foreign, locate
 from db_migrate.repair.registry import Case, Need, diagnosis
 from db_migrate.repair.view import View
-from db_migrate.repair.words import differences_in, plural, revisions_named, summary_of
+from db_migrate.repair.words import differences_in, drift_command, plural, revisions_named, summary_of
 from db_migrate.results import Cure
 from db_migrate.rules.finding import Severity
 
@@ -41,13 +41,12 @@ def schema_differs(view: View) -> Iterator[Case]:
         if view.current
         else f"no revision is recorded, and the schema is that of none; the nearest is {named}, but for: "
     )
-    command = f"db-migrate drift --from history@{','.join(nearest.heads) or 'base'} --to live"
     evidence = {"recorded": view.current, "nearest": nearest.heads, **differences_in(differences)}
     effect = (
         "shows each difference with the SQL that takes it back; `db-migrate repair --bridge` takes all of them into "
         "the history, as a revision that is stamped"
     )
-    yield Case(view.database, message + summary_of(differences), Cure(command, effect), evidence)
+    yield Case(view.database, message + summary_of(differences), Cure(drift_command(nearest.heads), effect), evidence)
 
 
 @diagnosis("database.other", Severity.ERROR, Need.HISTORY)

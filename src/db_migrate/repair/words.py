@@ -22,6 +22,11 @@ def stamp_command(revisions: Sequence[str]) -> str:
     return f"db-migrate stamp {' '.join(shlex.quote(each) for each in revisions) or 'base'}"
 
 
+def drift_command(revisions: Sequence[str]) -> str:
+    """What shows how the target differs from a place in the history."""
+    return f"db-migrate drift --from history@{','.join(revisions) or 'base'} --to live"
+
+
 def differences_in(changes: Iterable[Change]) -> dict[str, Value]:
     """The differences as evidence: what there is more (``extra``), less (``missing``) and otherwise (``other``)."""
     found: dict[str, list[str]] = {"extra": [], "missing": [], "other": []}
