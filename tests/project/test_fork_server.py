@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -79,6 +80,11 @@ def test_a_fork_notes_the_same_inputs(monkeypatch: pytest.MonkeyPatch) -> None:
         if field in ("files", "names"):
             more = {Path(each).stem for each in set(one) ^ set(other)}
             assert more <= {"serving", "forks"}, field
+        elif field == "packages":
+            # Alembic looks for its plugins when it is imported: in a fork, as from a terminal, before the project's
+            # folder is on the path.
+            assert set(other) - set(one) <= {str(MESH)}
+            assert set(one) <= set(other)
         else:
             assert one == other, field
 
@@ -95,6 +101,45 @@ def test_another_environment_for_the_imports_is_no_fork(tmp_path: Path, variable
         assert child.output().split() == [value, "0" if variable == "PYTHONHASHSEED" else "1"]
 
 
+OPENS_ONE = """
+import sys
+from pathlib import Path
+from db_migrate.project.child_process import open_child
+from db_migrate.project.loading import load_project
+project = load_project(Path(sys.argv[1]))
+with open_child(project, allowed=[]) as child:
+    child.learn()
+    print(type(child._process).__name__, child.pid)
+"""
+
+
+def test_plugins_of_alembic_are_loaded_in_the_jailed_child_only(tmp_path: Path) -> None:
+    """They are somebody's code, which importing Alembic runs; so the server leaves that to its forks."""
+    folder = project_of(tmp_path / "p", TELLING)
+    plugins = tmp_path / "plugins"
+    (plugins / "ours-1.dist-info").mkdir(parents=True)
+    (plugins / "ours-1.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: ours\nVersion: 1\n")
+    (plugins / "ours-1.dist-info" / "entry_points.txt").write_text("[alembic.plugins]\nours = ours\n")
+    (plugins / "ours.py").write_text(
+        f"import os\nopen({str(tmp_path / 'loaded_by')!r}, 'a').write(f'{{os.getpid()}} ')\ndef setup(plugin): pass\n"
+    )
+    path = os.pathsep.join([str(plugins), *(entry for entry in sys.path if entry)])
+    ran = subprocess.run(
+        [sys.executable, "-c", OPENS_ONE, str(folder)],
+        env=os.environ | {"TOLD_TO": str(tmp_path / "told"), "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
+    kind, pid = ran.stdout.split()
+    assert kind == "Fork"
+    knows_plugins = importlib.util.find_spec("alembic.runtime.plugins") is not None
+    loaded_by = tmp_path / "loaded_by"
+    assert (loaded_by.read_text().split() if loaded_by.exists() else []) == ([pid] if knows_plugins else [])
+
+
 KILLS_THE_SERVER = """
 import os, signal, sys
 from pathlib import Path
@@ -105,6 +150,7 @@ with open_child(project, allowed=[]) as one, open_child(project, allowed=[]) as 
     for child in (one, other):
         child.learn()
     os.kill(one._process._server.pid, signal.SIGKILL)
+    one._process.wait(10)
     try:
         one.learn()
     except ChildDied as error:

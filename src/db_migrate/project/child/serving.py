@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import importlib
+import importlib.metadata
 import os
 import socket
 import sys
@@ -16,9 +17,19 @@ from db_migrate.project.channel import Channel
 from db_migrate.project.child import drivers, inputs
 from db_migrate.project.child.__main__ import child
 
-_ALWAYS_NEEDED = (
+_NEEDED = (
+    "logging.config",
     "psycopg",
     "sqlalchemy.dialects.postgresql.psycopg",
+    "sqlalchemy.orm",
+)
+_NEEDED_WITH_ALEMBIC = (
+    "alembic.autogenerate",
+    "alembic.config",
+    "alembic.script",
+    "alembic.runtime.environment",
+    "db_migrate.project.child.alembic_project",
+    "db_migrate.project.child.capture",
     "db_migrate.project.child.failures",
     "db_migrate.project.child.learning",
     "db_migrate.project.child.modelling",
@@ -26,7 +37,7 @@ _ALWAYS_NEEDED = (
     "db_migrate.project.child.running",
     "db_migrate.project.child.writing",
 )
-"""Modules that load no code of the user's. The drivers among them are patched as they are when a child imports them."""
+"""Modules that most children need. Drivers among them are patched as ever when they are imported."""
 
 
 def main() -> None:
@@ -37,15 +48,21 @@ def main() -> None:
     channel = Channel(requests.fileno(), os.dup(requests.detach()))
     drivers.watch()
     inputs.watch()
-    for name in _ALWAYS_NEEDED:
-        with contextlib.suppress(ImportError):  # what a child then does without, or misses and says so
-            importlib.import_module(name)
+    _load()
     looked_at = inputs.pause()
     gc.collect()
     gc.freeze()
     with contextlib.suppress(EOFError, BrokenPipeError):
         channel.send(forks.Warm(variables=tuple(looked_at)))
         serve(channel, control)
+
+
+def _load() -> None:
+    """Import what loads no code of the user's: Alembic only where it has no plugins, which it loads too."""
+    plugins = importlib.metadata.entry_points(group="alembic.plugins")
+    for name in _NEEDED if plugins else (*_NEEDED, *_NEEDED_WITH_ALEMBIC):
+        with contextlib.suppress(ImportError):  # what a child then does without, or misses and says so
+            importlib.import_module(name)
 
 
 def serve(channel: Channel, control: socket.socket) -> None:
