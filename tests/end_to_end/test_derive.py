@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from .conftest import Project
 
 BEFORE = """
@@ -83,8 +85,10 @@ def test_a_way_back_is_derived_proved_offered_and_gone(project: Project) -> None
     project.run("plan", "r3", "--down", "--derive", "--out", str(project.folder / "back.json"), "--json")
     first = project.run("apply", "back.json", "--json", "--confirm", name)
     assert (first.code, first.json["state"]) == (1, "done"), first.out + first.err
-    assert "CREATE INDEX ix_accounts_amount" in str(first.json["steps"])
-    assert not any(each["autocommit"] for r in first.json["plan"]["revisions"] for each in r["statements"])
+    assert "CREATE INDEX CONCURRENTLY ix_accounts_amount" in str(first.json["steps"])
+    planned = {each["sql"]: each["autocommit"] for r in first.json["plan"]["revisions"] for each in r["statements"]}
+    alone = {sql for sql, autocommit in planned.items() if autocommit}
+    assert alone == {"CREATE INDEX CONCURRENTLY ix_accounts_amount ON accounts (amount)"}
     assert [each["object"] for each in first.json["verify"]["problems"]] == ["public.by_hand"]  # which is drift
     back = project.run("rollback", "r1", "--derive", "--json", "--confirm", name)
     assert back.code == 0, back.out + back.err
@@ -122,3 +126,54 @@ def test_a_way_back_that_cannot_be_proved_is_refused(project_on_each: Project) -
     gone = project.run("rollback", "-1", "--derive", "--confirm", project.database.dbname, "--json")
     assert gone.code == 0, gone.out
     assert project.sql("SELECT to_regclass('by_n'), count(*) FROM pg_attribute WHERE attname = 'n'") == [(None, 0)]
+
+
+@pytest.mark.parametrize(("project_on_each", "back"), [("18", False), ("15", True)], indirect=["project_on_each"])
+def test_a_derived_way_back_that_stops_in_the_middle_is_ended_by_repair(project_on_each: Project, back: bool) -> None:
+    """Indexes are built while others write; what fails between is told, and its text is known to repair."""
+    project, name = project_on_each, project_on_each.database.dbname
+    project.revision("r1", "op.execute('CREATE TABLE a (id int PRIMARY KEY, n int, k int)')", "op.drop_table('a')")
+    project.revision(
+        "r2", "op.create_index('a_n', 'a', ['n'], unique=True); op.create_index('b_k', 'a', ['k'])", "pass"
+    )
+    project.revision(
+        "r3",
+        "op.execute(\"COMMENT ON TABLE a IS 'r3'\")\n"
+        "with op.get_context().autocommit_block():\n"
+        "    op.execute('DROP INDEX CONCURRENTLY a_n')\n"
+        "    op.execute('DROP INDEX CONCURRENTLY b_k')",
+    )
+    allow = [word for each in ("r2", "r3") for word in ("--allow", f"downgrade-not-inverse:{each}")]
+    assert project.run("apply", *allow).code == 0
+    project.sql("INSERT INTO a SELECT g, g, g FROM generate_series(1, 300) g")
+    planned = project.run("plan", "-1", "--derive", "--out", str(project.folder / "back.json"), "--json")
+    statements = {each["sql"]: each["autocommit"] for each in planned.json["revisions"][0]["statements"]}
+    assert [sql for sql, alone in statements.items() if alone and "CREATE" in sql] == [
+        "CREATE INDEX CONCURRENTLY b_k ON a (k)",
+        "CREATE UNIQUE INDEX CONCURRENTLY a_n ON a (n)",
+    ]
+    project.sql("INSERT INTO a VALUES (301, 1, 1)")
+    failed = project.run("apply", "back.json", "--json", "--confirm", name)
+    assert (failed.code, failed.json["state"]) == (5, "partial"), failed.out + failed.err
+    assert "db-migrate repair" in failed.json["error"]["next"]
+    assert project.sql("SELECT relname FROM pg_class WHERE relname IN ('a_n', 'b_k')") == [("b_k",)]
+    assert project.sql("SELECT version_num FROM alembic_version") == [("r3",)]
+
+    (found,) = [each for each in project.run("doctor", "--json").json["diagnoses"] if each["severity"] == "error"]
+    assert (found["code"], found["object"], found["evidence"]["direction"]) == ("revision.partial", "r3", "downgrade")
+    again = project.run("rollback", "-1", "--derive", "--json", "--confirm", name)
+    assert (again.code, "db-migrate doctor" in again.json["error"]["next"]) == (3, True), again.out
+    if not back:
+        project.sql("DELETE FROM a WHERE id = 301")
+    ended = project.run("repair", *(["--back"] if back else []), "--json", "--confirm", name)
+    assert ended.code == 0, ended.out + ended.err
+    there = {"a_n", "b_k"} if not back else set()
+    assert {
+        str(each) for (each,) in project.sql("SELECT relname FROM pg_class WHERE relname IN ('a_n', 'b_k')")
+    } == there
+    assert project.sql("SELECT version_num FROM alembic_version") == [("r3" if back else "r2",)]
+    assert project.run("verify").code == 0
+    if back:  # a text that has ended is known no more
+        project.sql("DELETE FROM a WHERE id = 301")
+        assert project.run("rollback", "-1", "--derive", "--confirm", name).code == 0
+    assert project.sql("SELECT count(*) FROM a") == [(300,)]

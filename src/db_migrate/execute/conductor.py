@@ -199,6 +199,8 @@ class Conductor:
             raise Differs(f"Alembic is about to run the {event.direction} of {event.revision}", f"planned: {expected}")
         self.hooks.begin_revision(self.recorder.verb, planned.revision)
         self._expectation = Expectation(planned)
+        if planned.derived:
+            self.recorder.derived(planned)
         self.keeper.begin_revision(planned, runner(self.watch))
         # What is sent outside of transactions may be done or not when something fails: only the schema can tell.
         alone = any(each.autocommit for each in planned.statements)

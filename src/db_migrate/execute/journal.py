@@ -232,6 +232,13 @@ class Journal:
         rows: list[Any] = self._connection.execute(statement("journal_applied"), {"schema": self._schema}).fetchall()
         return tuple(AppliedScript(*row) for row in rows)
 
+    def derived(self) -> dict[str, str]:
+        """The derived downgrades that have begun and not ended, by revision."""
+        if not self.exists:
+            return {}
+        rows: list[Any] = self._connection.execute(statement("journal_derived"), {"schema": self._schema}).fetchall()
+        return dict(rows)
+
     def loose_steps(self) -> tuple[LooseStep, ...]:
         """What was done of revisions since they last ran to their end, oldest first."""
         if not self.exists:

@@ -159,6 +159,11 @@ class Recorder:
             self.ended(connection, committed=False)
         self._last = None
 
+    def derived(self, revision: PlannedRevision) -> None:
+        """A revision begins whose downgrade is in no file: its text is kept, for repair to end it by."""
+        content = {"revision": revision.revision, "derived": True, "script": redact(revision.derived)}
+        self.note(Entry.NOTE, content)
+
     def revision_done(self, revision: PlannedRevision) -> None:
         """A revision has ended; its script is kept, so that what was applied can be told from what the file says."""
         path = self.scripts.get(revision.revision, Path(revision.file))

@@ -36,11 +36,15 @@ WHY_VOLATILE = "Each row gets a value of its own: set apart from adding the colu
 
 @dataclass(frozen=True)
 class Choices:
-    """What was asked for and answered: fills by column, how fast to backfill, and whether to be safe at all."""
+    """What was asked for and answered: fills by column, how fast to backfill, and whether to be safe at all.
+
+    ``apart``: where not, what builds an index or looks through a table is still apart from the rest.
+    """
 
     safe: bool = True
     fills: Mapping[str, Fill] = field(default_factory=lambda: MappingProxyType({}))
     pace: Pace = field(default_factory=Pace)
+    apart: bool = False
 
 
 def pieces(
@@ -52,7 +56,7 @@ def pieces(
     found = [made for piece in plain for made in way.of(piece)]
     if any(piece.form is Form.PYTHON for piece in found):
         found = [way.after_filling(piece) for piece in found]
-    return tuple(_after_what_it_needs(found, sides)) if choices.safe else tuple(found)
+    return tuple(_after_what_it_needs(found, sides)) if choices.safe or choices.apart else tuple(found)
 
 
 class _Way:
@@ -82,7 +86,7 @@ class _Way:
             yield piece
             if self._gets_own_default(piece):
                 yield from self._filled(piece, item)
-        elif not self._choices.safe:
+        elif not self._choices.safe and not (self._choices.apart and _takes_long(piece)):
             yield piece
         elif piece.verb is Verb.ALTER and kind is Kind.ENUM:
             labels = all(" ADD VALUE " in each for each in piece.statements) and piece.key not in self._renamed
@@ -323,6 +327,13 @@ def is_plain_table(table: str | None, catalog: Catalog) -> bool:
     """Whether it is neither partitioned nor foreign."""
     found = catalog.get(Kind.TABLE, table or "") or catalog.get(Kind.PARTITION, table or "")
     return found is not None and found.attributes.get("partition_key") is None
+
+
+def _takes_long(piece: Piece) -> bool:
+    """Whether it may read a whole table, or build something of it, while others wait."""
+    kind = piece.key[0]
+    made = piece.verb is Verb.CREATE and kind in {*CONSTRAINT_KINDS, Kind.INDEX}
+    return made or (piece.verb is Verb.DROP and kind is Kind.INDEX)
 
 
 def _disturbs(piece: Piece) -> bool:

@@ -98,7 +98,11 @@ def _not_derivable(found: Unusable, why: str, to: str) -> Refused:
         why=why,
         where=found.revision.file,
         state="nothing was changed",
-        next=["db-migrate drift --from history --to live", f"db-migrate plan {shlex.quote(to)} --down"],
+        next=[
+            "db-migrate doctor",
+            "db-migrate drift --from history --to live",
+            f"db-migrate plan {shlex.quote(to)} --down",
+        ],
     )
 
 
@@ -110,8 +114,8 @@ def _derived(proved: Proved, found: Unusable, history: History, hidden: Collecti
     due = {each.label.object for each in proved.due if each.label.revision == found.revision.revision}
     decided = decision(parents, revision, Renames(), changes, ())
     here, there = types_of(None, parents, revision)
-    # In one transaction: no repair knows this text, so nothing of it may be committed without the rest.
-    choices = Choices(safe=False, fills=_fills(parents, changes, due))
+    # What is due back comes in the last transaction: until then nobody is to see what stands in for it.
+    choices = Choices(safe=False, apart=not due, fills=_fills(parents, changes, due))
     made = body(decided.backward(choices), Direction(decided.back, (there, here)))
     return _module(made.text or "pass", made.imports)
 

@@ -18,7 +18,7 @@ from db_migrate.rules.judge import judge
 from db_migrate.schemas.live import copy_of_live
 from db_migrate.schemas.scratch import read_through
 from db_migrate.schemas.target import LiveState, look_at
-from db_migrate.trace.effects import Effects, Trace, TracedStatement
+from db_migrate.trace.effects import Direction, Effects, Trace, TracedStatement
 from db_migrate.trace.resuming import Resuming
 from db_migrate.trace.run import install, trace
 
@@ -40,7 +40,7 @@ def prove(view: View, partial: Partial, ran: int | None) -> Proof:
         state = look_at(connection, view.target)
         before = read_through(connection)
     placed = _placed(state, way.start)
-    with copy_of_live(scratch, view.target, placed) as copy:
+    with scratch.child.going_back_by(view.derived), copy_of_live(scratch, view.target, placed) as copy:
         install(copy.superuser)
         found = trace(
             scratch,
@@ -95,7 +95,9 @@ def plan_of(view: View, partial: Partial, proof: Proof, ran: int | None) -> Plan
     request = Request(way.target, way.direction)
     facts = facts_for(view.target, proved, request, view.settings)
     findings = judge(proved, facts, rule_settings(view.settings))
-    subject = Subject(view.live_state.summary, way.start, way.end, way.direction.value, proof.live.fingerprint)
+    summary, fingerprint = view.live_state.summary, proof.live.fingerprint
+    derived = view.derived if way.direction is Direction.DOWNGRADE else {}
+    subject = Subject(summary, way.start, way.end, way.direction.value, fingerprint, derived)
     # The revision was begun by somebody who wanted it; only what is lost for good still asks for the database's name.
     loss = tuple(each for each in findings if each.rule in LOSS)
     return assemble(subject, proved, {}, facts, loss)

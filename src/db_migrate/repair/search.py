@@ -30,7 +30,8 @@ def find_partial(view: View, *, only_recorded: bool = False, matches: Sequence[t
     committed = {(s.revision, s.direction) for s in view.once(loose_steps) if s.state == "committed"}
     if only_recorded and not committed:
         return None
-    for leg in legs(view):
+    # A schema in the middle of a downgrade may be in the middle of the upgrade too: the journal knows which it was.
+    for leg in sorted(legs(view), key=lambda each: (each.revision, each.direction.value) not in committed):
         recorded = (leg.revision, leg.direction.value) in committed
         if only_recorded and not recorded:
             continue

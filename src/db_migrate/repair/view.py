@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -186,6 +186,12 @@ class View:
         """A read-only session of the target, for as long as the context lasts."""
         with read_only(self.target.conninfo) as connection:
             yield connection
+
+    @cached_property
+    def derived(self) -> Mapping[str, str]:
+        """The derived downgrades that were begun and have not ended, by revision."""
+        with self.session() as connection:
+            return Journal(connection, self.target.schema).derived()
 
     @cached_property
     def runs(self) -> tuple[RunSummary, ...]:

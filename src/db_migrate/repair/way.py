@@ -123,7 +123,10 @@ def follow(view: View, leg: Leg) -> Way | None:
         followers.append(_Follower(tracer))
         return followers[0]
 
-    with scratch.database(f"the way through {leg.revision}", template=template_of(scratch, begun)) as database:
+    with (
+        scratch.child.going_back_by(view.derived),
+        scratch.database(f"the way through {leg.revision}", template=template_of(scratch, begun)) as database,
+    ):
         install(database)
         found = trace(scratch, view.graph, database, leg.direction, leg.target, steps=1, around=around)
     if not found.revisions or found.revisions[0].error is not None:
