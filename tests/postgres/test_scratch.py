@@ -96,12 +96,12 @@ def test_databases_of_others_are_left_alone(server: Server) -> None:
 def test_a_kept_template_is_found_again_and_copied(server: Server, database: ConnInfo) -> None:
     """What was kept under a key is a template for others, with its content; other keys find nothing."""
     key = f"key of {database.dbname}"
-    assert scratch.template(server, key) is None
+    assert scratch.first_template(server, [key]) is None
     with contextlib.closing(connect(database)) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
     name = scratch.keep_as_template(server, database, key)
-    assert scratch.template(server, key) == name
-    assert scratch.template(server, key + "!") is None
+    assert scratch.first_template(server, [key]) == name
+    assert scratch.first_template(server, [key + "!"]) is None
     with (
         scratch.scratch_database(server, template=name) as copy,
         contextlib.closing(connect(copy)) as connection,
@@ -137,9 +137,9 @@ def test_the_least_recently_used_templates_are_forgotten(tmp_path: Path, monkeyp
     with scratch_server(runtime_dir=tmp_path) as server, scratch.scratch_database(server) as database:
         scratch.keep_as_template(server, database, "first")
         scratch.keep_as_template(server, database, "second")
-        assert scratch.template(server, "first") is not None
+        assert scratch.first_template(server, ["first"]) is not None
         scratch.keep_as_template(server, database, "third")
-        found = {key: scratch.template(server, key) is not None for key in ("first", "second", "third")}
+        found = {key: scratch.first_template(server, [key]) is not None for key in ("first", "second", "third")}
         assert found == {"first": True, "second": False, "third": True}
 
 

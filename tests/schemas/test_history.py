@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.schemas.projects import ENV, INI
 
-from db_migrate.catalog.objects import Kind
+from db_migrate.catalog.objects import Catalog, Kind
 from db_migrate.postgres.scratch import scratch_database
 from db_migrate.postgres.session import connect
 from db_migrate.project.config import load_config
@@ -68,12 +68,18 @@ class Project:
         text = REVISION.replace("REVISION", name).replace("DOWN", repr(down)).replace("UPGRADE", upgrade)
         self.write(f"migrations/versions/{name}.py", text)
 
-    def replayed(self, revision: str, use: Callable[[Scratch, History], None] = lambda _s, _h: None) -> int:
+    def replayed(
+        self,
+        revision: str,
+        use: Callable[[Scratch, History], None] = lambda _s, _h: None,
+        *,
+        cached: bool = True,
+    ) -> int:
         """How many revisions ran to get the history at ``revision``."""
         before = len((self.folder / "runs").read_text().splitlines())
         config = load_config(self.folder)
         with open_scratch(config, self.cache) as scratch:
-            use(scratch, replay(scratch, load_graph(config), [revision]))
+            use(scratch, replay(scratch, load_graph(config), [revision], cached=cached))
         return len((self.folder / "runs").read_text().splitlines()) - before
 
 
@@ -83,18 +89,44 @@ def test_what_a_replay_depends_on(tmp_path: Path) -> None:
     project.write("rows.sql", "CREATE TABLE first ()")
     project.revision("a", "op.execute((here / 'rows.sql').read_text())")
     project.revision("b", "import models; models.metadata.create_all(op.get_bind())", "a")
-    assert [project.replayed("a"), project.replayed("b")] == [1, 2]
+    assert [project.replayed("a"), project.replayed("b")] == [1, 1]
     assert [project.replayed("a"), project.replayed("b")] == [0, 0]
     project.write("models.py", MODELS.replace("NAME", "title"))
-    assert [project.replayed("a"), project.replayed("b")] == [0, 2]
+    assert [project.replayed("a"), project.replayed("b")] == [0, 1]
     project.write("rows.sql", "CREATE TABLE second ()")
-    assert [project.replayed("a"), project.replayed("b")] == [1, 2]
+    assert [project.replayed("a"), project.replayed("b")] == [1, 1]
     project.revision("c", "pass", "b")
-    assert [project.replayed("a"), project.replayed("c")] == [0, 3]
+    assert [project.replayed("a"), project.replayed("c")] == [0, 2]
+    project.write("rows.sql", "CREATE TABLE third ()")
+    assert [project.replayed("c"), project.replayed("b")] == [3, 2]
     project.write("rows.sql", "CREATE TABLE first ()")
     tables: list[list[str]] = []
     project.replayed("a", lambda _, history: tables.append([o.name for o in history.catalog if o.kind is Kind.TABLE]))
     assert tables == [["public.alembic_version", "public.first"]]
+
+
+def test_only_what_follows_a_kept_history_is_run(tmp_path: Path) -> None:
+    """The nearest one before, however far, but never across a merge; the schema is the same as from nothing."""
+    project = Project(tmp_path)
+    mark = tmp_path.name[-1]
+    downs: dict[str, str | tuple[str, ...] | None] = {
+        "a": None,
+        "b": "a",
+        "c": "b",
+        "d": "c",
+        "x": "b",
+        "m": ("d", "x"),
+    }
+    for name, down in downs.items():
+        project.revision(name, f"op.execute('CREATE TABLE {name}{mark} ()')", down)
+    catalogs: list[Catalog] = []
+
+    def look(_: Scratch, history: History) -> None:
+        catalogs.append(history.catalog)
+
+    assert [project.replayed(each, look) for each in ("b", "d", "c", "m")] == [2, 2, 1, 6]
+    assert [project.replayed(each, look, cached=False) for each in ("b", "d", "c", "m")] == [2, 4, 3, 6]
+    assert catalogs[:4] == catalogs[4:]
 
 
 def test_a_template_that_went_is_made_again(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from db_migrate.postgres.conninfo import ConnInfo
 from db_migrate.postgres.roles import RoleSpec, ensure_roles
-from db_migrate.postgres.scratch import keep_as_template, scratch_database, template
+from db_migrate.postgres.scratch import first_template, keep_as_template, scratch_database
 from db_migrate.postgres.server import Server
 from db_migrate.postgres.session import connect
 from db_migrate.project.child_process import open_child
@@ -92,7 +92,7 @@ class Lab:
 
     def _template(self, ground: str) -> str:
         server, key = self.scratch.server, f"trace lab of {OWNER}: {ground}"
-        if (name := template(server, key)) is not None:
+        if (name := first_template(server, [key])) is not None:
             return name
         with scratch_database(server, owner=OWNER) as superuser:
             _run(superuser.replace(user=OWNER), ground)

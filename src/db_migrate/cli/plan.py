@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
 
-@click.command(cls=Verb, formats=("text", "json", "markdown", "sql", *CI_FORMATS), context_settings=STEPS)
+@click.command(
+    cls=Verb, formats=("text", "json", "markdown", "sql", *CI_FORMATS), runs_revisions=True, context_settings=STEPS
+)
 @click.argument("revision", default="", metavar="[REV|+N|-N]", callback=steps_or_revision, shell_complete=revisions())
 @click.option("--out", type=_FILE, help="Write the plan here, for `db-migrate apply FILE`.")
 @click.option("--sql", type=_FILE, help="Write the SQL here, as a script for psql.")

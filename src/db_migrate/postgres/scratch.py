@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 _TEMPLATE_PREFIX = "dbt_"
 _TEMPLATES_KEPT = 32
 _TEMPLATE_BYTES_KEPT = 1 << 30
-_USABLE = "SELECT 1 FROM pg_database WHERE datname = %s AND datconnlimit <> -2"
+_USABLE = (
+    "SELECT datname FROM pg_database JOIN unnest(%s::text[]) WITH ORDINALITY AS wanted (name, place) ON name = datname"
+    " WHERE datconnlimit <> -2 ORDER BY place LIMIT 1"
+)
 """-2 is a database whose drop was interrupted (PostgreSQL's ``DATCONNLIMIT_INVALID_DB``)."""
 _SEND_AWAY = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()"
 
@@ -92,13 +95,14 @@ def _forget_templates_with(
     return len(kept) == len(databases)
 
 
-def template(server: Server, key: str) -> str | None:
-    """The kept database for ``key`` (whatever identifies its content), or None; marks it as just used."""
-    name = _template_name(key)
+def first_template(server: Server, keys: Sequence[str]) -> str | None:
+    """The kept database for the first of ``keys`` (whatever identifies a content) that has one; marked as just used."""
+    names = [_template_name(key) for key in keys]
     with contextlib.closing(connect(server.conninfo())) as connection:
-        found = connection.execute(_USABLE, [name]).fetchone()
+        found = connection.execute(_USABLE, [names]).fetchone()
     if found is None:
         return None
+    name = str(found[0])
     _mark_used(server, name)
     return name
 

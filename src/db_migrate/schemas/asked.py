@@ -16,6 +16,7 @@ import msgspec
 from db_migrate import __version__
 from db_migrate.postgres.conninfo import NAMES, SECRETS, ConnInfo
 from db_migrate.project import whereabouts
+from db_migrate.project.fork_server import fork_server
 from db_migrate.project.inputs import changed_since, state_of
 from db_migrate.project.jobs import Candidate, Inputs, ModelFacts
 from db_migrate.project.outcomes import LearnedTarget
@@ -167,9 +168,9 @@ def learn(scratch: Scratch, *, with_targets: bool) -> tuple[tuple[LearnedTarget,
     if known is not None and (known.targets is not None or not (with_targets or known.several)):
         return tuple(_with_password(target) for target in known.targets or ()), known.version_tables
     witness = Witness()
-    child = scratch.child  # first, so that it starts while the database is made
+    fork_server()  # first, so that it starts while the database is made
     with scratch.database("where env.py connects to") as empty:
-        targets = child.learn(empty.as_libpq(), witness)
+        targets = scratch.child.learn(empty.as_libpq(), witness)
     tables = configured_in(witness)
     if scratch.cache is not None:
         inputs = scratch.child.inputs()

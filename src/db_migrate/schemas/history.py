@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import version
@@ -20,7 +20,7 @@ from db_migrate.catalog.store import FORMAT, dumps, loads
 from db_migrate.errors import Failed
 from db_migrate.postgres.conninfo import ConnInfo
 from db_migrate.postgres.lacking import lacking
-from db_migrate.postgres.scratch import keep_as_template, template
+from db_migrate.postgres.scratch import first_template, keep_as_template
 from db_migrate.postgres.session import connect
 from db_migrate.project.graph import Graph
 from db_migrate.project.inputs import is_self_contained
@@ -31,6 +31,9 @@ from db_migrate.schemas.scratch import Scratch, read
 from db_migrate.schemas.target import VersionTable
 
 _OWN, _ALL = "history", "history of revisions that import the project's own"
+
+_LOOKED_BACK = 32
+"""How many revisions before the wanted ones a kept database may end; no more databases than that are kept."""
 
 
 @dataclass(frozen=True)
@@ -46,15 +49,14 @@ def replay(scratch: Scratch, graph: Graph, revisions: Iterable[str], *, cached: 
     """The schema that the history has at ``revisions`` (none: before any).
 
     Nothing is run, and no server started, when the files along the path and all that they looked at are those of an
-    earlier replay. Raises ``Failed`` (``history.replay``) naming the revision, its line and the server's words when a
-    revision does not run.
+    earlier replay; only the last revisions, when those before them are. Raises ``Failed`` (``history.replay``) naming
+    the revision, its line and the server's words when a revision does not run.
     """
     wanted = tuple(sorted(revisions))
     known = Histories(scratch, graph)
     if cached and (catalog := known.catalog(wanted)) is not None:
         return History(wanted, catalog, known.key(wanted) or "")
-    with scratch.database("replay of the history") as database:
-        _run(scratch, database, wanted)
+    with _replayed(scratch, known if cached else None, wanted) as database:
         catalog = read(database)
         return remember(scratch, graph, wanted, database, catalog)
 
@@ -73,11 +75,10 @@ def remember(scratch: Scratch, graph: Graph, revisions: Iterable[str], database:
 
 def template_of(scratch: Scratch, history: History) -> str:
     """The database on the scratch server that holds the history's schema, to be copied from."""
-    found = template(scratch.server, history.key)
+    found = first_template(scratch.server, [history.key])
     if found is not None:
         return found
-    with scratch.database("replay of the history") as database:
-        _run(scratch, database, history.revisions)
+    with _replayed(scratch, None, history.revisions) as database:
         return keep_as_template(scratch.server, database, history.key)
 
 
@@ -123,6 +124,17 @@ class Histories:
         if state is None:
             return None
         return hashlib.sha256(f"{FORMAT} {state} {wanted} {[each.digest for each in path]}".encode()).hexdigest()
+
+    def keys_before(self, wanted: tuple[str, ...]) -> list[str]:
+        """The keys of the nearest histories that end on the way to these revisions, the longest first."""
+        keys: list[str] = []
+        while len(wanted) == 1 and len(keys) < _LOOKED_BACK:
+            wanted = self._graph.parents(wanted[0])
+            key = self.key(wanted) if len(wanted) == 1 else None
+            if key is None:
+                break
+            keys.append(key)
+        return keys
 
     def catalog(self, wanted: tuple[str, ...]) -> Catalog | None:
         """The kept catalog of the history at these revisions."""
@@ -193,6 +205,16 @@ class _File:
 def _file(file: Path, _changed: int) -> _File:
     content = file.read_bytes()
     return _File(hashlib.sha256(str(file).encode() + b"\0" + content).hexdigest(), is_self_contained(content))
+
+
+@contextlib.contextmanager
+def _replayed(scratch: Scratch, known: Histories | None, revisions: tuple[str, ...]) -> Iterator[ConnInfo]:
+    """A scratch database in which the history was run: all of it, or what follows the longest one ``known``."""
+    before = known.keys_before(revisions) if known is not None else ()
+    ground = first_template(scratch.server, before) if before else None
+    with scratch.database("replay of the history", template=ground) as database:
+        _run(scratch, database, revisions)
+        yield database
 
 
 def _run(scratch: Scratch, database: ConnInfo, revisions: tuple[str, ...]) -> None:
