@@ -160,7 +160,7 @@ def _killed(project: Project, command: list[str], kill: Kill) -> None:
 
 def _waiting(eye: psycopg.Connection[tuple[object, ...]], holder: int, process: subprocess.Popen[bytes]) -> int:
     """The session that waits for the holder, once it does."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + (900 if LONG else 60)
     while time.monotonic() < deadline:
         query = "SELECT pid FROM pg_stat_activity WHERE %s = ANY (pg_blocking_pids(pid))"
         row = eye.execute(query.encode(), [holder]).fetchone()

@@ -1,35 +1,32 @@
 """Differences that follow from another change, and so are not reported beside it.
 
 An inheriting table's column follows its parent's; the sequence of a serial column comes and goes with the default;
-PRIMARY KEY makes its columns NOT NULL; a check prints other casts once its column has another type; and everything
-that mentions an enum's label follows when the label is renamed.
+PRIMARY KEY makes its columns NOT NULL; and a check prints other casts once its column has another type.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from db_migrate.catalog.change import Action, AttributeChange, Change, ChangeClass
 from db_migrate.catalog.comparing import chosen_not_null
 from db_migrate.catalog.objects import Catalog, Kind, SchemaObject, Value
-from db_migrate.catalog.tokens import last_part, literal, replace_literals, without_casts, without_last
+from db_migrate.catalog.tokens import last_part, without_casts, without_last
 
 
 def without_consequences(changes: Sequence[Change], before: Catalog, after: Catalog) -> list[Change]:
     """The changes without those that follow from another one of them."""
     changes = [*_not_nulls(changes, before, after)]
     by_key = {(c.kind, c.object): c for c in changes}
-    labels = label_renames(changes)
     retyped = frozenset(c.object for c in changes if c.kind is Kind.COLUMN and _names(c) & {"type", "collation"})
     found = []
     for change in changes:
         if _is_inherited(change, by_key, before, after) or _is_own_sequence(change, by_key, before, after):
             continue
         reduced = _without_implied_not_null(change, changes, before, after)
-        if reduced is not None and (labels or retyped):
-            reduced = _without_echoes(reduced, labels, retyped, before, after)
+        if reduced is not None and retyped:
+            reduced = _without_echoes(reduced, retyped, before, after)
         if reduced is not None:
             found.append(reduced)
     return found
@@ -141,39 +138,13 @@ def _without_implied_not_null(
     return change
 
 
-def label_renames(changes: Iterable[Change]) -> Mapping[str, Mapping[str, str]]:
-    """For each enum of which labels were renamed in place: the labels of *to* by those of *from*."""
-    found = {}
-    for change in changes:
-        if change.kind is Kind.ENUM and change.action is Action.ALTERED:
-            for attribute in change.attributes:
-                renamed = renamed_labels(attribute.from_, attribute.to)
-                if renamed:
-                    found[change.object] = renamed
-    return found
-
-
-def renamed_labels(old: Value, new: Value) -> Mapping[str, str]:
-    """Labels that stand in the same place under another name; empty unless that is all that differs."""
-    if not isinstance(old, tuple) or not isinstance(new, tuple) or len(old) != len(new):
-        return {}
-    pairs = {a: b for a, b in zip(old, new, strict=True) if a != b}
-    return pairs if not (pairs.keys() & set(new)) and not (set(pairs.values()) & set(old)) else {}
-
-
-def _without_echoes(
-    change: Change,
-    labels: Mapping[str, Mapping[str, str]],
-    retyped: frozenset[str],
-    before: Catalog,
-    after: Catalog,
-) -> Change | None:
-    """The change without texts that only echo a renamed label or another type of a column; None when none is left."""
+def _without_echoes(change: Change, retyped: frozenset[str], before: Catalog, after: Catalog) -> Change | None:
+    """The change without texts that only echo another type of a column; None when none is left."""
     if change.action is not Action.ALTERED or change.kind is Kind.ENUM:
         return change
     item = after.objects.get((change.kind, change.object)) or before.objects[change.kind, change.object]
     loose = _depends_on_retyped(item, change, retyped, before)
-    rest = tuple(a for a in change.attributes if a.name in ("type", "collation") or not _echo(a, labels, loose))
+    rest = tuple(a for a in change.attributes if a.name in ("type", "collation") or not _echo(a, loose))
     if rest == change.attributes:
         return change
     return replace(change, attributes=rest) if rest else None
@@ -193,10 +164,8 @@ def _depends_on_retyped(item: SchemaObject, change: Change, retyped: frozenset[s
     )
 
 
-def _echo(attribute: AttributeChange, labels: Mapping[str, Mapping[str, str]], loose: bool) -> bool:
+def _echo(attribute: AttributeChange, loose: bool) -> bool:
     old, new = attribute.from_, attribute.to
-    if labels:
-        old = _with_labels(old, labels)
     if old == new:
         return True
     return loose and old is not None and new is not None and _castless(old) == _castless(new)
@@ -206,28 +175,3 @@ def _castless(value: Value) -> object:
     if isinstance(value, str):
         return without_casts(value)
     return tuple(map(without_casts, value)) if isinstance(value, tuple) else value
-
-
-_ELEMENT = re.compile(r"[^{},']+")
-"""A label within an array literal such as ``'{a,b}'``; one that needs double quotes keeps them and is not looked up."""
-
-
-def _in_array(text: str, renamed: Mapping[str, str]) -> str:
-    return _ELEMENT.sub(lambda element: renamed.get(element[0], element[0]), text)
-
-
-def _with_labels(value: Value, labels: Mapping[str, Mapping[str, str]]) -> Value:
-    if isinstance(value, tuple):
-        return tuple(str(_with_labels(item, labels)) for item in value)
-    if not isinstance(value, str):
-        return value
-
-    def rewrite(text: str, rest: str) -> str:
-        for name, renamed in labels.items():
-            if re.match(rf"{re.escape(name)}(?![\w.])", rest):
-                if rest.startswith(f"{name}[]"):
-                    return _in_array(text, renamed)
-                return next((literal(new) for old, new in renamed.items() if text == literal(old)), text)
-        return text
-
-    return replace_literals(value, rewrite)

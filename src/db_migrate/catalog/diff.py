@@ -15,6 +15,7 @@ from db_migrate.catalog.change import Action, AttributeChange, Change, ChangeCla
 from db_migrate.catalog.comparing import comparable, draws_numbers, identity, loosely, renamed_constraints, uniqueness
 from db_migrate.catalog.consequences import without_consequences
 from db_migrate.catalog.explain import explain
+from db_migrate.catalog.labels import followed, label_renames
 from db_migrate.catalog.objects import RANK, TABLE_KINDS, Catalog, Key, Kind, SchemaObject, Value
 from db_migrate.catalog.parts import is_part_of_another
 from db_migrate.catalog.projection import Rename
@@ -29,10 +30,10 @@ _INDEX_MENTIONS = ("replica_identity", "cluster_on")
 class Matched:
     """Two catalogs with the differences in name between them taken out.
 
-    ``before`` is *from* under the new names; ``after`` is *to*. Both have partitions and stand-alone tables of the
-    same name brought to one form. ``origins`` has, for each object of ``before`` whose key is another than in *from*,
-    the key that it has there. ``unlike`` are the keys, in the order of the catalogs, of what both have and what is not
-    the same on both wherever it is; it may still compare equal.
+    ``before`` is *from* under the new names, and mentions labels of enums under theirs; ``after`` is *to*. Both have
+    partitions and stand-alone tables of the same name brought to one form. ``origins`` has, for each object of
+    ``before`` whose key is another than in *from*, the key that it has there. ``unlike`` are the keys, in the order of
+    the catalogs, of what both have and what is not the same on both wherever it is; it may still compare equal.
     """
 
     renames: tuple[Rename, ...]
@@ -52,6 +53,7 @@ def match(from_: Catalog, to: Catalog, not_renamed: frozenset[Key] = frozenset()
         raise ValueError("catalogs of different PostgreSQL major versions cannot be compared")
     renames, before, origins = find_renames(from_, to, not_renamed)
     before, after = level(before, to)
+    before = followed(before, label_renames(before, after))
     return Matched(renames, before, after, origins, _unlike(before, after))
 
 

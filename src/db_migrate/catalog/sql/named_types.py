@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-from db_migrate.catalog.consequences import renamed_labels
+from db_migrate.catalog.labels import renamed_labels
 from db_migrate.catalog.objects import Kind, SchemaObject
 from db_migrate.catalog.sql.columns import retype
 from db_migrate.catalog.sql.steps import Steps, text, texts
