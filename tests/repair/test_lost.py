@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -89,41 +91,75 @@ def forgotten(project: Project) -> None:
     subprocess.run(["rm", "-rf", str(project.folder / ".git")], check=True)
 
 
-@pytest.mark.parametrize(
-    ("losing", "place"),
-    [
-        (deleted, "git "),
-        (on_a_branch, "git "),
-        (stashed, "a stash "),
-        (moved, "old/rev3.py"),
-        (packaged, "site/plugin/versions/rev3.py"),
-        (forgotten, "the journal"),
-    ],
+LOSING: tuple[tuple[Callable[[Project], None], str], ...] = (
+    (deleted, "git "),
+    (on_a_branch, "git "),
+    (stashed, "a stash "),
+    (moved, "old/rev3.py"),
+    (packaged, "site/plugin/versions/rev3.py"),
+    (forgotten, "the journal"),
 )
-def test_a_lost_revision_is_found_and_written_back(
-    repository: Project, losing: object, place: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+
+
+def test_a_lost_revision_is_found_and_written_back(repository: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """Doctor says where the file is and who took it away, and blames nothing else; repair writes it back."""
-    assert callable(losing)
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    text = (repository.versions / "rev3.py").read_bytes()
-    losing(repository)
-
-    found = repository.only("revision.lost")
-
-    assert found.object == "rev3"
-    assert place in str(found.evidence["found_in"])
-    if losing is deleted:
-        assert "Ada" in str(found.evidence["deleted_by"])
-        assert "not needed any more" in str(found.evidence["deleted_by"])
-    if losing is on_a_branch:
-        assert found.evidence["branches"] == ("feature",)
+    file, git_folder = repository.versions / "rev3.py", repository.folder / ".git"
+    pristine = repository.folder / "cache" / "git"
+    text = file.read_bytes()
+    shutil.copytree(git_folder, pristine)
     with open_project(repository.settings()) as workspace:
-        result = workspace.repair()
-        assert result.verify is not None
-        assert result.verify.problems == ()
-        assert blamed(workspace) == []
-    assert (repository.versions / "rev3.py").read_bytes() == text
+        for losing, place in LOSING:
+            monkeypatch.setattr(sys, "path", [*sys.path])
+            losing(repository)
+            workspace._forget_live()
+
+            (found,) = blamed(workspace)
+
+            assert (found.code, found.object) == ("revision.lost", "rev3"), losing
+            assert place in str(found.evidence["found_in"]), losing
+            if losing is deleted:
+                assert "Ada" in str(found.evidence["deleted_by"])
+                assert "not needed any more" in str(found.evidence["deleted_by"])
+            if losing is on_a_branch:
+                assert found.evidence["branches"] == ("feature",)
+            result = workspace.repair()
+            assert result.verify is not None
+            assert result.verify.problems == (), losing
+            assert blamed(workspace) == [], losing
+            assert file.read_bytes() == text, losing
+            assert repository.sql("SELECT id FROM t3") == [(3,)]
+            monkeypatch.undo()
+            for each in (git_folder, repository.folder / "old", repository.folder / "site"):
+                shutil.rmtree(each, ignore_errors=True)
+            shutil.copytree(pristine, git_folder)
+
+
+def squashed(project: Project) -> None:
+    """All three became one, and nobody told the database."""
+    for each in project.versions.glob("rev*.py"):
+        each.unlink()
+    up = "CREATE TABLE t1 (id int); CREATE TABLE t2 (id int); CREATE TABLE t3 (id int)"
+    project.revision("all_of_it", up, "DROP TABLE t1, t2, t3", down=None)
+
+
+def test_a_revision_that_has_another_id_now_is_not_written_back(repository: Project) -> None:
+    """Renamed, or squashed with others: what it does is in the history already, so the version table is set."""
+    last = repository.versions / "rev3.py"
+    with open_project(repository.settings()) as workspace:
+        last.write_text(last.read_text().replace("revision = 'rev3'", "revision = 'renamed'"))
+        repository.revision("data", "INSERT INTO t3 VALUES (4)", "DELETE FROM t3 WHERE id = 4", down="renamed")
+        for breaking, name, left in ((None, "renamed", ["revisions.pending"]), (squashed, "all_of_it", [])):
+            if breaking is not None:
+                repository.sql("UPDATE alembic_version SET version_num = 'rev3'")
+                breaking(repository)
+                (repository.versions / "data.py").unlink()
+            workspace._forget_live()
+            (found,) = blamed(workspace)
+            assert (found.code, found.object) == ("revision.lost", "rev3")
+            assert found.cure.command == f"db-migrate stamp {name}"
+            workspace.repair()
+            assert workspace.live_state.current == (name,)
+            assert [each.code for each in blamed(workspace)] == left
     assert repository.sql("SELECT id FROM t3") == [(3,)]
 
 

@@ -230,3 +230,26 @@ def test_mesh_stopped_after_any_statement(
     with open_project(settings) as opened:
         mine = [c for c in cases if c.name == piece] if LONG else picked[back:][:1]
         walk(opened, mesh, mesh_snapshots, mine, back=back)
+
+
+def test_a_revision_that_fails_wherever_it_runs_is_undone_or_mended(project: Project) -> None:
+    """What it committed before that is known; it cannot be finished, and is undone, or finished once it is mended."""
+    project.revision("r1", "CREATE TABLE t (id int); INSERT INTO t VALUES (1)", "DROP TABLE t")
+    file = project.revision(
+        "r2", "ALTER TABLE t ADD a int; CREATE INDEX i ON t (a); ALTER TABLE t ALTER id TYPE nosuch"
+    )
+    project.plain("r1")
+    with open_project(project.settings()) as workspace:
+        for mended in (False, True):
+            project.plain("r2", stop=2, mode="autocommit")
+            workspace._forget_live()
+            (found,) = blamed(workspace)
+            assert (found.code, found.cure.command) == ("revision.partial", "db-migrate repair --back")
+            assert "nosuch" in str(found.evidence["cannot_be_finished"])
+            with pytest.raises(Refused, match="does not lead to its schema"):
+                workspace.repair()
+            if mended:
+                file.write_text(file.read_text().replace("nosuch", "bigint"))
+            result = workspace.repair(back=not mended)
+            assert (result.to, result.verify and result.verify.problems) == (("r2",) if mended else ("r1",), ())
+    assert project.sql("SELECT id FROM t") == [(1,)]

@@ -64,6 +64,8 @@ def _placed(state: LiveState, heads: tuple[str, ...]) -> LiveState:
 
 def _why(view: View, partial: Partial, found: Trace) -> str:
     """What keeps the rest of a revision from leading to its schema; empty where it does."""
+    if partial.way.failure:
+        return partial.way.failure
     failed = found.revisions[0].error if found.revisions else None
     if failed is not None:
         place = f"line {failed.line}: " if failed.line else ""

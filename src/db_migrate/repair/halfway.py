@@ -26,7 +26,7 @@ def half_done(view: View) -> Iterator[Case]:
     if partial is None:
         return
     way = partial.way
-    number, of = len(partial.committed), len(way.statements)
+    number, of = len(partial.committed), len(way.statements) + bool(way.failure)
     evidence: dict[str, Value] = {
         "file": way.file,
         "direction": way.direction.value,
@@ -52,7 +52,7 @@ def _one_line(sql: str) -> str:
 def _cure(view: View, partial: Partial, evidence: dict[str, Value]) -> Cure:
     """Finish it where that is proved, else undo it; data of which nothing tells is asked about."""
     rest = plural(len(partial.open), "statement")
-    if partial.unclear:
+    if partial.unclear and not partial.way.failure:
         return Cure(
             "db-migrate repair --data ran",
             f"runs the other {rest} of {partial.way.revision}, as if what is unclear has run; look at the rows first, "
@@ -61,7 +61,10 @@ def _cure(view: View, partial: Partial, evidence: dict[str, Value]) -> Cure:
     why = why_not_finished(view, partial)
     if why:
         evidence["cannot_be_finished"] = why
-        return Cure("db-migrate repair --back", f"undoes what is committed of {partial.way.revision}, proved on a copy")
+        effect = f"undoes what is committed of {partial.way.revision}, proved on a copy"
+        if partial.way.failure:
+            effect += "; or mend what fails in the file, and `db-migrate repair` runs what is left"
+        return Cure("db-migrate repair --back", effect)
     return Cure(
         "db-migrate repair",
         f"runs the other {rest} of {partial.way.revision}, as proved on a copy; `db-migrate repair --back` undoes "

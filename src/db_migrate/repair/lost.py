@@ -25,7 +25,31 @@ def lost(view: View) -> Iterator[Case]:
     for revision in view.current:
         if revision not in view.graph.revisions and not view.once(is_foreign):
             found = find_file(view.project, revision, view.once(applied_scripts))
-            yield _restorable(view, revision, found) if found else _gone(view, revision)
+            instead = in_its_place(view, found) if found else ()
+            if found and instead:
+                yield _replaced(revision, found, instead)
+            else:
+                yield _restorable(view, revision, found) if found else _gone(view, revision)
+
+
+def in_its_place(view: View, found: Found) -> tuple[str, ...]:
+    """The revisions whose schema this exactly is, though the one that was found does not come after them.
+
+    It was renamed or squashed into them: written back, what it does would be in the history twice.
+    """
+    position = view.once(locate)
+    if position.place is not Place.ELSEWHERE:
+        return ()
+    parents = parents_of(found)
+    below = view.graph.ancestors(*parents) if set(parents) <= set(view.graph.revisions) else frozenset()
+    return () if any(set(each.heads) <= below for each in position.matches) else position.matches[0].heads
+
+
+def _replaced(revision: str, found: Found, instead: tuple[str, ...]) -> Case:
+    named = revisions_named(instead)
+    message = f"the database is at revision {revision}, which has no file, and the schema is exactly that of {named}"
+    effect = f"the version table says {named}, which does what {revision} did: it was renamed, or squashed"
+    return Case(revision, message, Cure(stamp_command(instead), effect), {"schema_of": instead, **evidence_of(found)})
 
 
 def _restorable(view: View, revision: str, found: Found) -> Case:

@@ -13,7 +13,7 @@ from db_migrate.execute.stamp import stamp_revisions
 from db_migrate.repair.bridge import write_bridge
 from db_migrate.repair.doctor import examine
 from db_migrate.repair.finish import plan_of, prove
-from db_migrate.repair.lost import find_missing, place_for
+from db_migrate.repair.lost import find_missing, in_its_place, place_for
 from db_migrate.repair.partial import Partial
 from db_migrate.repair.pending import edited_scripts
 from db_migrate.repair.position import Place, locate
@@ -144,6 +144,8 @@ class Mending:
             if view.once(locate).place is Place.ELSEWHERE:
                 return self.elsewhere(view, diagnosis)
             return self.across(view, diagnosis) if self.wish.bridge and diagnosis.code == "revision.lost" else None
+        if diagnosis.code == "revision.lost" and (instead := in_its_place(view, found)):
+            return _stamped(view, instead)
         file = place_for(view, found)
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(found.content)

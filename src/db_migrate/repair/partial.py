@@ -73,7 +73,7 @@ def assess(way: Way, live: Catalog, recorded: Mapping[int, bool] | None = None) 
     if any(told[n] is False and recorded.get(each.place) for n, each in enumerate(way.statements)):
         recorded = {}  # it was undone since, by somebody who kept no journal
     known = [_either(told[n], recorded.get(each.place)) for n, each in enumerate(way.statements)]
-    return tuple(_settled(way.statements, known))
+    return tuple(_settled(way, known))
 
 
 def _either(first: bool | None, second: bool | None) -> bool | None:
@@ -129,25 +129,24 @@ def is_unfinished(item: SchemaObject) -> bool:
     return item.kind is Kind.INDEX and item.attributes.get("valid") is False
 
 
-def _settled(statements: tuple[Passed, ...], known: list[bool | None]) -> Iterator[bool | None]:
+def _settled(way: Way, known: list[bool | None]) -> Iterator[bool | None]:
     """What the order and the transactions tell of statements that leave no trace in the schema."""
-    fates = _fates(statements, known)
+    statements, fates = way.statements, _fates(way, known)
     for number, each in enumerate(statements):
         found = known[number]
         yield found if found is not None else _by_neighbours(number, each, statements, known, fates)
 
 
-def _fates(statements: tuple[Passed, ...], known: list[bool | None]) -> Mapping[int, bool]:
+def _fates(way: Way, known: list[bool | None]) -> Mapping[int, bool]:
     """What became of each transaction, by its number; nothing where it cannot have been run in these transactions.
 
     The last one ends with the version table, so none of it can be there while the version table does not say so.
     """
     found: dict[int, set[bool]] = {}
-    for each, done in zip(statements, known, strict=True):
+    for each, done in zip(way.statements, known, strict=True):
         if not each.autocommit and done is not None:
             found.setdefault(each.transaction, set()).add(done)
-    last = statements[-1].transaction
-    if any(len(fates) > 1 for fates in found.values()) or True in found.get(last, ()):
+    if any(len(fates) > 1 for fates in found.values()) or True in found.get(way.last, ()):
         return {}
     return {number: fates.pop() for number, fates in found.items()}
 
@@ -169,9 +168,9 @@ def _by_neighbours(
     return None if each.matters else False
 
 
-def is_begun(done: tuple[bool | None, ...]) -> bool:
+def is_begun(way: Way, done: tuple[bool | None, ...]) -> bool:
     """Whether something of the way is committed, and not all of it."""
-    return any(done) and not all(done)
+    return any(done) and (bool(way.failure) or not all(done))
 
 
 def describes(direction: Direction) -> str:

@@ -48,7 +48,7 @@ def _half_done(view: View, leg: Leg, *, recorded: bool) -> Partial | None:
     if way is None:
         return None
     done = assess(way, view.live, _recorded(view, way) if recorded else None)
-    if done is None or not is_begun(done):
+    if done is None or not is_begun(way, done):
         return None
     return Partial(way, done, recorded, view.current)
 

@@ -11,7 +11,7 @@ from db_migrate.project import events
 from db_migrate.project.child_process import Child, Link
 from db_migrate.repair.view import View
 from db_migrate.schemas.history import replay, template_of
-from db_migrate.trace.effects import Direction, Trace
+from db_migrate.trace.effects import Direction, RevisionError, Trace
 from db_migrate.trace.grammar import fills_gaps, sort_of, sort_of_sent
 from db_migrate.trace.resuming import is_own, key_of
 from db_migrate.trace.run import install, trace
@@ -55,7 +55,11 @@ class Passed:
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """A revision's way in one direction, from the heads ``start`` to the heads ``end``."""
+    """A revision's way in one direction, from the heads ``start`` to the heads ``end``.
+
+    ``failure``: it comes to a statement, or a line of Python, that fails there too, so that it leads only as far as
+    that; ``last`` is the number of the transaction in which it ends.
+    """
 
     revision: str
     direction: Direction
@@ -66,6 +70,8 @@ class Way:
     statements: tuple[Passed, ...]
     before: Catalog
     after: Catalog
+    last: int
+    failure: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +120,7 @@ def _back(child: Child, head: str, current: tuple[str, ...]) -> Leg | None:
 
 
 def follow(view: View, leg: Leg) -> Way | None:
-    """Run the step on a copy of the history where it begins, and look after each statement. None where it fails."""
+    """Run the step on a copy of the history where it begins, and look after each statement. None: there is none."""
     scratch = view.scratch
     begun = replay(scratch, view.graph, leg.start)
     followers: list[_Follower] = []
@@ -129,9 +135,7 @@ def follow(view: View, leg: Leg) -> Way | None:
     ):
         install(database)
         found = trace(scratch, view.graph, database, leg.direction, leg.target, steps=1, around=around)
-    if not found.revisions or found.revisions[0].error is not None:
-        return None
-    return _way(view, leg, found, followers[0])
+    return _way(view, leg, found, followers[0]) if found.revisions else None
 
 
 def _way(view: View, leg: Leg, found: Trace, follower: _Follower) -> Way:
@@ -170,7 +174,16 @@ def _way(view: View, leg: Leg, found: Trace, follower: _Follower) -> Way:
         statements=tuple(statements),
         before=before,
         after=view.plain(traced.after),
+        last=seen[-1].transaction if seen else 0,
+        failure=_failure(traced.error),
     )
+
+
+def _failure(error: RevisionError | None) -> str:
+    if error is None:
+        return ""
+    place = f"line {error.line}: " if error.line else ""
+    return f"{place}{error.message}".strip()
 
 
 @dataclass(frozen=True, slots=True)
