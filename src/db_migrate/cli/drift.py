@@ -23,7 +23,7 @@ _SIDE = "models|history[@REV]|live"
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
 
-@click.command(cls=Verb, formats=("text", "json", "markdown", "sql"))
+@click.command(cls=Verb, formats=("text", "json", "markdown", "sql"), runs_project=True)
 @click.option("--from", "from_", metavar=_SIDE, help="The side to compare from.")
 @click.option("--to", metavar=_SIDE, help="The side to compare to.")
 @click.option("--strict", is_flag=True, help="Names, column order and equivalent forms count as drift too.")

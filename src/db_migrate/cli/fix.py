@@ -8,7 +8,7 @@ from db_migrate.cli.options import Verb
 from db_migrate.cli.run import carry_out
 
 
-@click.command(cls=Verb, runs_revisions=True)
+@click.command(cls=Verb, runs_project=True)
 @click.argument("revision", metavar="REV")
 @click.option("--dry-run", is_flag=True, help="Prove it, print it and write nothing.")
 @click.option("--keep", is_flag=True, help="Write it even if it is not proved.")

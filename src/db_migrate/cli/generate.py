@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _PAIR = "OLD=NEW"
 
 
-@click.command(cls=Verb, runs_revisions=True)
+@click.command(cls=Verb, runs_project=True)
 @click.option("-m", "--message", metavar="TEXT", help="What the revision does.")
 @click.option("--rename", metavar=_PAIR, multiple=True, help="What is the same under a new name: users.a=users.b.")
 @click.option("--no-rename", is_flag=True, help="Nothing was renamed, however alike it looks.")

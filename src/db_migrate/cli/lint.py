@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from db_migrate.results import Lint
 
 
-@click.command(cls=Verb, formats=("text", "json", "markdown", *CI_FORMATS), runs_revisions=True)
+@click.command(cls=Verb, formats=("text", "json", "markdown", *CI_FORMATS), runs_project=True)
 @click.argument("what", nargs=-1, metavar="[REV[:REV]] [FILE]...", shell_complete=revisions(files=".sql"))
 @click.option("--since", metavar="GITREF", help="The revisions whose files were added since HEAD left this ref.")
 @click.option("--downgrades/--no-downgrades", default=None, help="Run down again and compare; default: for a part.")

@@ -115,14 +115,14 @@ def common_options(formats: tuple[str, ...] = FORMATS) -> list[click.Option]:
 class Verb(click.Command):
     """A verb: its own options and arguments first, then those that all verbs have.
 
-    One that ``runs_revisions`` most likely needs a process that has imported Alembic; its start goes on beside ours.
+    One that ``runs_project`` most likely needs a process which has imported Alembic: it starts while this one does.
     """
 
     def __init__(
-        self, *args: Any, formats: tuple[str, ...] = ("text", "json"), runs_revisions: bool = False, **attributes: Any
+        self, *args: Any, formats: tuple[str, ...] = ("text", "json"), runs_project: bool = False, **attributes: Any
     ) -> None:
         super().__init__(*args, **attributes)
-        self.runs_revisions = runs_revisions
+        self.runs_project = runs_project
         self.common = common_options(formats)
         self.params += self.common
 
@@ -137,7 +137,7 @@ class Verb(click.Command):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the verb after noting its name for what is reported."""
         ctx.ensure_object(Call).verb = str(ctx.info_name)
-        if self.runs_revisions:
+        if self.runs_project:
             from db_migrate.project.fork_server import fork_server
 
             fork_server()

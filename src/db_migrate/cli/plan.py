@@ -21,7 +21,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 @click.command(
-    cls=Verb, formats=("text", "json", "markdown", "sql", *CI_FORMATS), runs_revisions=True, context_settings=STEPS
+    cls=Verb, formats=("text", "json", "markdown", "sql", *CI_FORMATS), runs_project=True, context_settings=STEPS
 )
 @click.argument("revision", default="", metavar="[REV|+N|-N]", callback=steps_or_revision, shell_complete=revisions())
 @click.option("--out", type=_FILE, help="Write the plan here, for `db-migrate apply FILE`.")
