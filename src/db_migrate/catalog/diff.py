@@ -188,11 +188,11 @@ def _orders(from_: Catalog, to: Catalog) -> Iterator[Change]:
     """Tables whose common columns stand in another physical order."""
     moved = {
         column.parent
-        for key, column in to.objects.items()
-        if column.kind is Kind.COLUMN and (old := from_.objects.get(key)) and old.position != column.position
+        for column in to.of_kinds(Kind.COLUMN)
+        if (old := from_.objects.get(column.key)) and old.position != column.position
     }
-    for key, table in to.objects.items() if moved else ():
-        if table.kind is not Kind.TABLE or table.name not in moved or key not in from_.objects:
+    for table in to.of_kinds(Kind.TABLE) if moved else ():
+        if table.name not in moved or table.key not in from_.objects:
             continue
         before, after = from_.columns(table.name), to.columns(table.name)
         common = {c.name for c in before} & {c.name for c in after}

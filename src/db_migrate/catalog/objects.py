@@ -146,6 +146,20 @@ class Catalog:
         return self.objects.get((kind, name))
 
     @cached_property
+    def by_kind(self) -> Mapping[Kind, tuple[SchemaObject, ...]]:
+        """The objects of each kind, in the canonical order."""
+        found: dict[Kind, list[SchemaObject]] = {}
+        for each in self:
+            found.setdefault(each.kind, []).append(each)
+        return MappingProxyType({kind: tuple(members) for kind, members in found.items()})
+
+    def of_kinds(self, *kinds: Kind) -> Iterator[SchemaObject]:
+        """The objects of these kinds, in the canonical order."""
+        for kind, members in self.by_kind.items():
+            if kind in kinds:
+                yield from members
+
+    @cached_property
     def children(self) -> Mapping[str, tuple[SchemaObject, ...]]:
         """The objects that belong to each relation, by the relation's qualified name."""
         found: dict[str, list[SchemaObject]] = {}
@@ -169,6 +183,16 @@ class Catalog:
     def where(self, keep: Iterable[SchemaObject]) -> Catalog:
         """The same catalog with only the given objects, in whatever order."""
         return Catalog.of(keep, self.server_version, self.not_covered)
+
+    def without(self, gone: Iterable[tuple[Kind, str]]) -> Catalog:
+        """The same catalog without the objects of these keys; itself where there is none of them."""
+        there = [key for key in gone if key in self.objects]
+        if not there:
+            return self
+        kept = dict(self.objects)
+        for key in there:
+            kept.pop(key, None)
+        return replace(self, objects=MappingProxyType(kept))
 
     def only(self, keep: Callable[[SchemaObject], bool]) -> Catalog:
         """The same catalog with only the objects that ``keep`` is true of; itself where that is all of them."""

@@ -57,11 +57,12 @@ class _Apart:
     @classmethod
     def between(cls, from_: Catalog, to: Catalog) -> _Apart:
         """What *to* has no longer, and what *from* does not have yet."""
-        gone, come = (
-            tuple(o for key, o in one.objects.items() if key not in other.objects)
-            for one, other in ((from_, to), (to, from_))
-        )
-        return cls(gone, come)
+        return cls(_missing_in(to, from_), _missing_in(from_, to))
+
+
+def _missing_in(other: Catalog, one: Catalog) -> tuple[SchemaObject, ...]:
+    missing = one.objects.keys() - other.objects.keys()
+    return tuple(o for o in one if o.key in missing) if missing else ()
 
 
 def _stage(
@@ -90,8 +91,8 @@ def _stage(
 def _swapped(kinds: frozenset[Kind], from_: Catalog, to: Catalog) -> Iterator[Rename]:
     """Objects of one relation that have changed names among themselves."""
     differing: dict[object, list[tuple[SchemaObject, SchemaObject]]] = defaultdict(list)
-    for key, old in from_.objects.items():
-        new = to.objects.get(key) if old.kind in kinds else None
+    for old in from_.of_kinds(*kinds):
+        new = to.objects.get(old.key)
         if new is not None and old.attributes != new.attributes:
             differing[old.kind, old.parent].append((old, new))
     for pairs in differing.values():

@@ -19,8 +19,8 @@ _HANDED_DOWN = CONSTRAINT_KINDS | {Kind.INDEX}
 
 def level(from_: Catalog, to: Catalog) -> tuple[Catalog, Catalog]:
     """Both catalogs with attached or detached tables brought to one form."""
-    attached = [o.name for o in to if o.kind is Kind.PARTITION and (Kind.TABLE, o.name) in from_.objects]
-    detached = [o.name for o in from_ if o.kind is Kind.PARTITION and (Kind.TABLE, o.name) in to.objects]
+    attached = [o.name for o in to.of_kinds(Kind.PARTITION) if (Kind.TABLE, o.name) in from_.objects]
+    detached = [o.name for o in from_.of_kinds(Kind.PARTITION) if (Kind.TABLE, o.name) in to.objects]
     for name in attached:
         from_, to = _level(name, from_, to)
     for name in detached:
@@ -63,8 +63,8 @@ def _with_attached_indexes(from_: Catalog, to: Catalog) -> tuple[Catalog, Catalo
 
 def _attached(side: Catalog, other: Catalog) -> Catalog:
     found = []
-    for key, item in other.objects.items():
-        if item.kind is not Kind.INDEX or key in side.objects or item.parent is None:
+    for item in other.of_kinds(Kind.INDEX) if Kind.PARTITION in side.by_kind else ():
+        if item.key in side.objects or item.parent is None:
             continue
         partition = side.get(Kind.PARTITION, item.parent)
         if partition is None or other.get(Kind.PARTITION, item.parent) is None:

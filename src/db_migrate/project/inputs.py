@@ -127,10 +127,16 @@ def _is_foreign(name: str) -> bool:
     return found is not None
 
 
+@cache
+def _path(path: str) -> Path:
+    """Made once: a command looks at thousands of paths several times."""
+    return Path(path)
+
+
 def _content(path: str) -> str:
     if is_installed(path):
         return _state(path)
-    file = Path(path)
+    file = _path(path)
     try:
         # A device or a pipe has no content that could be looked at again.
         return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else _kind(path)
@@ -140,7 +146,7 @@ def _content(path: str) -> str:
 
 def _state(path: str) -> str:
     try:
-        found = Path(path).stat()
+        found = _path(path).stat()
     except OSError:
         return "nothing"
     return f"{found.st_mode} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns if is_installed(path) else 0}"
@@ -148,15 +154,15 @@ def _state(path: str) -> str:
 
 def _kind(path: str) -> str:
     try:
-        mode = Path(path).stat().st_mode
+        mode = _path(path).stat().st_mode
     except OSError:
-        return "dangling" if Path(path).is_symlink() else "nothing"
+        return "dangling" if _path(path).is_symlink() else "nothing"
     return "folder" if stat.S_ISDIR(mode) else f"{stat.S_IFMT(mode)} {stat.S_IMODE(mode)}"
 
 
 def _link(path: str) -> str:
     try:
-        return str(Path(path).readlink())
+        return str(_path(path).readlink())
     except OSError:
         return _kind(path)
 
@@ -185,7 +191,7 @@ def _packages(path: str) -> str:
 
 def _modules(path: str, names: frozenset[str]) -> str:
     """What of a folder, or archive, on the module search path could be taken for one of the modules."""
-    if Path(path).is_file():
+    if _path(path).is_file():
         return _state(path)
     try:
         found = _names(path)
@@ -202,9 +208,9 @@ def _module_name(file: str, suffixes: tuple[str, ...]) -> str:
 
 def _changed(path: str) -> float:
     """When a path last changed in any way; for one that is not there, when it can last have been removed."""
-    for each in (Path(path), Path(path).parent):
+    for each in (path, path.rpartition("/")[0]):
         try:
-            return 0.0 if each == Path(tempfile.gettempdir()) else each.stat().st_ctime
+            return 0.0 if each == tempfile.gettempdir() else _path(each).stat().st_ctime
         except OSError:
             continue
     return 0.0

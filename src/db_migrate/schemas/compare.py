@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from db_migrate.catalog.comparing import SUBJECT_KINDS, subject_of
 from db_migrate.catalog.diff import diff
-from db_migrate.catalog.objects import RELATION_KINDS, Catalog
+from db_migrate.catalog.objects import RELATION_KINDS, Catalog, Kind
 from db_migrate.catalog.reader import schema_of
 from db_migrate.catalog.sql import diff_with_sql
 from db_migrate.catalog.tokens import plain, unquoted
@@ -92,15 +92,12 @@ def _without(catalog: Catalog, hidden: Iterable[str]) -> Catalog:
     ``hidden`` are names as SQL or as programs write them.
     """
     wanted = frozenset(hidden)
-    names = {o.name for o in catalog if o.kind in RELATION_KINDS and (o.name in wanted or plain(o.name) in wanted)}
-    gone = {o.name for o in catalog if o.name in names or o.parent in names}
-    if not gone:
+    relations = [o for o in catalog.of_kinds(*RELATION_KINDS) if o.name in wanted or plain(o.name) in wanted]
+    names = {o.name for o in relations}
+    if not names:
         return catalog
-    return catalog.only(
-        lambda o: (
-            o.name not in gone
-            and o.parent not in names
-            and not (o.kind in SUBJECT_KINDS and subject_of(o) in gone)
-            and o.attributes.get("owned_by") not in gone
-        )
-    )
+    parts = [part for name in names for part in catalog.children.get(name, ())]
+    gone = names | {o.name for o in parts}
+    owned = (o for o in catalog.of_kinds(Kind.SEQUENCE) if o.attributes.get("owned_by") in gone)
+    said = (o for o in catalog.of_kinds(*SUBJECT_KINDS) if subject_of(o) in gone)
+    return catalog.without(o.key for o in (*relations, *parts, *owned, *said))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -23,8 +23,6 @@ _INEXPRESSIBLE: Mapping[Kind, frozenset[str]] = {
 }
 """Attributes that SQLAlchemy has no word for: compared only where the models set them, by DDL events."""
 
-_NONE: frozenset[str] = frozenset()
-
 
 def comparable_with_models(other: Catalog, models: Models) -> tuple[Catalog, Catalog]:
     """The other side and the models, each reduced to what may be compared.
@@ -35,14 +33,11 @@ def comparable_with_models(other: Catalog, models: Models) -> tuple[Catalog, Cat
     model has counts where nothing needs it but columns that go, or that get another type.
     """
     declared = models.catalog
-    kept_tables = {o.name for o in other if o.kind is Kind.TABLE and _counts(o, models)}
-    kept_tables |= {
-        o.name for o in other if o.kind in (Kind.PARTITION, Kind.FOREIGN_TABLE) and o.key in declared.objects
-    }
+    kept_tables = {o.name for o in other.of_kinds(Kind.TABLE) if _counts(o, models)}
+    kept_tables |= {o.name for o in other.of_kinds(Kind.PARTITION, Kind.FOREIGN_TABLE) if o.key in declared.objects}
+    theirs_only = [other.objects[key] for key in other.objects.keys() - declared.objects.keys()]
 
     def keep(item: SchemaObject) -> bool:
-        if (item.kind, item.name) in declared.objects:
-            return True
         if item.kind is Kind.TABLE:
             return item.name in kept_tables
         if item.kind in _PARTS:
@@ -52,20 +47,28 @@ def comparable_with_models(other: Catalog, models: Models) -> tuple[Catalog, Cat
             return isinstance(owner, str) and without_last(owner) in kept_tables
         return False
 
-    in_use = {_element(c) for c in declared if c.kind is Kind.COLUMN}
-    for item in other:
-        if item.kind not in SUBJECT_KINDS and not keep(item):
+    foreign = [o for o in theirs_only if not keep(o)]
+    enums = {o.key for o in foreign if o.kind is Kind.ENUM and _in_schemas(o, models)}
+    if enums:
+        enums -= {(Kind.ENUM, name) for name in _types_in_use(declared, foreign)}
+    left_out = models.hidden | _stand_ins(other, declared)
+    gone = [o.key for o in foreign if o.key not in enums]
+    return _expressible(_apart(other.without(gone), left_out), declared), _apart(declared, left_out)
+
+
+def _types_in_use(declared: Catalog, foreign: Iterable[SchemaObject]) -> set[str]:
+    """The types that what stays needs: columns of the models, and what the models have no word for."""
+    in_use = {_element(column) for column in declared.of_kinds(Kind.COLUMN)}
+    for item in foreign:
+        if item.kind not in SUBJECT_KINDS:
             in_use |= {name for kind, name in item.needs if kind is Kind.ENUM}
             in_use |= {_element(item)} if item.kind is Kind.COLUMN else set()
+    return in_use
 
-    def counts(item: SchemaObject) -> bool:
-        if item.kind is Kind.ENUM and item.key not in declared.objects:
-            return _in_schemas(item, models) and item.name not in in_use
-        return keep(item)
 
-    left_out = models.hidden | _stand_ins(other, declared)
-    theirs = other.only(lambda o: counts(o) and not _is_of(o, left_out))
-    return _expressible(theirs, declared), declared.only(lambda o: not _is_of(o, left_out))
+def _apart(catalog: Catalog, names: frozenset[str]) -> Catalog:
+    """The catalog without the objects of these names and what belongs to them."""
+    return catalog.only(lambda o: not _is_of(o, names)) if names else catalog
 
 
 def _element(column: SchemaObject) -> str:
@@ -77,15 +80,13 @@ def _stand_ins(other: Catalog, declared: Catalog) -> frozenset[str]:
     """The mapped tables in whose place the other side has a view, a foreign table or a partition."""
     return frozenset(
         o.name
-        for o in other
-        if o.kind in _STAND_INS and o.key not in declared.objects and (Kind.TABLE, o.name) in declared.objects
+        for o in other.of_kinds(*_STAND_INS)
+        if o.key not in declared.objects and (Kind.TABLE, o.name) in declared.objects
     )
 
 
 def _is_of(item: SchemaObject, names: frozenset[str]) -> bool:
     """Whether the object has one of the names, or belongs to what has."""
-    if not names:
-        return False
     owner = item.attributes.get("owned_by")
     of_column = isinstance(owner, str) and (owner in names or without_last(owner) in names)
     return item.name in names or item.parent in names or of_column
@@ -107,8 +108,8 @@ def _in_schemas(item: SchemaObject, models: Models) -> bool:
 def _expressible(theirs: Catalog, declared: Catalog) -> Catalog:
     """The catalog without attributes that the models have no word for and did not set."""
     found = {}
-    for key, item in theirs.objects.items():
-        names = _INEXPRESSIBLE.get(item.kind, _NONE)
+    for item in theirs.of_kinds(*_INEXPRESSIBLE):
+        names, key = _INEXPRESSIBLE[item.kind], item.key
         if names.isdisjoint(item.attributes):
             continue
         twin = declared.objects.get(key)

@@ -71,7 +71,7 @@ def in_circles(sides: Sides) -> set[Key]:
 
     Whichever of the tables turned first would refer to, or be referred to by, one that has not yet.
     """
-    turning = {o.name for o in sides.after if o.kind is Kind.TABLE and _turns(o, sides)}
+    turning = {o.name for o in sides.after.of_kinds(Kind.TABLE) if _turns(o, sides)}
     references: dict[str, dict[Key, str]] = {}
     for table in turning:
         for item in sides.before.children.get(table, ()):

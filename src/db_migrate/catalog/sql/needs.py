@@ -28,8 +28,8 @@ class Needs:
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
-        self._relations = {o.name: o.key for o in catalog if o.kind in _TABLE_RANKS}
-        self._schemas = {o.name: o.key for o in catalog if o.kind is Kind.SCHEMA}
+        self._relations = {o.name: o.key for o in catalog.of_kinds(*_TABLE_RANKS)}
+        self._schemas = {o.name: o.key for o in catalog.of_kinds(Kind.SCHEMA)}
         self._found: dict[Key, frozenset[Key]] = {}
 
     def of(self, key: Key) -> frozenset[Key]:
