@@ -35,7 +35,8 @@ down_revision = None
 
 
 def upgrade():
-    Base.metadata.create_all(op.get_bind())
+    with op.get_context().autocommit_block():  # one transaction could not hold the locks of 5,000 tables
+        Base.metadata.create_all(op.get_bind())
 
 
 def downgrade():
