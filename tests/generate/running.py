@@ -48,10 +48,11 @@ class Yes:
 
 @dataclass(frozen=True)
 class Generated:
-    """What decided on the revisions, and both functions of each."""
+    """What decided on the revisions, both functions of each, and what each waits for."""
 
     decision: Decision
     revisions: tuple[tuple[Body, Body], ...]
+    waits: tuple[str | None, ...]
 
 
 def between(
@@ -66,10 +67,10 @@ def between(
     def bodies(part: Part) -> tuple[Body, Body]:
         way, back = part.decision.way, part.decision.back
         up, down = (Direction(side, types, plain_sql=attempt.plain_sql) for side in (way, back))
-        return body(part.forward(choices), up), body(part.decision.backward(Choices(attempt.safe)), down)
+        return body(part.forward(choices), up), body(part.backward(Choices(attempt.safe)), down)
 
     divided = parts(decision, choices, divided=attempt.divided)
-    return Generated(decision, tuple(bodies(part) for part in divided))
+    return Generated(decision, tuple(bodies(part) for part in divided), tuple(part.waits_for for part in divided))
 
 
 def compiled(made: Body) -> Callable[[], None]:

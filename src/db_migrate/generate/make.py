@@ -183,7 +183,7 @@ class _Making:
         up = Direction(decision.way, (history, models), plain_sql=attempt.plain_sql)
         down = Direction(decision.back, (models, history), plain_sql=attempt.plain_sql)
         back = replace(choices, fills={})
-        return Bodies(body(part.forward(choices), up), body(decision.backward(back), down))
+        return Bodies(body(part.forward(choices), up), body(part.backward(back), down))
 
     def _extra(self, part: Part, bodies: Bodies, folder: Path) -> Extra:
         """What plugins and hooks want beside: hooks always, plugins what is left when our own part is done."""

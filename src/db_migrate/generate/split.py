@@ -5,7 +5,7 @@ Contracting waits for a release; filling for nobody, but it has to be a revision
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
@@ -18,6 +18,7 @@ from db_migrate.catalog.tokens import last_part, mentions, reference
 from db_migrate.generate.dispose import Decision, decision
 from db_migrate.generate.late import before_filling, late_columns
 from db_migrate.generate.pieces import Piece
+from db_migrate.generate.renamed import OldNames, old_names, with_grants
 from db_migrate.generate.renaming import Renames
 from db_migrate.generate.safe import Choices
 
@@ -33,7 +34,7 @@ class Part:
     """One revision to be written. ``waits_for`` says what has to happen before it may be applied.
 
     ``reasons`` say why something is done to an object that is to go later, ``unfilled`` are the columns that only a
-    later revision fills.
+    later revision fills, ``names`` what has an old name until the part that ``contracts``.
     """
 
     decision: Decision
@@ -41,53 +42,76 @@ class Part:
     suffix: str = ""
     reasons: Mapping[Key, str] = field(default_factory=lambda: MappingProxyType({}))
     unfilled: frozenset[str] = frozenset()
+    names: OldNames = field(default_factory=OldNames)
+    contracts: bool = True
+
+    def backward(self, choices: Choices) -> list[Piece]:
+        """The downgrade."""
+        return with_grants(self.decision.backward(choices), self.names)
 
     def forward(self, choices: Choices) -> list[Piece]:
         """The upgrade."""
-        fills = {name: fill for name, fill in choices.fills.items() if name not in self.unfilled}
-        pieces = self.decision.forward(replace(choices, fills=fills))
+        fills = choices.fills if self.contracts else self.names.fills_before(choices.fills)
+        fills = {name: fill for name, fill in fills.items() if name not in self.unfilled}
+        pieces = with_grants(self.decision.forward(replace(choices, fills=fills)), self.names)
         return [replace(p, comment=p.comment or self.reasons.get(p.key, "")) for p in pieces]
 
 
 @dataclass(frozen=True)
 class _Stage:
-    """A schema on the way, and what has to happen before it may be reached."""
+    """A schema on the way. ``contracts``: it may be reached only when the running release is gone."""
 
     target: Catalog
-    waits_for: str | None = None
     suffix: str = ""
     reasons: Mapping[Key, str] = field(default_factory=lambda: MappingProxyType({}))
     unfilled: frozenset[str] = frozenset()
+    contracts: bool = False
 
 
 def parts(whole: Decision, choices: Choices, *, divided: bool) -> tuple[Part, ...]:
     """The revisions that a decision is carried out in; one where nothing has to be set apart."""
     gone = [c for c in whole.changes if c.action is Action.DROPPED and c.kind in _CONTRACTING]
-    renamed = [c for c in whole.changes if c.action is Action.RENAMED and c.kind in _CONTRACTING]
-    waits = _still_used(renamed) if renamed else None
+    widened = _between(whole, gone) if gone else whole.way.after
+    names = old_names(whole, widened)
+    waits = _waits(gone, names)
+    stages = _stages(whole, choices, gone, widened, names) if divided else None
+    start, renames = names.without_late(whole.renames, whole.from_)
     found: list[Part] = []
-    start, renames = whole.from_, whole.renames
-    for stage in _stages(whole, choices, gone, waits) if divided else ():
+    for stage in stages or ():
+        if stage.contracts:
+            start, renames = names.carried_out(start, whole.renames.refused)
         part = _decided(whole, start, stage.target, renames)
         if part.changes:
             suffix = stage.suffix if found else ""
-            found.append(Part(part, stage.waits_for, suffix, stage.reasons, stage.unfilled))
+            waiting = waits if stage.contracts else None
+            found.append(Part(part, waiting, suffix, stage.reasons, stage.unfilled, names, stage.contracts))
             start, renames = stage.target, Renames()
     if len(found) > 1:
         return tuple(found)
-    return (Part(whole, _still_mapped(gone) if gone else waits),)
+    return (Part(whole, waits),)
 
 
-def _stages(whole: Decision, choices: Choices, gone: Sequence[Change], waits: str | None) -> Iterator[_Stage]:
-    widened = _between(whole, gone) if gone else whole.way.after
+def _stages(
+    whole: Decision, choices: Choices, gone: Sequence[Change], widened: Catalog, names: OldNames
+) -> list[_Stage] | None:
+    """None where what waits cannot be set apart."""
     reasons = _reasons(whole, widened) if gone else {}
     late = late_columns(whole, choices.fills) if choices.safe else ()
+    stages: list[_Stage] = []
     if late:
         unfilled = frozenset(each.name for each in late)
-        yield _Stage(before_filling(widened, whole.way.before, late), waits, "", reasons, unfilled)
-    yield _Stage(widened if gone else whole.to, None if late else waits, _FILLING, reasons)
-    if gone:
-        yield _Stage(whole.to, _still_mapped(gone), _CONTRACT)
+        stages.append(_Stage(before_filling(widened, whole.way.before, late), "", reasons, unfilled))
+    stages.append(_Stage(widened if gone else whole.to, _FILLING, reasons))
+    if not names.waiting:
+        return [*stages, _Stage(whole.to, _CONTRACT, contracts=True)] if gone else stages
+    before: list[_Stage] = []
+    for stage in stages:
+        target = names.before_late(stage.target.where([*stage.target, *names.views]))
+        if target is None:
+            return None
+        unfilled = frozenset(map(names.formerly, stage.unfilled))
+        before.append(replace(stage, target=target, unfilled=unfilled))
+    return [*before, _Stage(whole.to, _CONTRACT, contracts=True)]
 
 
 def _reasons(whole: Decision, between: Catalog) -> Mapping[Key, str]:
@@ -233,11 +257,10 @@ def _owner_stays(sequence: SchemaObject, tables: set[str], columns: dict[str, Sc
     return owner in columns or any(owner.startswith(f"{table}.") for table in tables)
 
 
-def _still_mapped(gone: Sequence[Change]) -> str:
-    names = ", ".join(c.object for c in gone)
-    return f"no release runs any more whose models have {names}"
-
-
-def _still_used(renamed: Sequence[Change]) -> str:
-    names = ", ".join(str(c.from_object) for c in renamed)
-    return f"no release runs any more that uses the old name of {names}"
+def _waits(gone: Sequence[Change], names: OldNames) -> str | None:
+    """What has to happen before things may go, and lose their old names."""
+    said = [
+        *([f"no release runs any more whose models have {', '.join(c.object for c in gone)}"] if gone else []),
+        *([f"no release runs any more that uses the old name of {', '.join(names.waiting)}"] if names.waiting else []),
+    ]
+    return ", and ".join(said) or None
