@@ -88,7 +88,12 @@ def test_from_nothing_to_models_and_on(project: Project) -> None:
     assert second["ok"], second
     assert second["proof"]["upgrade"]["proved"]
     assert not second["findings"]
-    assert [each["file"].rpartition("_more")[2] for each in second["revisions"]] == [".py", "_backfill.py"]
+    assert [each["file"].rpartition("_more")[2] for each in second["revisions"]] == [
+        ".py",
+        "_backfill.py",
+        "_contract.py",
+    ]
+    assert [bool(each["waits_for"]) for each in second["revisions"]] == [False, False, True]
     done = project.alembic("upgrade", "head")
     assert done.code == 0, done.err
     assert project.sql("SELECT count(*) FROM users WHERE full_name = 'User ' || id AND length = length(email)") == [
@@ -97,13 +102,13 @@ def test_from_nothing_to_models_and_on(project: Project) -> None:
     assert project.run("generate", "--json").json["revisions"] == []
     assert project.alembic("check").code == 0, project.alembic("check").err
 
-    assert project.alembic("downgrade", "-2").code == 0
+    assert project.alembic("downgrade", "-3").code == 0
     assert project.sql("SELECT count(*) FROM users WHERE fullname = 'User ' || id") == [(12000,)]
     assert project.alembic("downgrade", "base").code == 0
     assert project.sql("SELECT relname FROM pg_class WHERE relname IN ('users', 'orders')") == []
     assert (
         sorted(each.suffix for each in (project.folder / "migrations/versions").iterdir() if each.is_file())
-        == [".py"] * 3
+        == [".py"] * 4
     )
 
 

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
-from db_migrate.catalog.change import Action
+from db_migrate.catalog.change import Action, Change
 from db_migrate.catalog.diff import match
 from db_migrate.catalog.labels import Labels, label_renames, with_labels
-from db_migrate.catalog.objects import RELATION_KINDS, Catalog, Kind, SchemaObject
+from db_migrate.catalog.objects import RELATION_KINDS, Catalog, Kind
 from db_migrate.catalog.projection import Rename, project
 from db_migrate.catalog.sql.order import Verb
 from db_migrate.catalog.tokens import last_part, replace_names, without_last
@@ -28,6 +28,15 @@ WHY_VIEW = "The running release goes on under the old name, by way of a view."
 WHY_GRANTS = "Whoever may use the table may use the view."
 
 
+@dataclass(frozen=True, slots=True)
+class View:
+    """What answers to the old name of a table."""
+
+    name: str
+    table: str
+    definition: str
+
+
 @dataclass(frozen=True)
 class OldNames:
     """Names of the history that are no longer those of the models.
@@ -37,7 +46,7 @@ class OldNames:
     ``uncounted`` are names that nothing depends on: they stay as they are.
     """
 
-    views: tuple[SchemaObject, ...] = ()
+    views: tuple[View, ...] = ()
     late: tuple[Rename, ...] = ()
     uncounted: tuple[Rename, ...] = ()
     labels: Labels = field(default_factory=lambda: MappingProxyType({}))
@@ -112,7 +121,7 @@ def old_names(whole: Decision, between: Catalog) -> OldNames:
     return OldNames((), tuple(late), tuple(each for each in renames if each not in late), labels)
 
 
-def _view(table: Rename, renames: Sequence[Rename], whole: Decision, between: Catalog) -> SchemaObject | None:
+def _view(table: Rename, renames: Sequence[Rename], whole: Decision, between: Catalog) -> View | None:
     """The view in the place of a renamed table; None where it would be no full stand-in, or its name is taken.
 
     With row security the view's owner would be looked at, not who uses it.
@@ -130,27 +139,27 @@ def _view(table: Rename, renames: Sequence[Rename], whole: Decision, between: Ca
         last_part(name) if name not in formerly else f"{last_part(name)} AS {formerly[name]}" for name in names
     )
     definition = f"CREATE VIEW {table.old} AS\nSELECT {shown}\n  FROM {table.new}"
-    needs = ((Kind.TABLE, table.new), *((Kind.COLUMN, name) for name in names))
-    attributes = {"definition": definition}
-    return SchemaObject(Kind.VIEW, table.old, attributes=attributes, definition=definition, needs=needs)
+    return View(table.old, table.new, definition)
 
 
-def with_grants(pieces: Iterable[Piece], names: OldNames) -> list[Piece]:
-    """The pieces, each view followed by what lets the same roles use it as the table."""
-    views = {view.key: view for view in names.views}
-    found: list[Piece] = []
-    for piece in pieces:
-        found.append(piece)
-        if piece.verb is Verb.CREATE and piece.key in views:
-            found[-1] = replace(piece, comment=WHY_VIEW)
-            grants = (_grants(views[piece.key]),)
-            found.append(replace(piece, verb=Verb.FINISH, statements=grants, form=Form.SQL, comment=WHY_GRANTS))
+def with_views(pieces: Sequence[Piece], views: Iterable[View], changes: Sequence[Change]) -> list[Piece]:
+    """The pieces, and the views once all that they show is there."""
+    found = list(pieces)
+    for view in views:
+        owner = next((n for n, c in enumerate(changes) if c.action is Action.RENAMED and c.object == view.table), -1)
+        made = Piece(Verb.CREATE, (Kind.VIEW, view.name), (view.definition,), owner, form=Form.SQL, comment=WHY_VIEW)
+        found += [made, replace(made, verb=Verb.FINISH, statements=(_grants(view),), comment=WHY_GRANTS)]
     return found
 
 
-def _grants(view: SchemaObject) -> str:
+def without_views(pieces: Sequence[Piece], views: Iterable[View]) -> list[Piece]:
+    """The pieces, and before them the end of the views."""
+    drops = (f"DROP VIEW {view.name}" for view in views)
+    return [*(Piece(Verb.DROP, (Kind.VIEW, each), (each,), -1, form=Form.SQL) for each in drops), *pieces]
+
+
+def _grants(view: View) -> str:
     """Dynamic, since who may do what on the target is not part of the history."""
-    table = view.needs[0][1]
     return f"""
 DO $$
 DECLARE
@@ -159,7 +168,7 @@ BEGIN
     FOR given IN
         SELECT privilege_type, CASE grantee WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END AS role
         FROM pg_class, aclexplode(relacl)
-        WHERE pg_class.oid = {string_literal(table)}::regclass AND grantee <> relowner
+        WHERE pg_class.oid = {string_literal(view.table)}::regclass AND grantee <> relowner
         AND privilege_type IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
     LOOP
         EXECUTE 'GRANT ' || given.privilege_type || ' ON {view.name.replace("'", "''")} TO ' || given.role;

@@ -115,7 +115,7 @@ def _given(before: Catalog, after: Catalog, request: Request, renames: Renames) 
     waiting = list(request.renames)
     for kind in (Kind.TABLE, Kind.ENUM, Kind.COLUMN, Kind.INDEX):
         for pair in list(waiting):
-            old = _find(pair[0], kind, before)
+            old = _find(_since(pair[0], renames), kind, before)
             new = _find(pair[1], kind, after)
             if old is None or new is None or (kind, new) in before.objects:
                 continue
@@ -140,6 +140,14 @@ def _given(before: Catalog, after: Catalog, request: Request, renames: Renames) 
             next=["db-migrate drift --from history --to models"],
         )
     return before
+
+
+def _since(name: str, renames: Renames) -> str:
+    """A column's name, which may be given with the name that its table had before it was renamed."""
+    for each in renames.explicit:
+        if each.rename.kind is Kind.TABLE and "." in name and is_named(without_last(name), each.rename.old):
+            return f"{each.rename.new}.{last_part(name)}"
+    return name
 
 
 def _find(name: str, kind: Kind, side: Catalog) -> str | None:
@@ -189,7 +197,7 @@ def _alike(old: str, new: str, before: Catalog, after: Catalog) -> bool:
         {(last_part(c.name), text(c, "type")) for c in side.columns(name)}
         for side, name in ((before, old), (after, new))
     )
-    return len(one & other) >= 2 and len(one & other) / max(1, len(one | other)) >= _ALIKE
+    return len(one & other) >= 2 and len(one & other) / len(one) >= _ALIKE
 
 
 def _same_column(old: Change, new: Change, before: Catalog, after: Catalog) -> bool:

@@ -18,7 +18,7 @@ from db_migrate.catalog.tokens import last_part, mentions, reference
 from db_migrate.generate.dispose import Decision, decision
 from db_migrate.generate.late import before_filling, late_columns
 from db_migrate.generate.pieces import Piece
-from db_migrate.generate.renamed import OldNames, old_names, with_grants
+from db_migrate.generate.renamed import OldNames, View, old_names, with_views, without_views
 from db_migrate.generate.renaming import Renames
 from db_migrate.generate.safe import Choices
 
@@ -34,7 +34,7 @@ class Part:
     """One revision to be written. ``waits_for`` says what has to happen before it may be applied.
 
     ``reasons`` say why something is done to an object that is to go later, ``unfilled`` are the columns that only a
-    later revision fills, ``names`` what has an old name until the part that ``contracts``.
+    later revision fills, ``names`` what has an old name from the part that ``begins`` to the one that ``contracts``.
     """
 
     decision: Decision
@@ -43,18 +43,28 @@ class Part:
     reasons: Mapping[Key, str] = field(default_factory=lambda: MappingProxyType({}))
     unfilled: frozenset[str] = frozenset()
     names: OldNames = field(default_factory=OldNames)
-    contracts: bool = True
-
-    def backward(self, choices: Choices) -> list[Piece]:
-        """The downgrade."""
-        return with_grants(self.decision.backward(choices), self.names)
+    begins: bool = False
+    contracts: bool = False
 
     def forward(self, choices: Choices) -> list[Piece]:
         """The upgrade."""
         fills = choices.fills if self.contracts else self.names.fills_before(choices.fills)
         fills = {name: fill for name, fill in fills.items() if name not in self.unfilled}
-        pieces = with_grants(self.decision.forward(replace(choices, fills=fills)), self.names)
-        return [replace(p, comment=p.comment or self.reasons.get(p.key, "")) for p in pieces]
+        pieces = self.decision.forward(replace(choices, fills=fills))
+        pieces = [replace(p, comment=p.comment or self.reasons.get(p.key, "")) for p in pieces]
+        return with_views(without_views(pieces, self._views(self.contracts)), self._views(self.begins), self._changes)
+
+    def backward(self, choices: Choices) -> list[Piece]:
+        """The downgrade."""
+        pieces = self.decision.backward(choices)
+        return with_views(without_views(pieces, self._views(self.begins)), self._views(self.contracts), self._changes)
+
+    @property
+    def _changes(self) -> Sequence[Change]:
+        return self.decision.changes
+
+    def _views(self, here: bool) -> Sequence[View]:
+        return self.names.views if here else ()
 
 
 @dataclass(frozen=True)
@@ -81,10 +91,11 @@ def parts(whole: Decision, choices: Choices, *, divided: bool) -> tuple[Part, ..
         if stage.contracts:
             start, renames = names.carried_out(start, whole.renames.refused)
         part = _decided(whole, start, stage.target, renames)
-        if part.changes:
+        if part.changes or (found and stage.contracts and names.views):
             suffix = stage.suffix if found else ""
             waiting = waits if stage.contracts else None
-            found.append(Part(part, waiting, suffix, stage.reasons, stage.unfilled, names, stage.contracts))
+            roles = not found, stage.contracts
+            found.append(Part(part, waiting, suffix, stage.reasons, stage.unfilled, names, *roles))
             start, renames = stage.target, Renames()
     if len(found) > 1:
         return tuple(found)
@@ -106,7 +117,7 @@ def _stages(
         return [*stages, _Stage(whole.to, _CONTRACT, contracts=True)] if gone else stages
     before: list[_Stage] = []
     for stage in stages:
-        target = names.before_late(stage.target.where([*stage.target, *names.views]))
+        target = names.before_late(stage.target)
         if target is None:
             return None
         unfilled = frozenset(map(names.formerly, stage.unfilled))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from db_migrate.catalog.change import Action, Change
 from db_migrate.catalog.diff import diff
 from db_migrate.catalog.objects import Kind
+from db_migrate.catalog.tokens import reference
 from db_migrate.rules import advice, grammar
 from db_migrate.rules.context import Context, Hit
 from db_migrate.rules.drops import severity_of_loss
@@ -162,10 +163,20 @@ def _unaccounted(revision: TracedRevision) -> Iterator[Change]:
     """The changes between before and after that no statement made."""
     seen = {name for s in revision.statements for c in s.effects.changes for name in (c.object, c.parent)}
     seen |= {name for s in revision.statements for name in (*s.effects.created, *s.effects.dropped)}
+    renamed = {c.object for s in revision.statements for c in s.effects.changes if c.action is Action.RENAMED}
     for change in diff(revision.before, revision.after):
         own = change.kind not in (Kind.COMMENT, Kind.OWNER, Kind.GRANT)
-        if own and change.object not in seen and change.parent not in seen:
+        if own and change.object not in seen and change.parent not in seen and not _follows(revision, change, renamed):
             yield change
+
+
+def _follows(revision: TracedRevision, change: Change, renamed: Collection[str]) -> bool:
+    """Whether all that changed is that the table which a foreign key refers to was renamed, or what it refers to."""
+    item = revision.after.get(change.kind, change.object)
+    if item is None or change.kind is not Kind.FOREIGN_KEY or change.action is not Action.ALTERED:
+        return False
+    table, _ = reference(str(item.attributes["referenced"]))
+    return table in renamed and {each.name for each in change.attributes} == {"referenced"}
 
 
 @rule(

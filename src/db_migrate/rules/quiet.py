@@ -21,6 +21,14 @@ class Quiet:
 
 QUIET = (
     Quiet(
+        "rename-behind-a-view",
+        "a view that can be written to has the old names of the table and of its columns",
+        ("rename-table", "rename-column", "raw-sql-unchecked"),
+        """op.rename_table("users", "accounts")
+op.alter_column("accounts", "nickname", new_column_name="nick")
+op.execute("CREATE VIEW users AS SELECT id, email, nick AS nickname FROM accounts")""",
+    ),
+    Quiet(
         "add-column-ambiguous-now",
         "now() and CURRENT_TIMESTAMP are STABLE: the value is computed once and stored in the catalog",
         ("add-column-volatile-default", "rewrite-under-lock"),

@@ -57,14 +57,24 @@ def renamed(context: Context, *kinds: Kind) -> Iterator[tuple[Place, Change, str
     ),
 )
 def rename_column(context: Context) -> Iterator[Hit]:
-    """Judged by the catalog: the same column under another name."""
+    """Judged by the catalog: the same column under another name, which no new view shows under the old one."""
     for place, change, old in renamed(context, Kind.COLUMN):
+        if _shown_as(place, change.object, old):
+            continue
         yield Hit(
             place,
             old,
             f"{column_and_table(old)} is called {last(change.object)} from then on",
             _expand_column(place, change.object, old),
         )
+
+
+def _shown_as(place: Place, column: str, old: str) -> bool:
+    """Whether a view that the revision makes shows the column under its old name, as one does for a renamed table."""
+    after = place.revision.after
+    new = (v for v in after if v.kind is Kind.VIEW and place.revision.before.get(Kind.VIEW, v.name) is None)
+    texts = (view.definition for view in new if mentions_name(view.definition, owner_of(column)))
+    return any({tail(column), tail(old)} <= {*tokens(text)} for text in texts)
 
 
 def _expand_column(place: Place, new: str, old: str) -> str:
