@@ -38,10 +38,12 @@ class DbMigrateError(Exception):
 
     ``message`` is one line without a final stop's worth of detail; ``why`` explains the cause; ``where`` names a
     file and line, an object or a server; ``state`` says what the database looks like now; ``next`` are commands
-    that can be pasted.
+    that can be pasted. Where nothing is said of the last two, they are what all errors of the kind have in common.
     """
 
     exit_code: int = 70
+    usual_state: str = ""
+    usual_next: tuple[str, ...] = ("db-migrate status",)
 
     def __init__(
         self,
@@ -58,8 +60,8 @@ class DbMigrateError(Exception):
         self.message = message
         self.why = why
         self.where = where
-        self.state = state
-        self.next = tuple(next)
+        self.state = state or self.usual_state
+        self.next = tuple(next) or self.usual_next
 
     def report(self) -> ErrorReport:
         """The error as a value that a renderer can print."""
@@ -70,39 +72,49 @@ class UsageError(DbMigrateError):
     """A flag, an argument or an answer is missing or wrong (exit code 2)."""
 
     exit_code = 2
+    usual_state = "nothing was changed"
+    usual_next = ("db-migrate help",)
 
 
 class ConfigurationError(DbMigrateError):
     """Settings, ``alembic.ini``, ``env.py`` or the models cannot be used as they are (exit code 2)."""
 
     exit_code = 2
+    usual_state = "nothing was changed"
+    usual_next = ("db-migrate doctor",)
 
 
 class Refused(DbMigrateError):
     """The command is understood and will not be carried out like this (exit code 3)."""
 
     exit_code = 3
+    usual_state = "nothing was changed"
 
 
 class Failed(DbMigrateError):
     """The command failed and the database is at a whole revision (exit code 4)."""
 
     exit_code = 4
+    usual_state = "nothing is half-done"
 
 
 class PartiallyApplied(DbMigrateError):
     """The command failed inside a revision of which something is committed (exit code 5)."""
 
     exit_code = 5
+    usual_state = "something of a revision is committed"
+    usual_next = ("db-migrate doctor", "db-migrate repair")
 
 
 class LockBudgetExceeded(DbMigrateError):
     """The lock could not be had within the budget; nothing is half-done (exit code 6)."""
 
     exit_code = 6
+    usual_state = "nothing is half-done"
 
 
 class Interrupted(DbMigrateError):
     """The user interrupted the command; nothing is half-done (exit code 130)."""
 
     exit_code = 130
+    usual_state = "nothing is half-done"

@@ -111,7 +111,10 @@ def log(project: Project) -> list[str]:
 def test_branches_run_in_the_order_that_alembic_gives_them(
     tmp_path: Path, project: Project, target_server: TargetServer
 ) -> None:
-    """Apply and rollback run the same revisions in the same order as alembic upgrade and downgrade."""
+    """Apply and rollback run the same revisions in the same order as alembic upgrade and downgrade.
+
+    ``-1`` from several heads is the same in the proof and on the target, in whatever order the version table has them.
+    """
     other = target_server.new_database()
     (tmp_path / "ours").mkdir()
     (tmp_path / "theirs").mkdir()
@@ -136,6 +139,16 @@ def test_branches_run_in_the_order_that_alembic_gives_them(
         assert ours.sql("SELECT version_num FROM alembic_version ORDER BY 1") == theirs.sql(
             "SELECT version_num FROM alembic_version ORDER BY 1"
         )
+    assert ours.run("apply", "heads", "--quiet").code == 0
+    ours.sql(
+        "WITH gone AS (DELETE FROM alembic_version RETURNING version_num)"
+        " INSERT INTO alembic_version SELECT version_num FROM gone ORDER BY 1 DESC"
+    )
+    done = ours.run("rollback", "-1", "--json", "--yes", "--confirm", name)
+    assert (done.code, done.json["from"], done.json["to"]) == (0, ["a4", "b4", "c2"], ["b4", "c2"]), done.out
+    said = "-1 from several heads goes back from a4; from another one it is written b4@-1, c2@-1"
+    assert said in done.json["plan"]["warnings"]
+    assert ours.run("plan", "--down", "b4@-1", "--json").json["destination"] == ["c2", "m3"]
 
 
 def test_of_two_applies_at_once_one_works_and_the_other_finds_nothing_to_do(

@@ -150,7 +150,7 @@ with create_engine("postgresql+psycopg://u:hunter22pw@h.invalid/d").connect() as
     [
         ("import os\nurl = os.environ['NO_SUCH_SETTING']\n", "project.raised", "NO_SUCH_SETTING", 2),
         ("import nowhere_to_be_found\n", "project.raised", "nowhere_to_be_found", 1),
-        ("x = (\n", "project.raised", "never closed", None),
+        ("\nx = (\n", "project.raised", "never closed", 2),
         ("raise SystemExit('bye')\n", "project.exit", "bye", 1),
         ("raise RuntimeError('postgresql://u:hunter22pw@h/d')\n", "project.raised", "postgresql://u:***@h/d", 1),
         ("pass\n", "project.no-connection", "no SQLAlchemy engine", None),
@@ -171,6 +171,8 @@ def test_what_env_py_raises_is_told_with_its_line(
             child.learn()
         assert raised.value.code == code
         assert words in raised.value.why
+        assert raised.value.state
+        assert raised.value.next
         assert "hunter22pw" not in f"{raised.value.report()}{getattr(raised.value, 'failure', '')}"
         if line is not None:
             assert raised.value.where == f"{tmp_path / 'p' / 'migrations' / 'env.py'}:{line}"

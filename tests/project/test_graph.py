@@ -174,6 +174,15 @@ def test_a_target_that_cannot_be_meant_is_refused(text: str, code: str) -> None:
     with pytest.raises(UsageError) as raised:
         build_graph(FORKED).resolve(text, ["cccc2"])
     assert raised.value.code == code
+    assert (raised.value.state, raised.value.next) == ("nothing was changed", ("db-migrate history",))
+
+
+@pytest.mark.parametrize(("text", "near"), [("bilings", "billing"), ("cccc33", "cccc3")])
+def test_a_misspelt_revision_is_corrected(text: str, near: str) -> None:
+    """The revision or branch that is nearest to what was typed is named."""
+    with pytest.raises(UsageError, match="there is no revision or branch") as raised:
+        build_graph(FORKED).resolve(text)
+    assert f"did you mean {near}" in raised.value.why
 
 
 def test_an_empty_history_has_no_heads() -> None:

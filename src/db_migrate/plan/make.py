@@ -24,6 +24,8 @@ from db_migrate.plan.sample import sample_for, touched_tables
 from db_migrate.plan.ways_back import History, WaysBack, look_at_ways_back
 from db_migrate.postgres.session import read_only
 from db_migrate.project.graph import Graph
+from db_migrate.project.jobs import Step
+from db_migrate.project.outcomes import ChildError
 from db_migrate.results import DowngradeProof, Plan
 from db_migrate.rules.context import RuleSettings
 from db_migrate.rules.facts import Facts, Mapped, Relationship
@@ -90,7 +92,7 @@ def _make_plan(scratch: Scratch, graph: Graph, target: Target, settings: Setting
     with read_only(target.conninfo) as connection:
         live = look_at(connection, target)
         before = read_through(connection)
-    steps = scratch.child.steps(request.direction.value, request.revision, live.current)
+    steps = _steps(scratch, graph, request, live.current)
     destination = steps[-1].to_heads if steps else live.current
     release = running_release(scratch, settings.running_release, before) if steps else None
     ran = _run(_Place(scratch, graph, target, live, before), settings, request, commits=release is not None)
@@ -118,11 +120,31 @@ def _make_plan(scratch: Scratch, graph: Graph, target: Target, settings: Setting
         request.derived,
         target.version_tables[0].path,
     )
-    warnings = (*_copy_warnings(before, done, live), *ran.warnings, *([ways_back.unknown] if ways_back.unknown else ()))
+    unsure = [each for each in (_from_several(request, live.current), ways_back.unknown) if each]
+    warnings = (*_copy_warnings(before, done, live), *ran.warnings, *unsure)
     plan = assemble(subject, done, ran.proofs, facts, findings, warnings=warnings)
     ground = Ground(scratch, target, live, before, request.ahead)
     plan = with_kept(plan, done, facts, settings, ground, request.revision)
     return Proved(plan, before, done, ways_back, due_back(plan, target) if ways_back.unusable else ())
+
+
+def _steps(scratch: Scratch, graph: Graph, request: Request, current: tuple[str, ...]) -> tuple[Step, ...]:
+    """The way; where Alembic knows none, our own words come before its own: they name what is near."""
+    try:
+        return scratch.child.steps(request.direction.value, request.revision, current)
+    except ChildError:
+        if all(each in graph.revisions for each in current):
+            graph.resolve(request.revision, current)
+        raise
+
+
+def _from_several(request: Request, current: tuple[str, ...]) -> str:
+    """What to know of ``-1`` where there are several heads."""
+    if not (request.revision.startswith("-") and len(current) > 1):
+        return ""
+    first, *others = current
+    named = ", ".join(f"{each}@{request.revision}" for each in others)
+    return f"{request.revision} from several heads goes back from {first}; from another one it is written {named}"
 
 
 @dataclass(frozen=True)

@@ -298,10 +298,15 @@ def reachable(start: Iterable[str], following: Callable[[str], Iterable[str]]) -
 
 
 def _unknown(text: str, revisions: Mapping[str, RevisionFile]) -> UsageError:
+    from difflib import get_close_matches
+
+    labels = [label for each in revisions.values() for label in each.branch_labels]
+    near = get_close_matches(text, [*revisions, *labels])
+    hint = f"; did you mean {' or '.join(near)}?" if near else ""
     return UsageError(
         "graph.unknown-revision",
         f"there is no revision or branch {text!r}",
-        why=f"none of the {len(revisions)} revision files has or begins with it",
+        why=f"none of the {len(revisions)} revision files has or begins with it{hint}",
         next=["db-migrate history"],
     )
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from db_migrate.project import events
 from db_migrate.project.child.link import Aborted
-from db_migrate.project.child.places import of_traceback
+from db_migrate.project.child.places import of_text, of_traceback
 from db_migrate.project.secrets import redact
 
 _MOST_LINES = 60
@@ -65,7 +65,9 @@ def _lines(error: BaseException) -> tuple[str, ...]:
 
 def describe(error: BaseException) -> events.Failure:
     """``error`` as the event that ends a job."""
-    file, line = of_traceback(error.__traceback__)
+    file, line = of_text(error) if isinstance(error, SyntaxError) else (None, None)
+    if file is None:
+        file, line = of_traceback(error.__traceback__)
     return events.Failure(
         kind=_kind(error),
         type=f"{type(error).__module__}.{type(error).__qualname__}",

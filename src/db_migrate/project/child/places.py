@@ -71,3 +71,9 @@ def of_traceback(traceback: TracebackType | None) -> tuple[str | None, int | Non
             found = traceback.tb_frame.f_code.co_filename, traceback.tb_lineno
         traceback = traceback.tb_next
     return found
+
+
+def of_text(error: SyntaxError) -> tuple[str | None, int | None]:
+    """File and line of what is not Python, if the file is the project's."""
+    known = error.filename is not None and is_user_file(error.filename)
+    return (error.filename, error.lineno) if known else (None, None)

@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 
 
 def plan(script: ScriptDirectory, direction: str, target: str, heads: Any) -> list[RevisionStep]:
-    """Alembic's ordered steps from ``heads`` to ``target``. Raises Alembic's ``CommandError``."""
+    """Alembic's ordered steps from ``heads`` to ``target``. Raises Alembic's ``CommandError``.
+
+    ``-1`` from several heads goes back from the first of them, and a table of versions has no order: it gets one here.
+    """
+    heads = tuple(sorted(heads))
     if direction == "upgrade":
         return script._upgrade_revs(target, heads)
     for each in script.walk_revisions():
