@@ -219,6 +219,33 @@ def test_a_reader_that_leaves_changes_no_exit_code() -> None:
     assert done.stderr == "code=0\n"
 
 
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        ("config >/dev/full", 4, "error[output.lost]: standard output cannot be written"),
+        ("config --json >/dev/full", 4, "error[output.lost]: standard output cannot be written"),
+        ("status --json >/dev/full", 2, "error[project.not-found]"),
+        ("status --json 2>/dev/full >/dev/full", 2, ""),
+        ("config >&-", 0, ""),
+        ("config --json >&-", 0, ""),
+        ("status --json >&-", 2, ""),
+        ("status >&- 2>&-", 2, ""),
+        ("explain --help | true", 0, ""),
+        ("help exit-codes | true", 0, ""),
+        ("--help | true", 0, ""),
+    ],
+)
+def test_output_that_goes_nowhere_ends_in_words(words: str, code: int, said: str, tmp_path: Path) -> None:
+    """A full disk, a closed stream and a reader who left: the exit code says what was done; no traceback."""
+    command, _, pipe = words.partition(" | ")
+    script = f"{sys.executable} -m db_migrate {command}; echo $? >code"
+    whole = f"({script}) | {pipe}" if pipe else script
+    done = subprocess.run(["sh", "-c", whole], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert (tmp_path / "code").read_text() == f"{code}\n", done.stderr
+    assert done.stderr.startswith(said)
+    assert bool(done.stderr) is bool(said)
+
+
 def test_a_terminal_without_unicode_gets_ascii(tmp_path: Path) -> None:
     """Where the encoding has no more than ASCII, names become escapes and nothing fails."""
     (tmp_path / "db-migrate.toml").write_text('around = "módulo:→"', encoding="utf-8")

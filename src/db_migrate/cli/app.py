@@ -6,6 +6,7 @@ import gc
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib import import_module
 from itertools import pairwise
 from types import MappingProxyType
@@ -127,10 +128,21 @@ def main(args: Sequence[str] | None = None) -> int:
 
         return shell_complete(cli, {}, PROGRAM, COMPLETE, instruction)
     call = Call()
+    if sys.stdout is None or sys.stderr is None:
+        from db_migrate.cli.output import open_all
+
+        open_all()
     try:
         with cli.make_context(PROGRAM, words, obj=call) as context:
             code = cli.invoke(context)
             return int(code or 0)
+    except BrokenPipeError as error:
+        if call.verb not in ("", "help"):  # what they print sees to it itself; it is another pipe
+            return _failed(_unexpected(error), 70, call, words, error)
+        from db_migrate.cli.output import to_nowhere
+
+        to_nowhere(sys.stdout)  # whoever read the help has left
+        return 0
     except click.exceptions.Exit as ending:
         return ending.exit_code
     except click.exceptions.NoArgsIsHelpError as ending:
@@ -156,7 +168,11 @@ def _failed(
         call.given.update(_guessed(words))
     if not call.verb:
         call.verb = next((each for each in words if each in VERBS), "")
-    print_error(report, call, error)
+    try:
+        print_error(report, call, error)
+    except DbMigrateError as lost:
+        print_error(report, replace(call, streams=False, given={**call.given, "json": False, "format": "text"}), error)
+        print_error(lost.report(), call, lost)
     return code
 
 

@@ -6,12 +6,16 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
 from db_migrate.cli.options import Call
 from db_migrate.errors import ErrorReport
 from db_migrate.report.style import Style, When, style_of
+
+LOST = "output.lost"
+"""The code of the one error that is told on standard error in every format."""
 
 
 def style_for(stream: TextIO, call: Call) -> Style:
@@ -25,21 +29,55 @@ def write(text: str, stream: TextIO) -> None:
     What is printed comes after what was done, so that a reader who left (``| head``) changes no exit code.
     """
     encoding = stream.encoding or "ascii"
-    try:
+    with _read_or_not(stream):
         stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
         stream.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def write_document(text: str) -> None:
     """Write a JSON document: UTF-8, whatever the locale says."""
-    try:
+    with _read_or_not(sys.stdout):
         sys.stdout.flush()
         sys.stdout.buffer.write(text.encode("utf-8"))
         sys.stdout.buffer.flush()
+
+
+@contextmanager
+def _read_or_not(stream: TextIO) -> Iterator[None]:
+    """Let a reader leave. Raises Failed ``output.lost`` where it cannot be written, to a full disk say."""
+    try:
+        yield
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        to_nowhere(stream)
+    except OSError as error:
+        to_nowhere(stream)
+        if stream is not sys.stdout:
+            return  # there is nothing left to say it with
+        from db_migrate.errors import Failed
+
+        raise Failed(
+            LOST,
+            "standard output cannot be written",
+            why=str(error),
+            state="what was done before stays done; nothing is half-done",
+        ) from error
+
+
+def to_nowhere(stream: TextIO) -> None:
+    """Let all that is still going to be written, when Python ends too, vanish."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+
+
+def open_all() -> None:
+    """Give those that were closed (``>&-``) somewhere to go, with the number that they would have."""
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        if getattr(sys, name) is None:
+            if (nowhere := os.open(os.devnull, os.O_WRONLY)) != number:
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+            setattr(sys, name, os.fdopen(number, "w"))
 
 
 def write_result(document: dict[str, Any], call: Call) -> None:
@@ -79,7 +117,7 @@ def print_error(report: ErrorReport, call: Call, error: BaseException | None) ->
     report = _redacted(report)
     if error is not None and call.flag("debug"):
         write(_redact("".join(traceback.format_exception(error))), sys.stderr)
-    if call.prints_document:
+    if call.prints_document and report.code != LOST:
         from db_migrate.report import json
 
         write_result(json.error_document(call.verb, report), call)
