@@ -322,3 +322,50 @@ def test_schemas_that_env_py_looks_for_in_a_table(project: Project) -> None:
     assert [each["drift"]["history_live"] for each in status["targets"]] == [0, 0, 1], status["warnings"]
     (problem,) = project.run("verify", "--json").json["problems"]
     assert (problem["object"], problem["message"].endswith("(schema two)")) == ("two.items.by_hand", True)
+
+
+MODELS = """
+import sqlalchemy as sa
+
+one, two = sa.MetaData(), sa.MetaData()
+sa.Table("first", one, sa.Column("id", sa.Integer, primary_key=True), sa.Column("name", sa.Text))
+sa.Table("second", two, sa.Column("id", sa.Integer, primary_key=True), sa.Column("n", sa.Integer, nullable=False))
+"""
+
+
+def test_generate_writes_the_functions_of_the_database_that_is_named(tmp_path: Path) -> None:
+    """Each revision is proved for its database, reachable or not, and passes by the others; SQL by hand too."""
+    one, two = (ConnInfo(host="nowhere.invalid", user="nobody", dbname=name) for name in ("one", "two"))
+    project = make_project(tmp_path, [one, two])
+    project.write("models.py", MODELS)
+    env = tmp_path / "m" / "env.py"
+    given = "import models\ntarget_metadata = {'engine1': models.one, 'engine2': models.two}\n"
+    env.write_text(env.read_text().replace("target_metadata = {}\n", given))
+    refused = project.run("generate", "-m", "which", "--json")
+    assert refused.json["error"]["code"] == "target.several"
+    assert (
+        refused.json["error"]["next"][1]
+        == "db-migrate --url postgresql://nobody@nowhere.invalid:5432/two generate -m which"
+    )
+    said = (
+        (one, ("-m", "names"), ('op.add_column("first"',), "engine1"),
+        (two, ("-m", "numbers", "--backfill", "second.n=id"), ("SET n = id WHERE n IS NULL",), "engine2"),
+        (one, ("-m", "by hand", "--sql", "hand.sql"), ("CREATE VIEW v",), "engine1"),
+        (two, ("-m", "later", "--empty"), ("# What to look at",), "engine2"),
+    )
+    project.write("hand.sql", "CREATE VIEW v AS SELECT name FROM first")
+    for each, arguments, expected, function in said:
+        done = project.run("--url", each.url(), "generate", *arguments, "--json")
+        assert done.code == 0, done.out + done.err
+        assert len(done.json["revisions"]) == len(expected)
+        assert "autocommit_block" not in str(done.json["operations"]), "env.py has a transaction of its own"
+        assert ("--sql" in arguments or "--empty" in arguments) != ("begin_transaction()" in str(done.json["warnings"]))
+        for made, text in zip(done.json["revisions"], expected, strict=True):
+            source = made["source"]
+            other = {"engine1": "engine2", "engine2": "engine1"}[function]
+            assert text in source.partition(f"def upgrade_{function}()")[2].partition("def downgrade_")[0]
+            for way in ("upgrade", "downgrade"):
+                body = source.partition(f"def {way}_{other}() -> None:")[2].partition("def ")[0]
+                assert body.split() == ['"""' + way.title(), other, 'schema."""', "pass"]
+    again = project.run("--url", two.url(), "generate", "-m", "more", "--json")
+    assert (again.code, again.json["revisions"]) == (1, [])

@@ -31,9 +31,10 @@ from db_migrate.rules.python_text import indent
 
 @dataclass(frozen=True)
 class Yes:
-    """Says that whatever may have been renamed was, or was not, and that no row lacks a value."""
+    """Says that whatever may have been renamed was, or was not, and how rows get a value (None: none lacks one)."""
 
     rename: bool = True
+    expression: str | None = None
 
     def renamed(self, kind: Kind, old: str, new: str) -> bool | None:
         """The same of everything."""
@@ -41,9 +42,9 @@ class Yes:
         return self.rename
 
     def fill(self, column: str, *, new: bool) -> Fill | None:
-        """Nothing to fill."""
+        """The same for every column."""
         del column, new
-        return Fill(How.NOTHING)
+        return Fill(How.NOTHING) if self.expression is None else Fill(How.BACKFILL, self.expression)
 
 
 @dataclass(frozen=True)

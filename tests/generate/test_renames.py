@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import psycopg
@@ -14,7 +14,7 @@ from db_migrate.catalog.diff import diff, drifted
 from db_migrate.postgres.scratch import scratch_database
 from db_migrate.postgres.session import connect
 
-from .running import between, catalog_of, run
+from .running import Yes, between, catalog_of, run
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,7 @@ class Names:
     table: str = "people"
     column: str = "fullname"
     label: str = "low"
+    beside: str = ""
 
     @property
     def schema(self) -> str:
@@ -36,7 +37,7 @@ class Names:
             id serial PRIMARY KEY, {self.column} text NOT NULL DEFAULT 'nobody' CHECK ({self.column} <> ''),
             level level NOT NULL DEFAULT '{self.label}', number int DEFAULT nextval('numbers'),
             team_id int REFERENCES teams ON DELETE CASCADE,
-            initial text GENERATED ALWAYS AS (left({self.column}, 1)) STORED
+            initial text GENERATED ALWAYS AS (left({self.column}, 1)) STORED{self.beside}
         );
         CREATE INDEX of_name ON {self.table} ({self.column});
         CREATE INDEX of_low ON {self.table} (lower({self.column})) WHERE level = '{self.label}';
@@ -109,3 +110,40 @@ def test_renames_keep_the_rows(new: Names, bench: Bench) -> None:
                 pairs += 1
                 assert names.rows(connection) == names.expected(pairs)
         assert drifted(diff(catalog_of(database), after)) == ()
+
+
+GONE = ", nick text NOT NULL DEFAULT 'none' CHECK (nick <> ''), age int"
+"""What the table has beside it all in the history, and in the models."""
+COME = ", born date DEFAULT '2001-01-01' NOT NULL, age int NOT NULL"
+
+
+@pytest.mark.parametrize("new", NEW, ids=str)
+def test_renames_beside_what_waits_for_a_release(new: Names, bench: Bench) -> None:
+    """A column comes, one goes in a later revision, and one is filled in between: the rows are there at each step.
+
+    The new release puts rows in from the first revision on, the old one when all are taken back.
+    """
+    first, last = replace(OLD, beside=GONE), replace(new, beside=COME)
+    before, after = bench.catalog(first.schema), bench.catalog(last.schema)
+    made = between(before, after, questioner=Yes(expression="7"))
+    ups, downs = [up for up, _ in made.revisions], [down for _, down in reversed(made.revisions)]
+    assert len(ups) == 3
+    with scratch_database(bench.server, purpose="renames") as database:
+        with contextlib.closing(connect(database)) as connection:
+            connection.execute(f"SET search_path = public; {first.schema}".encode())
+            first.fill(connection)
+            connection.execute(b"UPDATE people SET nick = 'A', age = NULL")
+        pairs = 1
+        for way, ends, release in ((ups, last, 0), (downs, first, 2), (ups, last, 0)):
+            for number, body in enumerate(way):
+                run(body, database)
+                names = first if (way, number) == (downs, 2) else last
+                with contextlib.closing(connect(database)) as connection:
+                    assert names.rows(connection) == names.expected(pairs)
+                    if number == release:
+                        names.fill(connection)
+                        pairs += 1
+            assert drifted(diff(catalog_of(database), after if ends is last else before)) == ()
+        with contextlib.closing(connect(database)) as connection:
+            ages = f"SELECT DISTINCT age, born::text FROM public.{new.table}"
+            assert connection.execute(ages.encode()).fetchall() == [(7, "2001-01-01")]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from db_migrate.catalog.objects import Catalog, Kind, SchemaObject
 from db_migrate.catalog.sql.order import Verb
@@ -17,30 +17,28 @@ _WHY = "In batches, each committed alone: begun again after a crash, it goes on 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How many rows a batch has, and how many seconds are let pass between two of them."""
+    """How many rows a batch has (None: all of them), and how many seconds are let pass between two of them."""
 
-    rows: int = 5000
+    rows: int | None = 5000
     pause: float = 0.05
 
 
 def backfill(piece: Piece, column: SchemaObject, expression: str, catalog: Catalog, pace: Pace) -> Piece:
     """What fills a column of the rows that have nothing in it."""
     table, name = column.parent or "", last_part(column.name)
+    made = Piece(Verb.ALTER, piece.key, (), piece.owner, Phase.BUILD, Form.PYTHON)
+    if pace.rows is None:
+        everything = f"UPDATE {table} SET {name} = {expression} WHERE {name} IS NULL"
+        return replace(made, statements=(everything,), python=call("op.execute", sql_string(everything)))
     keys = _key(table, catalog)
-    statement, python = (
-        _by_key(table, name, expression, keys, pace) if keys else _by_block(table, name, expression, pace)
+    written = (
+        _by_key(table, name, expression, keys, pace.rows) if keys else _by_block(table, name, expression, pace.rows)
     )
-    return Piece(
-        Verb.ALTER,
-        piece.key,
-        (statement,),
-        piece.owner,
-        Phase.BUILD,
-        Form.PYTHON,
-        python=python,
-        imports=frozenset({"import time"} if pace.pause else ()),
-        comment=_WHY,
-    )
+    statement, lines = written
+    if pace.pause:
+        lines = [*lines, f"    time.sleep({pace.pause})"]
+        made = replace(made, imports=frozenset({"import time"}))
+    return replace(made, statements=(statement,), python="\n".join(lines), comment=_WHY)
 
 
 def _key(table: str, catalog: Catalog) -> list[SchemaObject]:
@@ -53,7 +51,7 @@ def _key(table: str, catalog: Catalog) -> list[SchemaObject]:
     return []
 
 
-def _by_key(table: str, column: str, expression: str, keys: list[SchemaObject], pace: Pace) -> tuple[str, str]:
+def _by_key(table: str, column: str, expression: str, keys: list[SchemaObject], rows: int) -> tuple[str, list[str]]:
     """By ranges of the primary key, which the index finds: a join with the batch would look at the whole table.
 
     The first batch begins at the first key, each other one after the last key of the one before.
@@ -72,7 +70,7 @@ WITH batch AS (
     SELECT {listed} FROM {table}
     WHERE {column} IS NULL AND {key} IS DISTINCT FROM {_row(last)}
     AND {key} >= {_row(begin)}
-    ORDER BY {listed} LIMIT {pace.rows}
+    ORDER BY {listed} LIMIT {rows}
 ), filled AS (
     UPDATE {table} SET {column} = {expression}
     WHERE {column} IS NULL
@@ -88,12 +86,11 @@ SELECT {listed} FROM batch ORDER BY {backwards} LIMIT 1
         f"last = {{{nothing}}}",
         "while (row := op.get_bind().execute(batch, last).first()) is not None:",
         f"    last = {{{values}}}",
-        *([f"    time.sleep({pace.pause})"] if pace.pause else []),
     ]
-    return _shown(statement).strip(), "\n".join(lines)
+    return _shown(statement).strip(), lines
 
 
-def _by_block(table: str, column: str, expression: str, pace: Pace) -> tuple[str, str]:
+def _by_block(table: str, column: str, expression: str, rows: int) -> tuple[str, list[str]]:
     """A table without a key: some of its pages, or of those of each of its partitions, at a time."""
     statement = (
         f"UPDATE {table} SET {column} = {expression} WHERE {column} IS NULL"
@@ -104,15 +101,14 @@ def _by_block(table: str, column: str, expression: str, pace: Pace) -> tuple[str
         "SELECT coalesce(max(pg_catalog.pg_relation_size(relid)), "
         f"pg_catalog.pg_relation_size({literal})) / 8192 FROM pg_catalog.pg_partition_tree({literal})"
     )
-    pages = max(1, pace.rows // 50)
+    pages = max(1, rows // 50)
     lines = [
         f"batch = {call('sa.text', _parametrised(statement))}",
         f"pages = op.get_bind().scalar({call('sa.text', sql_string(size))})",
         f"for page in range(0, pages + 1, {pages}):",
         f'    op.get_bind().execute(batch, {{"first": f"({{page}},0)", "after": f"({{page + {pages}}},0)"}})',
-        *([f"    time.sleep({pace.pause})"] if pace.pause else []),
     ]
-    return _shown(statement), "\n".join(lines)
+    return _shown(statement), lines
 
 
 def _row(parts: list[str]) -> str:

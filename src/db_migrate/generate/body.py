@@ -23,13 +23,15 @@ _CONSTRAINTS = frozenset({Kind.PRIMARY_KEY, Kind.UNIQUE, Kind.CHECK, Kind.FOREIG
 class Direction:
     """One way between two catalogs. ``types`` are those of the side that it begins at and of that where it ends.
 
-    With ``plain_sql`` every statement is written as it is, whatever Alembic has a word for.
+    With ``plain_sql`` every statement is written as it is, whatever Alembic has a word for. Without ``commits`` all is
+    one transaction.
     """
 
     sides: Sides
     types: tuple[Types, Types]
     names: Names = field(default_factory=Names)
     plain_sql: bool = False
+    commits: bool = True
 
 
 @dataclass(frozen=True)
@@ -45,15 +47,16 @@ class Block:
 
 @dataclass(frozen=True)
 class Body:
-    """A function's body, its imports, and what it is made of."""
+    """A function's body, its imports, and what it is made of. Without ``commits`` it is one transaction."""
 
     blocks: tuple[Block, ...]
+    commits: bool = True
 
     @property
     def text(self) -> str:
         """The body, without indentation; empty for nothing to do."""
         lines = []
-        for alone, members in groupby(self.blocks, key=lambda b: b.phase in AUTOCOMMIT):
+        for alone, members in groupby(self.blocks, key=lambda b: self.commits and b.phase in AUTOCOMMIT):
             python = [b.python for b in members]
             lines += [block("with op.get_context().autocommit_block()", python)] if alone else python
         return "\n".join(lines)
@@ -93,7 +96,7 @@ def body(pieces: Sequence[Piece], way: Direction) -> Body:
         imports = frozenset(each for w in written for each in w.imports)
         if lines:
             blocks[place] = Block(piece.owner, piece.phase, lines, statements, imports)
-    return Body(tuple(blocks.values()))
+    return Body(tuple(blocks.values()), way.commits)
 
 
 def _written(

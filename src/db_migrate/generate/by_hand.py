@@ -46,6 +46,8 @@ CHECKLIST = (
 def empty(ground: Ground, request: Request) -> Generate:
     """A revision that does nothing yet, with what to think of as comments."""
     request = replace(request, revision=next_id(ground.graph, ground.settings, request.revision))
+    if ground.scratch.project.only is not None:
+        ground.hear()  # what the template calls the functions of this database
     made = draft(ground, request, Content([*(f"# {line}" for line in CHECKLIST), "pass"], ["pass"]))
     if not request.dry_run:
         put_in_place([made])

@@ -12,6 +12,7 @@ from db_migrate.config import Settings
 from db_migrate.errors import DbMigrateError
 from db_migrate.generate.extensions import extension_for
 from db_migrate.project.graph import Graph
+from db_migrate.project.jobs import ModelFacts
 from db_migrate.schemas.acknowledge import reason_for
 from db_migrate.schemas.history import History, replay, template_of
 from db_migrate.schemas.models import Models, materialise
@@ -66,9 +67,12 @@ class Ground:
     @cached_property
     def hidden(self) -> frozenset[str]:
         """Alembic's own tables."""
+        return frozenset(self.hear().version_tables)
+
+    def hear(self) -> ModelFacts:
+        """What env.py configures; the child process then knows how the template names the bodies of revisions."""
         with self.scratch.database("what env.py configures") as empty:
-            facts = self.scratch.child.models(empty.as_libpq(), create=False, mappers=False).facts
-        return frozenset(facts.version_tables)
+            return self.scratch.child.models(empty.as_libpq(), create=False, mappers=False).facts
 
     @cached_property
     def template(self) -> str:

@@ -30,13 +30,14 @@ class Attempt:
     """One way to write a revision: the nicest first, and simpler ones where it does not hold.
 
     ``divided``: what has to wait for a release, and backfills, are set apart; sometimes PostgreSQL lets the rest not be
-    done before.
+    done before. Without ``commits`` a revision is one transaction.
     """
 
     project_types: bool = True
     plain_sql: bool = False
     safe: bool = True
     divided: bool = True
+    commits: bool = True
 
 
 ATTEMPTS = (
@@ -45,6 +46,17 @@ ATTEMPTS = (
     Attempt(project_types=False, plain_sql=True),
     Attempt(divided=False),
     Attempt(project_types=False, plain_sql=True, safe=False, divided=False),
+)
+
+IN_ONE_TRANSACTION = (
+    Attempt(safe=False, commits=False),
+    Attempt(project_types=False, safe=False, commits=False),
+    Attempt(project_types=False, plain_sql=True, safe=False, divided=False, commits=False),
+)
+"""Where env.py begins a transaction of its own, which Alembic lets no revision end."""
+_NO_COMMITS = (
+    "env.py begins a transaction itself, and Alembic lets no revision commit anything in one: the plain form was "
+    "written, which blocks others for as long as it takes. With context.begin_transaction() instead it would be safe"
 )
 
 
@@ -75,6 +87,8 @@ def to_models(ground: Ground, request: Request, questioner: Questioner) -> Gener
         return Generate(
             warnings=tuple(warnings), left_out=left_out(proposal, (), decision.ignored, ground.history.catalog)
         )
+    if choices.safe and proposal is not None and not proposal.commits:
+        warnings.append(_NO_COMMITS)
     request = replace(request, revision=proposal.revision if proposal is not None else request.revision or random_id())
     making = _Making(ground, request, proposal, decision, choices)
     return making.result(making.made(), warnings)
@@ -148,13 +162,14 @@ class _Making:
         What plugins propose is theirs first, in the operations that the project uses.
         """
         found: list[Made] = []
+        attempts = ATTEMPTS if self._proposal is None or self._proposal.commits else IN_ONE_TRANSACTION
         if self._proposal is None or _plugins(self._proposal):
             whole, self._decision = self._decision, left_to_plugins(self._decision)
-            made = self._attempt(ATTEMPTS[0])
+            made = self._attempt(attempts[0])
             if made.proof.holds:
                 return made
             self._decision = whole
-        for attempt in ATTEMPTS:
+        for attempt in attempts:
             if attempt.safe and not attempt.divided and len(found[0].parts) == 1:
                 continue  # the same as the first
             found.append(self._attempt(attempt))
@@ -163,9 +178,9 @@ class _Making:
         return found[0]
 
     def _attempt(self, attempt: Attempt) -> Made:
-        safe = self._choices.safe and attempt.safe
-        divided = parts(self._decision, self._choices, divided=safe and attempt.divided)
-        written = [self._bodies(part, replace(attempt, safe=safe)) for part in divided]
+        choices = self._choices_for(attempt)
+        divided = parts(self._decision, choices, divided=self._choices.safe and attempt.divided)
+        written = [self._bodies(part, attempt, choices) for part in divided]
         with draft_folder() as folder, self._ground.scratch.child.seeing(folder):
             written[0] = replace(written[0], extra=self._extra(divided[0], written[0], folder))
             drafts: list[Draft] = []
@@ -175,13 +190,16 @@ class _Making:
             proof = prove(self._ground, folder, [draft.revision for draft in drafts])
         return Made(divided, tuple(drafts), tuple(written), proof)
 
-    def _bodies(self, part: Part, attempt: Attempt) -> Bodies:
+    def _choices_for(self, attempt: Attempt) -> Choices:
+        pace = self._choices.pace if attempt.commits else Pace(rows=None)
+        return replace(self._choices, safe=self._choices.safe and attempt.safe, pace=pace)
+
+    def _bodies(self, part: Part, attempt: Attempt, choices: Choices) -> Bodies:
         decision = part.decision
         proposal = self._proposal if attempt.project_types else None
         history, models = types_of(proposal, decision.way.before, decision.way.after)
-        choices = replace(self._choices, safe=attempt.safe)
-        up = Direction(decision.way, (history, models), plain_sql=attempt.plain_sql)
-        down = Direction(decision.back, (models, history), plain_sql=attempt.plain_sql)
+        up = Direction(decision.way, (history, models), plain_sql=attempt.plain_sql, commits=attempt.commits)
+        down = Direction(decision.back, (models, history), plain_sql=attempt.plain_sql, commits=attempt.commits)
         back = replace(choices, fills={})
         return Bodies(body(part.forward(choices), up), body(part.backward(back), down))
 

@@ -368,7 +368,8 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
 
     ``types``: for the columns of the models (``schema.table``, then the column's name) the type as Python that makes
     exactly that type; only where that was tried. ``imports`` are those of the operations, ``hook_imports`` those that a
-    hook asked for. ``revision`` and what follows it are as the hooks left them.
+    hook asked for. ``revision`` and what follows it are as the hooks left them. ``commits``: a revision can end its
+    transaction and begin another one; not where env.py begins one itself.
     """
 
     operations: tuple[Proposed, ...]
@@ -382,6 +383,7 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
     branch_label: str | None
     version_path: str | None
     depends_on: tuple[str, ...]
+    commits: bool = True
 
 
 class WrittenRevision(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -197,7 +198,8 @@ class Workspace(Looking):
         named = (*request.head, *request.depends_on) if request.sql is not None and request.head else None
         start = None if named is None else tuple(each for name in named for each in self.graph.resolve(name))
         try:
-            result = generate(self._ground(warnings, start), request, questioner)
+            ground = self._ground(warnings, start, request.command())
+            result = generate(ground, request, questioner)
         except KeyboardInterrupt as error:
             raise Interrupted(
                 "interrupted", "interrupted", state="nothing was written", next=[request.command()]
@@ -214,15 +216,20 @@ class Workspace(Looking):
 
         warnings: list[str] = []
         (name,) = self.graph.resolve(revision) or ("",)
-        ground = self._ground(warnings, self.graph.parents(name))
+        ground = self._ground(warnings, self.graph.parents(name), shlex.join(["db-migrate", "fix", revision]))
         refuse_applied(self.settings, self.graph, self._first_scratch, name, warnings)
         result = fix(ground, name, dry_run=dry_run, keep=keep)
         return replace(result, warnings=(*dict.fromkeys(warnings), *result.warnings))
 
-    def _ground(self, warnings: list[str], revisions: tuple[str, ...] | None = None) -> Ground:
+    def _ground(self, warnings: list[str], revisions: tuple[str, ...] | None, command: str) -> Ground:
+        """What a revision is made on. Raises ``ConfigurationError`` (``target.several``) with the command for each."""
         from db_migrate.generate.ground import Ground
+        from db_migrate.schemas.finding import several_databases
 
         try:
+            if len(self._databases) > 1:
+                names = tuple(each.conninfo.redacted() for each in self._databases)
+                raise several_databases(names, "", command.removeprefix("db-migrate "))
             scratch = self.scratch
         except Failed as error:
             warnings.append(f"proved without the target: {error.message}")

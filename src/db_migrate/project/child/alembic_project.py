@@ -38,6 +38,8 @@ class AlembicProject:
         """A folder with more revisions than the project's own, for this job; with all of them after ``=``."""
         self.template_args: dict[str, Any] = {}
         """What env.py gave the template of revision files, the last time that it was asked."""
+        self.tokens = ("upgrades", "downgrades")
+        """What the template calls the two bodies of the database that is meant, where env.py migrates several."""
 
     def config(self, command: str = "current") -> Config:
         """The project's ``Config``: from its own callable where one is set, else as ``alembic`` makes it."""
@@ -117,6 +119,10 @@ class AlembicProject:
                 version_locations=tuple(str(path) for path in script._version_locations),
                 recursive=script.recursive_version_locations,
             )
+
+    def hear_tokens(self, context: MigrationContext) -> None:
+        """Keep what env.py says that the template calls the bodies (``upgrade_token``)."""
+        self.tokens = (context.opts["upgrade_token"], context.opts["downgrade_token"])
 
     def run_env(self, work: Work, *, command: str, **options: Any) -> None:
         """Execute env.py, with ``work`` as what Alembic does in ``run_migrations``."""

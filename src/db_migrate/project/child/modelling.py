@@ -28,6 +28,7 @@ def models(project: AlembicProject, job: jobs.Models, capture: Capture) -> jobs.
 
     def look(_heads: Any, context: MigrationContext) -> tuple[()]:
         looked.append(_Looked(context, job, capture))
+        project.hear_tokens(context)
         return ()
 
     project.run_env(look, command="check", dont_mutate=True)

@@ -34,6 +34,7 @@ def propose(project: AlembicProject, job: jobs.Propose) -> jobs.Proposal:
             assert config is not None
             made.append(RevisionContext(config, script, _arguments(job), remember))
         contexts.append(context)
+        project.hear_tokens(context)
         heads: Any = tuple(context.script.get_heads()) if context.script is not None else ()
         made[0].run_autogenerate(heads, context)
         return ()
@@ -98,6 +99,7 @@ def _as_value(
         branch_label=next(iter(_texts(script.branch_label)), None),
         version_path=str(script.version_path) if script.version_path else None,
         depends_on=_texts(script.depends_on),
+        commits=not any(each._in_external_transaction for each in contexts),
     )
 
 

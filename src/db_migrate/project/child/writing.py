@@ -40,8 +40,7 @@ def write(project: AlembicProject, job: jobs.WriteRevision) -> jobs.WrittenRevis
         arguments = {
             "config": config,
             **project.template_args,
-            "upgrades": job.upgrade,
-            "downgrades": job.downgrade,
+            **dict(zip(project.tokens, (job.upgrade, job.downgrade), strict=True)),
             "imports": "\n".join(job.imports),
         }
         try:
