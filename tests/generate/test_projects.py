@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from db_migrate.errors import DbMigrateError, UsageError
 from db_migrate.generate.filling import Fill, How
 from db_migrate.postgres.conninfo import ConnInfo
+from db_migrate.postgres.session import connect
 
 from .projects import Small
 
@@ -85,6 +87,35 @@ def test_hooks_types_and_schemas(tmp_path: Path) -> None:
     again = project.generate(more, fills={"users.plain": Fill(How.BACKFILL, "'x'")})
     assert again.exit_code == 0, again.proof
     assert project.generate().revisions == ()
+
+
+PLACES = """
+import sqlalchemy as sa
+
+METADATA = [sa.MetaData(schema=name) for name in ("own", "made", "fresh")]
+for each in METADATA:
+    sa.Table("t", each, sa.Column("id", sa.Integer, primary_key=True))
+"""
+
+
+def test_schemas_that_are_there_before_any_revision(tmp_path: Path, database: ConnInfo) -> None:
+    """What env.py makes, and the schema of the version table, no revision makes again; plain Alembic runs it."""
+    options = "OPTIONS = {'include_schemas': True, 'version_table_schema': 'own',\n"
+    project = Small(
+        tmp_path, f"{options}    'include_name': lambda name, kind, _: kind != 'schema' or name != 'public'}}"
+    )
+    env = tmp_path / "migrations/env.py"
+    makes = "    connection.exec_driver_sql('CREATE SCHEMA IF NOT EXISTS made')\n    connection.commit()\n"
+    env.write_text(env.read_text().replace("    context.configure(", f"{makes}    context.configure("))
+    made = project.generate(PLACES)
+    assert made.exit_code == 0, made.proof
+    (revision,) = made.revisions
+    assert re.findall(r"(?:CREATE|DROP) SCHEMA \w+", revision.source) == ["CREATE SCHEMA fresh", "DROP SCHEMA fresh"]
+    assert project.generate().revisions == ()
+    with connect(database) as connection:
+        connection.execute("CREATE SCHEMA own")
+    project.alembic(database, "upgrade", "head")
+    assert "No new upgrade operations detected" in project.alembic(database, "check")
 
 
 PLUGINS = """

@@ -25,6 +25,7 @@ from db_migrate.postgres.session import connect
 from db_migrate.project.graph import Graph
 from db_migrate.project.inputs import is_self_contained
 from db_migrate.project.jobs import Inputs
+from db_migrate.project.outcomes import ChildError
 from db_migrate.schemas.asked import remember_more, state_now
 from db_migrate.schemas.replay import Witness
 from db_migrate.schemas.scratch import Scratch, read
@@ -221,6 +222,8 @@ def _run(scratch: Scratch, database: ConnInfo, revisions: tuple[str, ...]) -> No
     tables = scratch.project.tables
     if tables is not None:
         make_schemas(database, (VersionTable(name, schema or None, path).home for name, schema, path in tables))
+    if not revisions:
+        _only_env_py(scratch, database)
     for revision in revisions:
         witness = Witness()
         outcome = scratch.migrate("upgrade", revision, database, witness)
@@ -247,6 +250,15 @@ def _run(scratch: Scratch, database: ConnInfo, revisions: tuple[str, ...]) -> No
                 state="nothing was changed",
                 next=["db-migrate status"],
             )
+
+
+def _only_env_py(scratch: Scratch, database: ConnInfo) -> None:
+    """What is there before any revision: what env.py itself makes, and the schemas that version tables need."""
+    try:
+        facts = scratch.child.models(database.as_libpq(), create=False, mappers=False).facts
+    except ChildError:  # whoever needs env.py to run will say so
+        return
+    make_schemas(database, {name.rpartition(".")[0] for name in facts.version_tables})
 
 
 def _with_schemas(database: ConnInfo, witness: Witness) -> bool:
