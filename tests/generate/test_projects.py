@@ -144,7 +144,11 @@ def test_plugins(tmp_path: Path) -> None:
     source = first.revisions[0].source
     assert source.index("op.create_table") < source.index("op.create_entity(public_doubled)")
     assert project.generate().revisions == ()
-    more = PLUGINS.replace('"high")', '"middle", "high")').replace("x * 2", "x * 3")
+    more = (
+        PLUGINS.replace('"high")', '"middle", "high")')
+        .replace("x * 2", "x * 3")
+        .replace("SELECT double(id) AS id FROM t", "SELECT double(id) AS id, level FROM t")
+    )
     second = project.generate(more)
     assert second.exit_code == 0, second.proof
     source = second.revisions[0].source
@@ -152,6 +156,7 @@ def test_plugins(tmp_path: Path) -> None:
     assert [each.reason for each in second.left_out if "op.add_enum_value" in each.python], "the plugin was at work"
     assert "op.add_enum_value" not in source
     assert "op.replace_entity" in source
+    assert source.count("from sqlalchemy import text as sql_text") == 1, "both entities ask for it"
     assert project.generate().revisions == ()
 
 

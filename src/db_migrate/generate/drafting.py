@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from db_migrate.generate.ground import Ground
@@ -39,9 +39,16 @@ def draft(ground: Ground, said: Request | Proposal, content: Content, revision: 
         depends_on=said.depends_on,
         upgrade=_joined([*waits, *content.upgrade]),
         downgrade=_joined(content.downgrade),
-        imports=tuple(sorted(set(content.imports), key=lambda line: (not line.startswith("import "), line))),
+        imports=tuple(sorted(set(_lines(content.imports)), key=lambda line: (not line.startswith("import "), line))),
     )
     return Draft(job.revision, ground.scratch.child.write_revision(job), content.waits_for)
+
+
+def _lines(imports: Iterable[str]) -> Iterator[str]:
+    """The import lines one by one: a plugin may give several in one text."""
+    for each in imports:
+        lines = each.splitlines()
+        yield from lines if all(line.startswith(("import ", "from ")) for line in lines) else [each]
 
 
 def random_id() -> str:
