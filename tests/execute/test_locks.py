@@ -6,6 +6,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import psycopg
@@ -277,3 +278,24 @@ def test_the_timeouts_of_each_kind_of_statement(site: Site) -> None:
         ("ALTER TABLE", "20ms", "90s"),
     ]
     assert [row for row in rows if "INDEX" in str(row[0])][-1:] == [("CREATE INDEX", "0", "0")]
+
+
+def test_serializable_sessions_and_roles_that_end_idle_ones_do_not_end_the_run(site_on_each: Site) -> None:
+    """A serializable reader is no blocker when its transaction is over; waiting is not what the role's limits mean."""
+    site = site_on_each
+    site.sql("CREATE TABLE a (id int)", "INSERT INTO a SELECT generate_series(1, 100)")
+    name = site.conninfo.dbname
+    for setting in ("default_transaction_isolation = 'serializable'", "idle_session_timeout = '400ms'"):
+        site.sql(f"ALTER DATABASE {name} SET {setting}")
+    site.sql(f"ALTER DATABASE {name} SET idle_in_transaction_session_timeout = '400ms'")
+    site.revision("r1", "op.execute('ALTER TABLE a ADD COLUMN m int')\nop.execute('UPDATE a SET m = 1')")
+    plan = site.plan()
+    with contextlib.closing(connect(site.conninfo, application_name="bystander")) as other:
+        other.execute("BEGIN")
+        other.execute("SELECT count(*) FROM a")
+        with ThreadPoolExecutor(1) as thread:
+            run = thread.submit(site.execute, plan)
+            time.sleep(2.5)
+            other.rollback()
+            done = run.result()
+    assert (done.error, done.state) == (None, "done")

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _ANSWER = "db_migrate.answer"
 _CLIENT_CHECK = "10s"
+_IDLE, _PATIENCE = "idle_in_transaction_session_timeout", "15min"
+"""Longer than the usual lock budget, and short enough that what a lost network leaves behind does not stay."""
 _INSUFFICIENT_PRIVILEGE = "42501"
 
 
@@ -58,9 +60,15 @@ class Worker:
 
 
 def introduce(link: Link, server_version: int) -> None:
-    """Make a new session notice within seconds that its client is gone (14+), so that its work does not outlive us."""
+    """Make a new session notice within seconds that its client is gone (14+), so that its work does not outlive us.
+
+    And let it wait: settings of the role that end idle sessions are for clients that nobody looks after.
+    """
+    settings = {_IDLE: _PATIENCE}
     if server_version >= 140000:
-        link.query(f"SELECT pg_catalog.set_config('client_connection_check_interval', '{_CLIENT_CHECK}', false)")
+        settings |= {"client_connection_check_interval": _CLIENT_CHECK, "idle_session_timeout": "0"}
+    calls = ", ".join(f"pg_catalog.set_config('{name}', '{value}', false)" for name, value in settings.items())
+    link.query(f"SELECT {calls}")
 
 
 def try_locks(link: Link, locks: Iterable[Lock], timeout: float) -> Tried:

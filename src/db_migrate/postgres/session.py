@@ -34,7 +34,8 @@ def connect(
 ) -> psycopg.Connection[tuple[object, ...]]:
     """A connection to ``conninfo``; ``connect_timeout`` in seconds, None keeps the server's own timeouts.
 
-    The server notices within 10 s that we are gone (14+), and ends a transaction that we leave idle for 10 minutes.
+    The server notices within 10 s that we are gone (14+), and ends a transaction that we leave idle for 10 minutes; a
+    session that waits while others work is not ended, whatever the role's settings say.
     ``settings`` are further configuration parameters for the session. Raises ``Failed`` with ``connect.database``,
     ``connect.authentication``, ``connect.too-many`` or ``connect.failed``.
     """
@@ -50,6 +51,7 @@ def connect(
     wanted = {"idle_in_transaction_session_timeout": str(_IDLE_IN_TRANSACTION_MS)}
     if connection.info.server_version >= 140000:
         wanted["client_connection_check_interval"] = str(_CLIENT_CHECK_MS)
+        wanted["idle_session_timeout"] = "0"
     if lock_timeout_ms is not None:
         wanted["lock_timeout"] = str(lock_timeout_ms)
     if statement_timeout_ms is not None:

@@ -37,7 +37,7 @@ SELECT c.oid::bigint, c.oid::regclass::text
 _STATE = """
 SELECT l.locktype, l.relation::bigint, l.mode, l.granted, pg_blocking_pids(l.pid)
   FROM pg_locks l
- WHERE l.pid = %s AND (NOT l.granted OR l.locktype = 'relation' AND l.relation >= 16384)
+ WHERE l.pid = %s AND l.mode <> 'SIReadLock' AND (NOT l.granted OR l.locktype = 'relation' AND l.relation >= 16384)
 """
 
 

@@ -9,5 +9,5 @@ SELECT pg_catalog.txid_current_if_assigned()::text,
           LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
          WHERE l.pid = pg_catalog.pg_backend_pid() AND l.locktype = 'relation' AND l.granted AND l.relation >= 16384
            AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())
-           AND l.mode NOT IN ('AccessShareLock', 'RowShareLock')
+           AND l.mode NOT IN ('AccessShareLock', 'RowShareLock', 'SIReadLock')
            AND (n.nspname IS NULL OR n.nspname NOT LIKE 'pg\_%'))::text

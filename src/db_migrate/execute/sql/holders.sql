@@ -12,6 +12,6 @@ SELECT w.name, l.mode, l.pid, a.usename, a.application_name,
   LEFT JOIN pg_locks x ON l.pid IS NULL AND x.pid IS NULL AND x.locktype = 'transactionid'
                       AND x.virtualtransaction = l.virtualtransaction
   LEFT JOIN pg_prepared_xacts p ON p.transaction = x.transactionid
- WHERE l.locktype = 'relation' AND l.granted
+ WHERE l.locktype = 'relation' AND l.granted AND l.mode <> 'SIReadLock'
    AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
    AND (l.pid IS NULL OR l.pid <> ALL (%(own)s::int[]))

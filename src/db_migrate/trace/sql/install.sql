@@ -37,6 +37,7 @@ BEGIN
         PERFORM db_migrate_scratch.note(json_build_object('event', 'locks', 'locks', json_agg(json_build_array(l.relation::bigint, l.mode))))
            FROM pg_locks l
           WHERE l.pid = pg_backend_pid() AND l.locktype = 'relation' AND l.granted AND l.relation >= 16384
+            AND l.mode <> 'SIReadLock'
          HAVING count(*) > 0;
     END IF;
 END
@@ -58,7 +59,7 @@ SELECT DISTINCT coalesce(i.indrelid, l.relation) AS relid
   FROM pg_locks l
   LEFT JOIN pg_index i ON i.indexrelid = l.relation
  WHERE l.pid = pg_backend_pid() AND l.locktype = 'relation' AND l.relation >= 16384
-   AND l.mode NOT IN ('AccessShareLock', 'RowShareLock', 'RowExclusiveLock')
+   AND l.mode NOT IN ('AccessShareLock', 'RowShareLock', 'RowExclusiveLock', 'SIReadLock')
 ), referred AS (
 SELECT 'pg_class'::regclass AS class, s.relid AS id FROM strong s
  UNION ALL

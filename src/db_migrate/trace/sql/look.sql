@@ -5,7 +5,7 @@
 WITH held AS MATERIALIZED (
 SELECT l.relation, l.mode, l.virtualtransaction, l.locktype
   FROM pg_locks l
- WHERE l.pid = pg_backend_pid() AND l.granted
+ WHERE l.pid = pg_backend_pid() AND l.granted AND l.mode <> 'SIReadLock' -- which stops nobody
 )
 SELECT json_build_object(
     'transaction', (SELECT h.virtualtransaction FROM held h LIMIT 1),
