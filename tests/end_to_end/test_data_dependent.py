@@ -79,3 +79,51 @@ def test_a_sample_lets_it_be_proved_and_tells_no_row(project: Project) -> None:
     assert [s["effects"]["writes"] for s in r3["statements"]][:2] == [[], ["public.people"]]
     assert len(r3["statements"]) == 3
     assert "secret" not in planned.out + planned.err
+
+
+ODD = """
+op.execute('CREATE TABLE "Odd one" (tenant int, "Nr" int, data jsonb, PRIMARY KEY (tenant, "Nr"))')
+op.execute('''CREATE TABLE part (id bigserial, at date NOT NULL, tenant int, nr int,
+    FOREIGN KEY (tenant, nr) REFERENCES "Odd one") PARTITION BY RANGE (at)''')
+op.execute("CREATE TABLE part_a PARTITION OF part FOR VALUES FROM ('2026-01-01') TO ('2027-01-01')")
+op.execute("CREATE TABLE hens (id int PRIMARY KEY, egg int)")
+op.execute("CREATE TABLE eggs (id int PRIMARY KEY, hen int REFERENCES hens)")
+op.execute("ALTER TABLE hens ADD FOREIGN KEY (egg) REFERENCES eggs DEFERRABLE INITIALLY DEFERRED")
+"""
+EVERY = """
+rows = op.get_bind().execute(sa.text('SELECT data FROM part JOIN "Odd one" o ON (o.tenant, "Nr") = (part.tenant, nr)'))
+keys = {key for (data,) in rows for key in data}
+assert keys, "nothing to go by"
+op.execute("INSERT INTO part (at) VALUES ('2026-05-05')")
+assert op.get_bind().execute(sa.text("SELECT count(*) FROM hens JOIN eggs ON eggs.id = egg")).scalar() >= 3
+op.execute("COMMENT ON TABLE part IS 'read'")
+"""
+
+
+def test_rows_of_the_named_tables_are_always_on_scratch(project: Project) -> None:
+    """The setting ``scratch_data``, with what keys of partitions and circles need; apply has them too."""
+    project.revision("r1", ODD)
+    assert project.alembic("upgrade", "head").code == 0
+    project.sql(
+        """INSERT INTO "Odd one" SELECT i % 7, i, '{"key": "secret"}' FROM generate_series(1, 50) i""",
+        "INSERT INTO part (at, tenant, nr) SELECT '2026-02-02', i % 7, i FROM generate_series(1, 50) i",
+        "INSERT INTO hens SELECT i FROM generate_series(1, 20) i",
+        "INSERT INTO eggs SELECT i, 21 - i FROM generate_series(1, 20) i",
+        "UPDATE hens SET egg = (id + 3) % 20 + 1",
+    )
+    project.revision("r2", EVERY, "op.execute('COMMENT ON TABLE part IS NULL')")
+
+    without = project.run("plan", "--json")
+    assert (without.code, [each["object"] for each in findings(without.json, "data-dependent")]) == (1, ["r2"])
+
+    project.write("db-migrate.toml", 'scratch_data = ["part", "public.hens", "heens"]\nsample = 3\n')
+    planned = project.run("plan", "--json")
+    assert planned.code == 0, planned.out
+    assert planned.json["warnings"] == [
+        "no rows of public.heens were copied to scratch: the target has no such table",
+        "statements about rows are shown without values, since scratch had rows of the target",
+    ]
+    assert "secret" not in planned.out + planned.err
+    applied = project.run("apply", "--json")
+    assert applied.code == 0, applied.out
+    assert project.sql("SELECT count(*), max(id) FROM part") == [(51, 51)]

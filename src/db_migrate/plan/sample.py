@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from db_migrate.catalog.objects import Catalog, Kind, SchemaObject
@@ -49,10 +50,13 @@ def sample_for(
 ) -> Sampled:
     """What the settings want copied: of the touched tables, and of those that are always wanted."""
     always = [relation_named(name, catalog) for name in settings.scratch_data]
-    tables = sorted({*touched, *always})
+    unknown = [name for name in always if not _is_table(catalog, name)]
+    warnings = tuple(f"no rows of {name} were copied to scratch: the target has no such table" for name in unknown)
+    tables = sorted({*touched, *always}.difference(unknown))
     if not tables:
-        return Sampled(frozenset(), ())
-    return copy_sample(target, scratch, catalog, tables, settings.sample or DEFAULT_ROWS)
+        return Sampled(frozenset(), warnings)
+    copied = copy_sample(target, scratch, catalog, tables, settings.sample or DEFAULT_ROWS)
+    return replace(copied, warnings=warnings + copied.warnings)
 
 
 def copy_sample(target: ConnInfo, scratch: ConnInfo, catalog: Catalog, tables: Iterable[str], rows: int) -> Sampled:
@@ -84,26 +88,35 @@ class _Sample:
         """The tables, then what their foreign keys need, then what those need."""
         from psycopg import sql
 
-        wanted = [name for name in dict.fromkeys(tables) if self._is_table(name)]
+        wanted = [name for name in dict.fromkeys(map(self._whole, tables)) if _is_table(self._catalog, name)]
         for table in wanted:
             self._rows(table, sql.SQL("LIMIT {}").format(sql.Literal(rows)))
-        waiting = [key for table in wanted for key in self._keys(table)]
+        waiting = [key for table in wanted for key in self._keys.get(table, ())]
         for _round in range(len(self._catalog)):  # a row may need one of its own table, and that one another
             if not waiting:
                 break
             key = waiting.pop(0)
-            parent, _columns = reference(str(key.attributes["referenced"]))
+            parent = self._whole(reference(str(key.attributes["referenced"]))[0])
             if self._parents(key, parent):
-                waiting += [each for each in self._keys(parent) if each not in waiting]
+                waiting += [each for each in self._keys.get(parent, ()) if each not in waiting]
         for table in sorted(self._copied):
             self._set_sequences(table)
-        return Sampled(frozenset(self._copied), tuple(self._warnings))
+        partitions = (o.name for o in self._catalog if o.kind is Kind.PARTITION)
+        parts_of_them = frozenset(name for name in partitions if self._whole(name) in self._copied)
+        return Sampled(parts_of_them | self._copied, tuple(self._warnings))
 
-    def _is_table(self, name: str) -> bool:
-        return any(self._catalog.get(kind, name) is not None for kind in _TABLES)
+    def _whole(self, table: str) -> str:
+        """The table of which this one is a partition, which has its columns, keys and rows; else the table itself."""
+        partition = self._catalog.get(Kind.PARTITION, table)
+        return table if partition is None else self._whole(str(partition.attributes["partition_of"]))
 
-    def _keys(self, table: str) -> Iterator[SchemaObject]:
-        return (o for o in self._catalog.children.get(table, ()) if o.kind is Kind.FOREIGN_KEY)
+    @cached_property
+    def _keys(self) -> Mapping[str, Sequence[SchemaObject]]:
+        """The foreign keys of each table and its partitions."""
+        found: dict[str, list[SchemaObject]] = {}
+        for key in (o for o in self._catalog if o.kind is Kind.FOREIGN_KEY):
+            found.setdefault(self._whole(key.parent or ""), []).append(key)
+        return found
 
     def _parents(self, key: SchemaObject, parent: str) -> bool:
         """Copy the rows that the key's table needs and that are not there; whether there were any."""
@@ -112,7 +125,7 @@ class _Sample:
         own = _names(key.attributes.get("columns"))
         _table, there = reference(str(key.attributes["referenced"]))
         columns = [self._catalog.get(Kind.COLUMN, f"{parent}.{name}") for name in there]
-        if not self._is_table(parent) or any(column is None for column in columns):
+        if not _is_table(self._catalog, parent) or any(column is None for column in columns):
             return False
         missing = sql.SQL("SELECT DISTINCT {} FROM {} c WHERE {} AND NOT EXISTS (SELECT FROM {} p WHERE {})").format(
             sql.SQL(", ").join(sql.SQL("c.{}::text").format(_identifier(name)) for name in own),
@@ -145,7 +158,9 @@ class _Sample:
 
         stored = [c for c in self._catalog.columns(table) if not c.attributes.get("generated")]
         names = sql.SQL(", ").join(_identifier(last(column.name)) for column in stored)
-        read = sql.SQL("COPY (SELECT {} FROM {} {}) TO STDOUT").format(names, _qualified(table), which)
+        item = self._catalog.get(Kind.TABLE, table)
+        own = sql.SQL("" if item is not None and item.attributes.get("partition_key") else "ONLY ")  # not its heirs'
+        read = sql.SQL("COPY (SELECT {} FROM {}{} {}) TO STDOUT").format(names, own, _qualified(table), which)
         write = sql.SQL("COPY {} ({}) FROM STDIN").format(_qualified(table), names)
         try:
             with (
@@ -176,6 +191,10 @@ class _Sample:
                     sql.Literal(row[0]), _identifier(name), _qualified(table)
                 )
                 self._sink.execute(query)
+
+
+def _is_table(catalog: Catalog, name: str) -> bool:
+    return any(catalog.get(kind, name) is not None for kind in _TABLES)
 
 
 def _names(value: object) -> Sequence[str]:

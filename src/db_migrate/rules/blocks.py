@@ -1,13 +1,18 @@
-"""The SQL that DO blocks run, as far as it stands in them: statements, and EXECUTE of texts that are known."""
+"""The SQL that DO blocks and routines run, as far as it stands in them: statements, and EXECUTE of known texts."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
+from db_migrate.rules.names import literal, quote
+
 _DO = re.compile(r"\bDO\b", re.IGNORECASE)
+_ROUTINE = re.compile(r"\bCREATE\b.*?\b(?:FUNCTION|PROCEDURE)\b", re.IGNORECASE | re.DOTALL)
+_PLACEHOLDER = re.compile(r"%([%sIL])")
 
 
 @lru_cache(maxsize=1024)
@@ -22,6 +27,41 @@ def in_blocks(sql: str) -> tuple[str, ...]:
         return tuple(text for body in bodies for text in _statements(postgast.parse_plpgsql(_as_function(body))))
     except postgast.PgQueryError:
         return ()
+
+
+@lru_cache(maxsize=1024)
+def routines(sql: str) -> Mapping[str, tuple[str, ...]]:
+    """The functions and procedures that the text creates, by their plain names: each one's text, and what it runs."""
+    import postgast
+
+    if not _ROUTINE.search(sql):
+        return MappingProxyType({})
+    found: dict[str, tuple[str, ...]] = {}
+    try:
+        for text in postgast.split(sql):
+            for raw in postgast.parse(text).stmts:
+                if raw.stmt.WhichOneof("node") == "create_function_stmt":
+                    made = raw.stmt.create_function_stmt
+                    found[made.funcname[-1].string.sval] = (text, *_in_routine(text, made))
+    except postgast.PgQueryError:
+        return MappingProxyType({})
+    return found
+
+
+def _in_routine(text: str, made: Any) -> tuple[str, ...]:
+    """What the routine runs; nothing where its language is another, or its body is known only when it runs."""
+    import postgast
+
+    options = {each.def_elem.defname: each.def_elem.arg for each in made.options}
+    language = options["language"].string.sval.lower() if "language" in options else "sql"
+    try:
+        if language == "plpgsql":
+            return tuple(_statements(postgast.parse_plpgsql(text)))
+        if language == "sql" and "as" in options:  # what BEGIN ATOMIC brackets is part of the text's own tree
+            return tuple(postgast.split(options["as"].list.items[0].string.sval))
+    except (postgast.PgQueryError, ValueError):  # its output is no JSON for a trigger's function
+        pass
+    return ()
 
 
 def _bodies(statement: Any) -> Iterator[str]:
@@ -49,7 +89,7 @@ def _statements(tree: Any) -> Iterator[str]:
         for name, inner in tree.items():
             if name == "PLpgSQL_stmt_execsql":
                 yield inner["sqlstmt"]["PLpgSQL_expr"]["query"]
-            elif name == "PLpgSQL_stmt_perform":
+            elif name in ("PLpgSQL_stmt_perform", "PLpgSQL_stmt_call"):
                 yield inner["expr"]["PLpgSQL_expr"]["query"]
             elif name == "PLpgSQL_stmt_dynexecute":
                 text = _constant(inner["query"]["PLpgSQL_expr"]["query"])
@@ -74,11 +114,23 @@ def _value(node: Any) -> str | None:
     kind = node.WhichOneof("node")
     if kind == "a_const" and node.a_const.WhichOneof("val") == "sval":
         return str(node.a_const.sval.sval)
-    if kind == "func_call" and node.func_call.funcname[-1].string.sval == "concat":
+    if kind == "func_call" and (name := node.func_call.funcname[-1].string.sval) in ("concat", "format"):
         found = [_value(each) for each in node.func_call.args]
+        if name == "format":
+            return _formatted(found)
     elif kind == "a_expr" and node.a_expr.name and node.a_expr.name[0].string.sval == "||":
         found = [_value(node.a_expr.lexpr), _value(node.a_expr.rexpr)]
     else:
         return None
     known = [each for each in found if each is not None]
     return "".join(known) if len(known) == len(found) else None
+
+
+def _formatted(values: Sequence[str | None]) -> str | None:
+    """What PostgreSQL's format() makes of these; None where one is not known, or the text is none of the usual."""
+    template, *rest = (each for each in values if each is not None)
+    if None in values or len([each for each in _PLACEHOLDER.findall(template) if each != "%"]) > len(rest):
+        return None
+    given = iter(rest)
+    ways: Mapping[str, Callable[[str], str]] = {"s": str, "I": quote, "L": literal}
+    return _PLACEHOLDER.sub(lambda m: "%" if m[1] == "%" else ways[m[1]](next(given)), template)

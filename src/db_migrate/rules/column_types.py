@@ -8,6 +8,7 @@ from db_migrate.catalog.change import Action, AttributeChange
 from db_migrate.catalog.objects import Kind, Value
 from db_migrate.catalog.tokens import literal
 from db_migrate.rules import advice, batches, grammar
+from db_migrate.rules.called import texts_of
 from db_migrate.rules.columns import added, fills_itself, is_rewritten
 from db_migrate.rules.context import Context, Hit, Place
 from db_migrate.rules.conversions import base_of, misfits
@@ -385,5 +386,6 @@ def _begins_again(place: Place, sequence: str) -> str:
 
 def _is_set(place: Place) -> bool:
     """Whether the revision says with which number to go on, from this statement on."""
-    later = place.revision.statements[place.index :]
-    return any(name == "setval" for each in later for name, _ in grammar.calls(each.sql))
+    before, statements = place.revision.before, place.revision.statements
+    later = (texts_of(before, statements[: end + 1]) for end in range(place.index, len(statements)))
+    return any(name == "setval" for texts in later for name, _ in grammar.calls(texts))

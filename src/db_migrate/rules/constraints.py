@@ -221,7 +221,7 @@ def foreign_key_on_delete_review(context: Context) -> Iterator[Hit]:
 
 def _is_said(place: Place, key: SchemaObject) -> bool:
     columns = tuple(last(name) for name in advice.texts(key, "columns"))
-    return says_on_delete(place.statement.sql, last(key.name), columns)
+    return says_on_delete(place.texts, last(key.name), columns)
 
 
 def with_action(place: Place, key: SchemaObject, action: str) -> str:

@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from db_migrate.catalog.change import Action, Change
 from db_migrate.catalog.objects import RELATION_KINDS, ROUTINE_KINDS, TYPE_KINDS, Kind, SchemaObject, Value
+from db_migrate.rules.called import texts_of
 from db_migrate.rules.estimate import Work, bytes_in_words, estimate, in_words
 from db_migrate.rules.facts import Facts, TableFacts
 from db_migrate.rules.finding import Severity
@@ -73,6 +74,11 @@ class Place:
     def effects(self) -> Effects:
         """What the statement did."""
         return self.statement.effects
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The statement's text, and those that it runs by DO blocks and routines as far as they stand in them."""
+        return texts_of(self.revision.before, self.revision.statements[: self.index + 1])
 
     @property
     def error(self) -> StatementError | None:

@@ -152,7 +152,7 @@ def truncate_cascade(context: Context) -> Iterator[Hit]:
             reached = [k for k in place.revision.before.children.get(name, ()) if k.kind is Kind.FOREIGN_KEY]
             parents = {reference(advice.text(key, "referenced"))[0] for key in reached}
             over = sorted(parent for parent in parents if parent in emptied and parent != name)
-            if over and last(name) not in grammar.names_in(place.statement.sql):
+            if over and last(name) not in grammar.names_in(place.texts):
                 yield Hit(
                     place,
                     name,
@@ -235,18 +235,19 @@ op.execute("ALTER TABLE users ALTER COLUMN active DROP DEFAULT")
 def drop_cascade(context: Context) -> Iterator[Hit]:
     """The word is read from the statement; what it took along is the effect."""
     for place in context.places:
-        if not grammar.cascades(place.statement.sql):
+        text = next((each for each in place.texts if grammar.cascades(each)), None)
+        if text is None:
             continue
-        named = grammar.names_in(place.statement.sql)
+        named = grammar.names_in(place.texts)
         gone = (c for c in place.effects.changes if c.action is Action.DROPPED and not _is_named(c, named))
         along = sorted({change.object for change in gone})
         message = (
             f"takes along {', '.join(along)}" if along else "says CASCADE, which takes along whatever depends on it"
         )
         drops, _again = put_aside(place.revision.before, along)
-        rest = rewriting.without_cascade(place.statement.sql)
+        rest = rewriting.without_cascade(text) if text == place.statement.sql else ""
         fix = "\n".join((*drops, advice.execute(rest))) if rest else ""
-        yield Hit(place, subject(context, place), message, fix)
+        yield Hit(place, subject(context, place, text), message, fix)
 
 
 def _is_named(change: Change, names: frozenset[str]) -> bool:

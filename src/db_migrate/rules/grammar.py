@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -54,9 +54,9 @@ def _by_kind(sql: str) -> Mapping[str, Sequence[Any]]:
     return found
 
 
-def _run_nodes(sql: str, kind: str) -> Iterator[Any]:
-    """The same in the text and in what its DO blocks run."""
-    for text in (sql, *in_blocks(sql)):
+def _all_nodes(texts: Iterable[str], kind: str) -> Iterator[Any]:
+    """The same in several texts."""
+    for text in texts:
         yield from nodes(text, kind)
 
 
@@ -84,16 +84,15 @@ def _output_name(target: Any) -> str:
     return str(target.name or (fields[-1].string.sval if fields else ""))
 
 
-def says_on_delete(sql: str, constraint: str, columns: tuple[str, ...]) -> bool:
-    """Whether the text says ON DELETE for the foreign key of that name or over those columns (both unquoted).
+def says_on_delete(texts: Sequence[str], constraint: str, columns: tuple[str, ...]) -> bool:
+    """Whether the texts say ON DELETE for the foreign key of that name or over those columns (both unquoted).
 
-    Where the text is no plain SQL that names the key (dynamic SQL, a DO block), any ON DELETE counts.
+    Where they are no plain SQL that names the key (dynamic SQL), any ON DELETE counts.
     """
-    keys = list(_foreign_keys(sql))
-    for name, over, says in keys:
+    for name, over, says in (key for text in texts for key in _foreign_keys(text)):
         if name == constraint or (not name and over == columns):
             return says
-    return bool(_ON_DELETE.search(sql))
+    return any(_ON_DELETE.search(text) for text in texts)
 
 
 def _foreign_keys(sql: str) -> Iterator[tuple[str, tuple[str, ...], bool]]:
@@ -187,11 +186,11 @@ def using_of(sql: str, column: str) -> str:
     return "plain"
 
 
-def names_in(sql: str) -> frozenset[str]:
-    """Every name of a relation, column, constraint or object that the text writes itself."""
-    found = {relation.relname for relation in _run_nodes(sql, "RangeVar")}
-    found |= {command.name for command in _run_nodes(sql, "AlterTableCmd")}
-    for dropped in _run_nodes(sql, "DropStmt"):
+def names_in(texts: Sequence[str]) -> frozenset[str]:
+    """Every name of a relation, column, constraint or object that the texts write themselves."""
+    found = {relation.relname for relation in _all_nodes(texts, "RangeVar")}
+    found |= {command.name for command in _all_nodes(texts, "AlterTableCmd")}
+    for dropped in _all_nodes(texts, "DropStmt"):
         for each in dropped.objects:
             items = each.list.items if each.WhichOneof("node") == "list" else _object_names(each)
             found |= {item.string.sval for item in items}
@@ -214,8 +213,8 @@ _DROP_CASCADE = 2
 
 def cascades(sql: str) -> bool:
     """Whether the text says CASCADE for something that it drops."""
-    dropping = any(each.behavior == _DROP_CASCADE for each in _run_nodes(sql, "DropStmt"))
-    return dropping or any(each.behavior == _DROP_CASCADE for each in _run_nodes(sql, "AlterTableCmd"))
+    dropping = any(each.behavior == _DROP_CASCADE for each in nodes(sql, "DropStmt"))
+    return dropping or any(each.behavior == _DROP_CASCADE for each in nodes(sql, "AlterTableCmd"))
 
 
 _CLOCKS = frozenset(
@@ -283,32 +282,32 @@ def alters(sql: str, relation: str) -> bool:
     return False
 
 
-def whole_table_writes(sql: str) -> Iterator[tuple[str, tuple[str, str]]]:
-    """UPDATE and DELETE without WHERE in the text: the word, and the relation's schema (or empty) and name."""
+def whole_table_writes(texts: Sequence[str]) -> Iterator[tuple[str, tuple[str, str]]]:
+    """UPDATE and DELETE without WHERE in the texts: the word, and the relation's schema (or empty) and name."""
     for word, kind in (("UPDATE", "UpdateStmt"), ("DELETE", "DeleteStmt")):
-        for node in _run_nodes(sql, kind):
+        for node in _all_nodes(texts, kind):
             if not node.HasField("where_clause"):
                 yield word, (node.relation.schemaname, node.relation.relname)
 
 
-def whole_table_updates(sql: str) -> Iterator[tuple[tuple[str, str], tuple[str, ...]]]:
+def whole_table_updates(texts: Sequence[str]) -> Iterator[tuple[tuple[str, str], tuple[str, ...]]]:
     """UPDATE without WHERE: the relation, and the columns that it sets."""
-    for node in _run_nodes(sql, "UpdateStmt"):
+    for node in _all_nodes(texts, "UpdateStmt"):
         if not node.HasField("where_clause"):
             columns = tuple(target.res_target.name for target in node.target_list)
             yield (node.relation.schemaname, node.relation.relname), columns
 
 
-def inserted_from_query(sql: str) -> Iterator[tuple[str, str]]:
+def inserted_from_query(texts: Sequence[str]) -> Iterator[tuple[str, str]]:
     """INSERT ... SELECT: the relation."""
-    for node in _run_nodes(sql, "InsertStmt"):
+    for node in _all_nodes(texts, "InsertStmt"):
         if node.select_stmt.select_stmt.HasField("where_clause") or len(node.select_stmt.select_stmt.from_clause):
             yield node.relation.schemaname, node.relation.relname
 
 
-def analyzes(sql: str, relation: str) -> bool:
-    """Whether the text is an ANALYZE of the relation, or of everything."""
-    for node in _run_nodes(sql, "VacuumStmt"):
+def analyzes(texts: Sequence[str], relation: str) -> bool:
+    """Whether one of the texts is an ANALYZE of the relation, or of everything."""
+    for node in _all_nodes(texts, "VacuumStmt"):
         names = [each.vacuum_relation.relation.relname for each in node.rels]
         if not names or relation in names:
             return True
@@ -317,7 +316,7 @@ def analyzes(sql: str, relation: str) -> bool:
 
 def extensions(sql: str) -> Iterator[tuple[str, str]]:
     """The extensions that the text creates, each with the version that it asks for (empty for none)."""
-    for node in _run_nodes(sql, "CreateExtensionStmt"):
+    for node in nodes(sql, "CreateExtensionStmt"):
         versions = [o.def_elem.arg.string.sval for o in node.options if o.def_elem.defname == "new_version"]
         yield node.extname, versions[0] if versions else ""
 
@@ -337,9 +336,9 @@ def partition_key(sql: str) -> str:
     return ""
 
 
-def calls(sql: str) -> Iterator[tuple[str, str]]:
-    """The functions that the text calls, each with its first argument where that is a constant."""
-    for call in _run_nodes(sql, "FuncCall"):
+def calls(texts: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """The functions that the texts call, each with its first argument where that is a constant."""
+    for call in _all_nodes(texts, "FuncCall"):
         first = call.args[0] if len(call.args) else None
         is_constant = first is not None and first.WhichOneof("node") == "a_const"
         yield call.funcname[-1].string.sval, _constant(first) if is_constant else ""

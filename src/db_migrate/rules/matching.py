@@ -88,12 +88,12 @@ def refusal(place: Place) -> str:
     return "PostgreSQL refuses it: " + "; ".join([*lines[:1], *told])
 
 
-def subject(context: Context, place: Place) -> str:
-    """What the statement is about, as its text names it; the revision where it names nothing.
+def subject(context: Context, place: Place, text: str = "") -> str:
+    """What the statement is about, as its text or the given one names it; the revision where that names nothing.
 
     An unqualified name is taken to be in the schema where the revision finds or leaves such a relation.
     """
-    schema, *names = grammar.named_by(failed_sql(place)) or ("",)
+    schema, *names = grammar.named_by(text or failed_sql(place)) or ("",)
     if not names:
         return place.revision.revision
     candidates = [schema] if schema else list(context.settings.search_path)

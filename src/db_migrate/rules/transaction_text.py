@@ -35,25 +35,31 @@ op.alter_column("users", "age", nullable=False)
 def combine_alter_table(context: Context) -> Iterator[Hit]:
     """Actions that are instant may stay apart."""
     for places in transactions(context):
-        seen: dict[str, list[Place]] = {}
+        seen: dict[str, list[tuple[Place, str]]] = {}
         for place in places:
-            if grammar.kinds(place.statement.sql) != ("alter_table_stmt",):
-                continue
             worked = {r.relation for r in place.effects.rewrites} | set(place.effects.scans)
             for relation in sorted(worked):
-                if context.exempt(place, relation) or not grammar.alters(place.statement.sql, relation):
-                    continue
-                seen.setdefault(relation, []).append(place)
+                altering = [] if context.exempt(place, relation) else _alone(place, relation)
+                if len(altering) == 1:  # of several in one block nobody can tell which went through the table
+                    seen.setdefault(relation, []).append((place, altering[0]))
         for relation, together in seen.items():
             if len(together) > 1:
-                message = f"goes through {context.size(together[-1], relation)} again"
-                yield Hit(together[-1], relation, message, _at_once(together))
+                last, _sql = together[-1]
+                yield Hit(last, relation, f"goes through {context.size(last, relation)} again", _at_once(together))
 
 
-def _at_once(places: Sequence[Place]) -> str:
-    lines = ", ".join(str(line) for line in dict.fromkeys(each.statement.line for each in places[:-1]))
-    sql = rewriting.combined([each.statement.sql for each in places])
-    return f"# in place of this and line {lines}:\n{advice.execute(sql)}"
+def _alone(place: Place, relation: str) -> list[str]:
+    """The texts of the place that are an ALTER TABLE of the relation and nothing else."""
+    return [
+        text for text in place.texts if grammar.kinds(text) == ("alter_table_stmt",) and grammar.alters(text, relation)
+    ]
+
+
+def _at_once(together: Sequence[tuple[Place, str]]) -> str:
+    lines = ", ".join(str(line) for line in dict.fromkeys(place.statement.line for place, _sql in together[:-1]))
+    own = all(sql == place.statement.sql for place, sql in together)
+    what = "this and line" if own else "the ALTER TABLE of this and of line"
+    return f"# in place of {what} {lines}:\n{advice.execute(rewriting.combined([sql for _place, sql in together]))}"
 
 
 @rule(
@@ -173,7 +179,7 @@ def savepoint_use(context: Context) -> Iterator[Hit]:
 def update_delete_without_where(context: Context) -> Iterator[Hit]:
     """By the grammar, on tables that really hold rows."""
     for place in context.places:
-        for word, relation in grammar.whole_table_writes(place.statement.sql):
+        for word, relation in grammar.whole_table_writes(place.texts):
             table = _named(place, relation)
             if table and not context.exempt(place, table):
                 message = f"{word} of every row of {context.size(place, table)}"
@@ -211,12 +217,12 @@ op.execute("ANALYZE users")
 def data_change_needs_analyze(context: Context) -> Iterator[Hit]:
     """Writes of whole tables, and INSERT from a query."""
     for place in context.places:
-        relations = [relation for _word, relation in grammar.whole_table_writes(place.statement.sql)]
-        relations += list(grammar.inserted_from_query(place.statement.sql))
-        later = place.revision.statements[place.index :]
+        relations = [relation for _word, relation in grammar.whole_table_writes(place.texts)]
+        relations += list(grammar.inserted_from_query(place.texts))
+        later = [each for each in context.places if each.revision is place.revision and each.index >= place.index]
         for relation in relations:
             table = _named(place, relation)
-            analyzed = any(grammar.analyzes(statement.sql, relation[1]) for statement in later)
+            analyzed = any(grammar.analyzes(each.texts, relation[1]) for each in later)
             if table and not analyzed and not context.exempt(place, table):
                 fix = advice.after(advice.execute(f"ANALYZE {table}"))
                 yield Hit(place, table, f"no ANALYZE of {table} follows", fix)
@@ -239,7 +245,7 @@ def data_change_needs_analyze(context: Context) -> Iterator[Hit]:
 def toast_bloat_update(context: Context) -> Iterator[Hit]:
     """By the types of the columns that an UPDATE without WHERE sets."""
     for place in context.places:
-        for relation, columns in grammar.whole_table_updates(place.statement.sql):
+        for relation, columns in grammar.whole_table_updates(place.texts):
             table = _named(place, relation)
             if not table or context.exempt(place, table):
                 continue

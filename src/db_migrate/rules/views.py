@@ -221,10 +221,10 @@ def _another_type(place: Place, change: Change) -> str:
 def extension_version_pin(context: Context) -> Iterator[Hit]:
     """By the grammar."""
     for place in context.places:
-        for name, version in grammar.extensions(place.statement.sql):
-            if not version:
-                message = f"installs whichever version of {name} the server has"
-                yield Hit(place, name, message, _with_its_version(place.statement.sql, name))
+        unpinned = [(each, name) for each in place.texts for name, version in grammar.extensions(each) if not version]
+        for text, name in unpinned:
+            message = f"installs whichever version of {name} the server has"
+            yield Hit(place, name, message, _with_its_version(text, name))
 
 
 def _with_its_version(sql: str, name: str) -> str:
@@ -263,7 +263,7 @@ op.execute("SELECT create_hypertable('audit')")
 def extension_timescale_citus_vector(context: Context) -> Iterator[Hit]:
     """Calls by the grammar, vector indexes by their method."""
     for place in context.places:
-        for name, argument in grammar.calls(place.statement.sql):
+        for name, argument in grammar.calls(place.texts):
             if name in _PRODUCTS:
                 reason = "how long it takes on a copy, and in which quiet hour"
                 fix = advice.intent("extension-timescale-citus-vector", argument or name, reason)
