@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import time
 from dataclasses import replace
 
@@ -55,9 +56,15 @@ def shop(target_server: TargetServer) -> ConnInfo:
 
 
 def test_rows_are_read_on_the_replica_and_locks_on_the_target(target_server: TargetServer, shop: ConnInfo) -> None:
-    """What is committed while the standby stands still is not counted; who is in the way at the target is told."""
+    """What is committed while the standby stands still is not counted; who is in the way at the target is told.
+
+    How far it is behind is told too, and what a replication slot holds back.
+    """
+    run(shop, "SELECT pg_create_physical_replication_slot('forgotten', true)", "INSERT INTO small VALUES (0)")
     with standby_of(target_server) as address:
         standby = address.replace(dbname=shop.dbname)
+        run(shop, "DELETE FROM small WHERE id = 0")
+        _caught_up(shop, standby)
         run(standby, "SELECT pg_wal_replay_pause()")
         while not _paused(standby):
             time.sleep(0.01)
@@ -66,15 +73,38 @@ def test_rows_are_read_on_the_replica_and_locks_on_the_target(target_server: Tar
             other.commit()
             other.execute("LOCK TABLE small IN SHARE MODE")
             other.execute("SELECT pg_current_xact_id()")
+            time.sleep(0.1)
             facts, problem = facts_with(shop, settings(standby.dsn()))
             own, nothing = facts_with(shop, settings(None))
             other.rollback()
+        assert (facts.server.replicas, facts.server.slots) == (own.server.replicas, own.server.slots) == (1, 1)
+        assert facts.server.replica_lag_s is not None
+        assert 0.05 < facts.server.replica_lag_s < 60
+        written = size_of("SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn) FROM pg_replication_slots", shop)
+        assert 0 < (facts.server.slot_lag_bytes or 0) <= written
     assert (facts.tables["public.small"].rows, own.tables["public.small"].rows) == (100, 150)
     assert (problem, nothing) == ("", "")
     assert "of the replica" in facts.throughput.source
     assert [each.application for each in facts.now_blocking] == ["the other"]
     assert "the other" in {each.application for each in facts.long_transactions}
-    run(shop, "DELETE FROM small WHERE id > 100")
+    run(shop, "DELETE FROM small WHERE id > 100", "SELECT pg_drop_replication_slot('forgotten')")
+
+
+def size_of(query: str, database: ConnInfo) -> int:
+    """The one number that a query gives."""
+    with contextlib.closing(connect(database)) as connection:
+        row = connection.execute(query.encode()).fetchone()
+    assert row is not None
+    return int(str(row[0]))
+
+
+def _caught_up(primary: ConnInfo, standby: ConnInfo) -> None:
+    """Wait until the standby has replayed all that there is."""
+    with contextlib.closing(connect(primary)) as connection:
+        row = connection.execute("SELECT pg_current_wal_lsn()::text").fetchone()
+    assert row is not None
+    while not size_of(f"SELECT (pg_last_wal_replay_lsn() >= '{row[0]}')::int", standby):
+        time.sleep(0.01)
 
 
 def _paused(standby: ConnInfo) -> bool:
@@ -112,9 +142,14 @@ def test_the_server_says_how_fast_it_reads(shop: ConnInfo) -> None:
     assert small.source.startswith("not measured")
 
 
-def test_what_analyze_found_is_known(shop: ConnInfo) -> None:
+def test_what_analyze_found_is_known(target_server: TargetServer, shop: ConnInfo) -> None:
     """How many are NULL, by column; the disk only of a server on this machine that one reaches by its socket."""
     with read_only(shop) as connection:
         facts = read_facts(connection, ASKED, ())
     assert facts.tables["public.small"].null_fractions == {"id": 0.0, "note": 0.75}
     assert facts.server.free_bytes is None
+    with read_only(shop.replace(host=str(target_server.socket_dir))) as connection:
+        free = read_facts(connection, ASKED, ()).server.free_bytes
+    now = shutil.disk_usage(target_server.socket_dir / "data").free
+    assert free is not None
+    assert abs(free - now) < 256 * MIB

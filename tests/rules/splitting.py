@@ -8,7 +8,7 @@ from textwrap import indent
 
 from rules_lab import OWNER, Lab
 
-from db_migrate.catalog.objects import Catalog
+from db_migrate.catalog.objects import Catalog, SchemaObject
 from db_migrate.project import events
 from db_migrate.project.child_process import Link
 from db_migrate.project.graph import load_graph
@@ -24,15 +24,22 @@ class _Split:
     tracer: Tracer
     before: Catalog | None = None
     start: int = 0
-    cases: list[tuple[tuple[TracedStatement, ...], Catalog, Catalog]] = field(default_factory=list)
+    cases: list[tuple[tuple[TracedStatement, ...], Catalog, Catalog, tuple[tuple[int, SchemaObject], ...]]] = field(
+        default_factory=list
+    )
 
     def event(self, event: events.Event, link: Link) -> None:
         """One event of the child's."""
         sql = event.sql if isinstance(event, events.Statement) else ""
         if sql.startswith("ROLLBACK TO SAVEPOINT sa_") and self.before is not None:
-            self.cases.append((self._statements()[self.start :], self.before, self.tracer.catalog))
+            after, running = self.tracer.catalog, self.tracer._running
+            passed = running.passing(after) if running is not None else ()
+            passing = tuple((at - self.start, made) for at, made in passed)
+            self.cases.append((self._statements()[self.start :], self.before, after, passing))
         self.tracer.event(event, link)
         if sql.startswith("SAVEPOINT sa_"):
+            if self.tracer._running is not None:
+                self.tracer._running.indexes.clear()
             self.start, self.before = len(self._statements()) + 1, self.tracer.catalog
 
     def _statements(self) -> tuple[TracedStatement, ...]:
@@ -82,11 +89,17 @@ def trace_each(lab: Lab, bodies: Mapping[str, str]) -> dict[str, Trace]:
 
 
 def _as_trace(
-    revision: str, file: str, version: int, statements: Sequence[TracedStatement], before: Catalog, after: Catalog
+    revision: str,
+    file: str,
+    version: int,
+    statements: Sequence[TracedStatement],
+    before: Catalog,
+    after: Catalog,
+    passing: tuple[tuple[int, SchemaObject], ...],
 ) -> Trace:
     failed = statements[-1].error if statements else None
     error = RevisionError("failed", failed.message, failed.sqlstate, statement=len(statements) - 1) if failed else None
     traced = TracedRevision(
-        revision, ("-",), "a case", file, Direction.UPGRADE, tuple(statements), before, after, error
+        revision, ("-",), "a case", file, Direction.UPGRADE, tuple(statements), before, after, error, passing=passing
     )
     return Trace((traced,), version, before, after)

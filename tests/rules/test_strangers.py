@@ -9,7 +9,7 @@ from rules_lab import Lab, known
 from splitting import trace_each
 
 from db_migrate.rules import judge
-from db_migrate.rules.facts import Answer, Blocker
+from db_migrate.rules.facts import Answer, Blocker, ServerFacts
 from db_migrate.rules.questions import questions
 from db_migrate.trace.effects import Trace
 
@@ -241,3 +241,20 @@ def test_what_nobody_could_wait_for_is_told_by_statistics(lab: Lab) -> None:
     messages = {each.object: each.message for each in found if "no answer within" in each.message}
     assert "by the statistics about 100)" in messages["public.users.legacy_email"]
     assert "by the statistics about 250)" in messages["public.users.code"]
+
+
+def test_a_disk_that_is_too_small_stops_a_rewrite(lab: Lab) -> None:
+    """Twice the table for a rewrite, the table for an index; with room enough only what slots hold back counts."""
+    rewrite = 'op.alter_column("users", "balance", type_=sa.BigInteger())'
+    index = 'op.create_index("ix", "users", ["code"])'
+    for body, free, slot, told in (
+        (rewrite, 100, 0, ("error", "needs about 120 GB, 100 GB are free")),
+        (rewrite, 121, 0, None),
+        (rewrite, 121, 61, ("warning", "a replication slot already holds back 61 GB of WAL")),
+        (index, 40, 61, ("warning", "builds an index, which may need up to 48 GB, 40 GB are free")),
+        (index, 49, 61, None),
+    ):
+        trace = lab.trace(body)
+        server = ServerFacts(slots=1, slot_lag_bytes=slot * 1024**3, free_bytes=free * 1024**3)
+        found = [each for each in judge(trace, known(lab, trace, server=server)) if each.rule == "headroom"]
+        assert [(each.severity.value, each.message) for each in found] == ([told] if told else [])

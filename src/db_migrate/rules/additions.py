@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from db_migrate.catalog.change import Action
 from db_migrate.catalog.objects import Kind, SchemaObject
-from db_migrate.catalog.tokens import literal, replace_names
+from db_migrate.catalog.tokens import literal, mentions, replace_names
 from db_migrate.rules import advice, batches, domains, grammar, retyping
 from db_migrate.rules.columns import added, is_rewritten
 from db_migrate.rules.constraints import builds_index, referenced_table
@@ -44,12 +44,18 @@ def is_serial(place: Place, column: SchemaObject) -> bool:
 
 
 def is_constrained_domain(place: Place, column: SchemaObject) -> bool:
-    """Whether the type is a domain."""
-    return place.find(Kind.DOMAIN, advice.text(column, "type")) is not None
+    """Whether the type is a domain that demands something, or is made of one that does."""
+    domain = place.find(Kind.DOMAIN, advice.text(column, "type"))
+    while domain is not None:
+        made_of = domains.parts_of(domain.definition)
+        if made_of.checks or made_of.required:
+            return True
+        domain = place.find(Kind.DOMAIN, made_of.base)
+    return False
 
 
 def _is_volatile(place: Place, column: SchemaObject) -> bool:
-    return bool(_default(column)) and not is_serial(place, column)
+    return grammar.calls_more_than_the_clock(_default(column)) and not is_serial(place, column)
 
 
 def _fill_later(column: SchemaObject) -> str:
@@ -295,7 +301,7 @@ def _with_constraint(context: Context, kind: Kind) -> Iterator[tuple[Place, Sche
             for constraint in constraints:
                 if constraint is not None and constraint.parent == owner_of(column.name):
                     mentioned = advice.texts(constraint, "columns") or (advice.text(constraint, "expression"),)
-                    if any(tail(column.name) in text for text in mentioned):
+                    if any(mentions(text, tail(column.name)) for text in mentioned):
                         yield place, column, constraint
 
 
@@ -318,7 +324,8 @@ def add_column_inline_check(context: Context) -> Iterator[Hit]:
     """Proved by the scan."""
     for place, column, check in _with_constraint(context, Kind.CHECK):
         relation = owner_of(column.name)
-        if relation in place.effects.scans or is_rewritten(place, relation):
+        looked_at = relation in place.effects.scans or is_rewritten(place, relation)
+        if looked_at and check.attributes.get("validated") is True:
             message = f"looks at every row of {context.size(place, relation)} while reads and writes wait"
             yield Hit(place, column.name, message, _three_steps(column, check), context.block_severity(place))
 

@@ -107,7 +107,10 @@ class Place:
         return (c for c in self.effects.changes if c.kind is kind and c.action is action)
 
     def find(self, kind: Kind, name: str) -> SchemaObject | None:
-        """The object as this statement left it, as far as the changes after it tell; else as the revision found it."""
+        """The object as this statement left it, as far as the changes after it tell; else as the revision found it.
+
+        An index that is gone when the revision ends is as it was made.
+        """
         current = name
         later: dict[str, Value] = {}
         for statement in self.revision.statements[self.index + 1 :]:
@@ -117,7 +120,10 @@ class Place:
                 elif change.kind is kind and change.action is Action.ALTERED and change.object == current:
                     later = {**{a.name: a.from_ for a in change.attributes}, **later}
         found = self.revision.after.get(kind, current) or self.revision.before.get(kind, name)
-        if found is None or (current == name and not later):
+        if found is None:
+            made = (o for at, o in reversed(self.revision.passing) if o.key == (kind, name) and at <= self.index)
+            return next(made, None)
+        if current == name and not later:
             return found
         attributes = {key: value for key, value in {**found.attributes, **later}.items() if value is not None}
         return replace(found, name=name, attributes=attributes)

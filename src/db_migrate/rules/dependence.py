@@ -23,7 +23,7 @@ _WRITES = re.compile(r'\s*writes\s+([\w$."]+(?:\s*,\s*[\w$."]+)*)', re.IGNORECAS
 def looked_at(statement: TracedStatement) -> tuple[str, ...]:
     """The tables whose rows may decide what comes next: what a query, a DO block or a procedure has read."""
     nodes = set(sort_of(statement.sql).nodes)
-    if not nodes or not nodes <= _STEERING:
+    if not nodes or not nodes <= _STEERING or (nodes == {"select_stmt"} and statement.ddl):  # SELECT INTO tells nothing
         return ()
     return tuple(name for name in statement.effects.reads if last(name) != "alembic_version")
 

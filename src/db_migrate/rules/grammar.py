@@ -157,14 +157,6 @@ def nodes_in(expression: str, kind: str) -> bool:
     return any(True for _ in nodes(f"SELECT {expression}", kind))
 
 
-def deletes_everything(sql: str) -> bool:
-    """Whether the text is one DELETE without WHERE."""
-    statements = parse(sql)
-    if len(statements) != 1 or statements[0].WhichOneof("node") != "delete_stmt":
-        return False
-    return not statements[0].delete_stmt.HasField("where_clause")
-
-
 def using_of(sql: str, column: str) -> str:
     """How the text's ALTER COLUMN ... TYPE of the column gets its values.
 
@@ -247,6 +239,15 @@ def calls_clock(expression: str) -> str:
     return ""
 
 
+_STABLE = frozenset({"now", "transaction_timestamp", "statement_timestamp"})
+
+
+def calls_more_than_the_clock(expression: str) -> bool:
+    """Whether an expression calls anything but the time of the transaction, which is the same for every row."""
+    calls = nodes(f"SELECT {expression}", "FuncCall") if expression else ()
+    return any(call.funcname[-1].string.sval not in _STABLE for call in calls)
+
+
 def settings_of(sql: str) -> Iterator[tuple[str, str]]:
     """The parameters that the text sets, SET and set_config both, with their values as text."""
     for node in nodes(sql, "VariableSetStmt"):
@@ -282,18 +283,28 @@ def alters(sql: str, relation: str) -> bool:
     return False
 
 
+def _is_of_every_row(node: Any) -> bool:
+    """Whether an UPDATE or DELETE has no WHERE, or one that is true whatever the row is: ``true``, ``1 = 1``."""
+    condition = node.where_clause
+    kind = condition.WhichOneof("node")
+    if kind == "a_expr" and condition.a_expr.name and condition.a_expr.name[0].string.sval == "=":
+        sides = [each.a_const for each in (condition.a_expr.lexpr, condition.a_expr.rexpr)]
+        return all(each.WhichOneof("val") == "ival" for each in sides) and sides[0].ival == sides[1].ival
+    return kind is None or (kind == "a_const" and bool(condition.a_const.boolval.boolval))
+
+
 def whole_table_writes(texts: Sequence[str]) -> Iterator[tuple[str, tuple[str, str]]]:
     """UPDATE and DELETE without WHERE in the texts: the word, and the relation's schema (or empty) and name."""
     for word, kind in (("UPDATE", "UpdateStmt"), ("DELETE", "DeleteStmt")):
         for node in _all_nodes(texts, kind):
-            if not node.HasField("where_clause"):
+            if _is_of_every_row(node):
                 yield word, (node.relation.schemaname, node.relation.relname)
 
 
 def whole_table_updates(texts: Sequence[str]) -> Iterator[tuple[tuple[str, str], tuple[str, ...]]]:
     """UPDATE without WHERE: the relation, and the columns that it sets."""
     for node in _all_nodes(texts, "UpdateStmt"):
-        if not node.HasField("where_clause"):
+        if _is_of_every_row(node):
             columns = tuple(target.res_target.name for target in node.target_list)
             yield (node.relation.schemaname, node.relation.relname), columns
 
@@ -361,10 +372,16 @@ def assigned_columns(sql: str) -> Iterator[tuple[str, ...]]:
         yield tuple(target.res_target.name for target in node.cols)
 
 
+def relations(sql: str) -> tuple[tuple[str, str], ...]:
+    """The schema (empty where not written) and name of each relation of the text; names of WITH queries are none."""
+    queries = {node.ctename for node in nodes(sql, "CommonTableExpr")}
+    found = ((n.schemaname, n.relname) for n in nodes(sql, "RangeVar"))
+    return tuple(dict.fromkeys(each for each in found if each[0] or each[1] not in queries))
+
+
 def unqualified_relations(sql: str) -> tuple[str, ...]:
     """Relations that the text names without a schema; names of WITH queries are none."""
-    queries = {node.ctename for node in nodes(sql, "CommonTableExpr")}
-    found = [n.relname for n in nodes(sql, "RangeVar") if not n.schemaname and n.relname not in queries]
+    found = [name for schema, name in relations(sql) if not schema]
     for node in nodes(sql, "CommentStmt"):
         if node.object.WhichOneof("node") == "list" and len(node.object.list.items) == 1:
             found.append(node.object.list.items[0].string.sval)

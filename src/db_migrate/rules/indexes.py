@@ -20,7 +20,8 @@ from db_migrate.trace.effects import LockMode, TracedStatement
 def built(context: Context, place: Place) -> Iterator[SchemaObject]:
     """The indexes that the statement created on relations which existed before and hold rows."""
     names = {build.index for build in place.effects.index_builds}
-    for change in place.changes(Kind.INDEX, Action.CREATED):
+    made = (Action.CREATED, Action.ALTERED)  # one that waits to be attached is already part of the parent's
+    for change in (each for each in place.effects.changes if each.kind is Kind.INDEX and each.action in made):
         index = place.find(Kind.INDEX, change.object)
         if index is None or index.parent is None or context.exempt(place, index.parent):
             continue

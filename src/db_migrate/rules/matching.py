@@ -105,6 +105,15 @@ def subject(context: Context, place: Place, text: str = "") -> str:
     return ".".join(map(quote, (candidates[0], *names)))
 
 
+def relation_in(relations: Sequence[str], written: tuple[str, str]) -> str:
+    """Which of the relations a name in a text stands for: its schema, or empty, and itself; empty for none."""
+    schema, name = written
+    for relation in relations:
+        if relation == f"{quote(schema)}.{quote(name)}" or (not schema and relation.endswith(f".{quote(name)}")):
+            return relation
+    return ""
+
+
 def relation_named(name: str, catalog: Catalog, search_path: Sequence[str] = ("public",)) -> str:
     """The qualified name of a relation as somebody wrote it, looked up on the search path where it has no schema."""
     given = parts(name.strip())

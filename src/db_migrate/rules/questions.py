@@ -7,7 +7,7 @@ rename are asked for under their names of today, and what the run itself creates
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from db_migrate.catalog.change import Action, Change, ChangeClass
@@ -16,6 +16,7 @@ from db_migrate.catalog.tokens import reference
 from db_migrate.rules import advice, grammar
 from db_migrate.rules.context import Place, column_origin, is_table, walk
 from db_migrate.rules.conversions import Misfits, misfits
+from db_migrate.rules.deletions import deletions
 from db_migrate.rules.drops import dropped_columns, dropped_tables
 from db_migrate.rules.names import last, literal, owner_of, parts, tail
 from db_migrate.trace.effects import Trace
@@ -111,11 +112,10 @@ class _Asker:
 
     def _losses(self, place: Place) -> Iterator[Question]:
         emptied = [name for name in place.effects.truncated if name not in place.before.created]
-        if grammar.deletes_everything(place.statement.sql):
-            emptied += [name for name in place.effects.writes if name not in place.before.created]
         for table in (*dropped_tables(place), *emptied):
             if not self._is_virtual(table):
                 yield self._compose(place, Asks.LOST_ROWS, table, table, f"rows of {table}", "true")
+        yield from self._deleted(place)
         for column in dropped_columns(place):
             item = self._now.get(Kind.COLUMN, column_origin(place, column))
             if item is None or item.attributes.get("generated") is not None:
@@ -126,6 +126,18 @@ class _Asker:
             yield self._compose(
                 place, Asks.LOST_VALUES, column, owner_of(column), described, predicate, column=item.name
             )
+
+    def _deleted(self, place: Place) -> Iterator[Question]:
+        """Each DELETE of a statement is a question of its own."""
+        for number, each in enumerate(deletions(place)):
+            table = each.relation
+            if self._is_virtual(table):
+                continue
+            described = f"rows of {table}" if each.condition == "true" else f"rows of {table} that it deletes"
+            asked = self._compose(
+                place, Asks.LOST_ROWS, table, table, described, each.condition, alias=each.alias, refused=each.refused
+            )
+            yield replace(asked, id=f"{asked.id}#{number}") if number else asked
 
     def _is_virtual(self, name: str) -> bool:
         """Not ours to count: a foreign table's rows are elsewhere and stay."""

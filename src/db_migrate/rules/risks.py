@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 
 from db_migrate.catalog.change import Action
 from db_migrate.catalog.objects import Catalog, Kind, SchemaObject
@@ -325,16 +325,24 @@ def headroom(context: Context) -> Iterator[Hit]:
     """Against the free bytes where they are known; else when a slot already holds back more than the table."""
     server = context.facts.server
     for place in context.places:
-        for rewrite in place.effects.rewrites:
-            table = context.table(place, rewrite.relation)
-            if table is None or context.exempt(place, rewrite.relation):
+        rewritten = {each.relation for each in place.effects.rewrites}
+        for relation in sorted(rewritten | {each.relation for each in place.effects.index_builds}):
+            table = context.table(place, relation)
+            if table is None or context.exempt(place, relation):
                 continue
-            need = 2 * table.bytes
+            need = 2 * table.bytes if relation in rewritten else table.table_bytes
             if server.free_bytes is not None and need > server.free_bytes:
-                message = f"needs about {bytes_in_words(need)}, {bytes_in_words(server.free_bytes)} are free"
-                fix = without_rewrite(place, "headroom", rewrite.relation)
-                yield Hit(place, rewrite.relation, message, fix, Severity.ERROR)
-            elif server.slot_lag_bytes and server.slot_lag_bytes > table.bytes:
+                needs = "needs about" if relation in rewritten else "builds an index, which may need up to"
+                message = f"{needs} {bytes_in_words(need)}, {bytes_in_words(server.free_bytes)} are free"
+                severity = Severity.ERROR if relation in rewritten else Severity.WARNING
+                yield Hit(place, relation, message, _with_room(place, relation, rewritten), severity)
+            elif relation in rewritten and server.slot_lag_bytes and server.slot_lag_bytes > table.bytes:
                 held = bytes_in_words(server.slot_lag_bytes)
-                fix = without_rewrite(place, "headroom", rewrite.relation)
-                yield Hit(place, rewrite.relation, f"a replication slot already holds back {held} of WAL", fix)
+                message = f"a replication slot already holds back {held} of WAL"
+                yield Hit(place, relation, message, _with_room(place, relation, rewritten))
+
+
+def _with_room(place: Place, relation: str, rewritten: Set[str]) -> str:
+    if relation in rewritten:
+        return without_rewrite(place, "headroom", relation)
+    return advice.intent("headroom", relation, "how much room was made, and where")

@@ -8,6 +8,7 @@ from db_migrate.catalog.objects import Kind, SchemaObject
 from db_migrate.rules import advice, batches, grammar, rewriting
 from db_migrate.rules.context import Context, Hit, Place
 from db_migrate.rules.finding import Severity
+from db_migrate.rules.matching import relation_in
 from db_migrate.rules.names import quote
 from db_migrate.rules.registry import About, Section, rule
 from db_migrate.rules.transactions import transactions
@@ -180,21 +181,12 @@ def update_delete_without_where(context: Context) -> Iterator[Hit]:
     """By the grammar, on tables that really hold rows."""
     for place in context.places:
         for word, relation in grammar.whole_table_writes(place.texts):
-            table = _named(place, relation)
+            table = relation_in(place.effects.writes, relation)
             if table and not context.exempt(place, table):
                 message = f"{word} of every row of {context.size(place, table)}"
                 reason = "how long it takes on a copy, and who waits for these rows"
                 fix = batches.in_batches(place, table) or advice.intent("update-delete-without-where", table, reason)
                 yield Hit(place, table, message, fix)
-
-
-def _named(place: Place, relation: tuple[str, str]) -> str:
-    """The relation of the effects that the text's name stands for."""
-    schema, name = relation
-    for written_to in place.effects.writes:
-        if written_to == f"{quote(schema)}.{quote(name)}" or (not schema and written_to.endswith(f".{quote(name)}")):
-            return written_to
-    return ""
 
 
 @rule(
@@ -221,7 +213,7 @@ def data_change_needs_analyze(context: Context) -> Iterator[Hit]:
         relations += list(grammar.inserted_from_query(place.texts))
         later = [each for each in context.places if each.revision is place.revision and each.index >= place.index]
         for relation in relations:
-            table = _named(place, relation)
+            table = relation_in(place.effects.writes, relation)
             analyzed = any(grammar.analyzes(each.texts, relation[1]) for each in later)
             if table and not analyzed and not context.exempt(place, table):
                 fix = advice.after(advice.execute(f"ANALYZE {table}"))
@@ -246,7 +238,7 @@ def toast_bloat_update(context: Context) -> Iterator[Hit]:
     """By the types of the columns that an UPDATE without WHERE sets."""
     for place in context.places:
         for relation, columns in grammar.whole_table_updates(place.texts):
-            table = _named(place, relation)
+            table = relation_in(place.effects.writes, relation)
             if not table or context.exempt(place, table):
                 continue
             for name in columns:

@@ -186,12 +186,17 @@ class Between:
     def _writes(self) -> frozenset[int]:
         """Tables that rows were written to, or that the statement made itself ready to write to while they were empty.
 
-        Which is seen by the lock; where the transaction had that one before, by the statement's own target, and where
-        it runs code of its own, by its having looked for rows.
+        Which is seen by the lock; where the transaction had that one before, by those on the table's indexes, by the
+        statement's own target, and where it runs code of its own, by its having looked for rows. CREATE FUNCTION takes
+        the lock of what its body will write to, only to check the body.
         """
         ready = {oid for oid, mode in (*self.after.locks, *self._taken) if mode == "RowExclusiveLock"}
         found = {oid for oid, done in self._activity.items() if done.writes}
-        found |= {oid for oid, mode in self._taken if mode == "RowExclusiveLock" and self._existing(oid)}
+        if set(self.sort.nodes) != {"create_function_stmt"}:
+            found |= {oid for oid, mode in self._taken if mode == "RowExclusiveLock" and self._existing(oid)}
+        if not self.sort.ddl:
+            indexes = (self.known.get(oid) for oid, mode in self._taken if mode == "RowExclusiveLock")
+            found |= {each.table for each in indexes if each is not None and each.table is not None}
         if self.sort.nodes != ("select_stmt",):
             found |= self._looked_through & ready
         found |= {oid for oid in (ready if self._in_one else self.known) if self._is_target(oid)}

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from db_migrate.catalog.change import Change
-from db_migrate.catalog.objects import Catalog
+from db_migrate.catalog.objects import Catalog, SchemaObject
 
 
 class LockMode(StrEnum):
@@ -181,7 +181,9 @@ class TracedRevision:
 
     ``after`` is what the database holds in the end, also after a failure: what was committed before it stays.
     ``unseen`` are statements that were sent behind SQLAlchemy's back, as the server's log has them. ``commits`` are
-    the commits before the last one, where they were asked for.
+    the commits before the last one, where they were asked for. ``passing`` are the indexes that it made and that
+    are gone in the end, each with the place of the statement that made it: taken over by a constraint or by the index
+    of a partitioned table, or dropped again.
     """
 
     revision: str
@@ -197,6 +199,7 @@ class TracedRevision:
     external_transaction: bool = False
     unseen: tuple[str, ...] = ()
     commits: tuple[CommitPoint, ...] = ()
+    passing: tuple[tuple[int, SchemaObject], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import msgspec
 from db_migrate.catalog.objects import Catalog, Kind, NotCovered, SchemaObject, Value
 from db_migrate.trace.effects import Direction, TracedRevision, TracedStatement
 
-FORMAT = 2
+FORMAT = 3
 """Raised whenever what is stored, or what a trace makes of a revision, changes."""
 
 _Object = tuple[Kind, str, str | None, dict[str, Value], str, int, tuple[tuple[Kind, str], ...]]
@@ -34,6 +34,7 @@ class _Stored(msgspec.Struct, frozen=True, array_like=True):
     unseen: tuple[str, ...]
     before: _Difference
     after: _Difference
+    passing: list[tuple[int, _Object]]
 
 
 def dumps(revision: TracedRevision, ground: Catalog) -> bytes:
@@ -50,6 +51,7 @@ def dumps(revision: TracedRevision, ground: Catalog) -> bytes:
         revision.unseen,
         _difference(ground, revision.before),
         _difference(revision.before, revision.after),
+        [(place, _fields(each)) for place, each in revision.passing],
     )
     return msgspec.msgpack.encode(stored)
 
@@ -70,6 +72,7 @@ def loads(data: bytes, ground: Catalog) -> TracedRevision:
         allow=stored.allow,
         external_transaction=stored.external_transaction,
         unseen=stored.unseen,
+        passing=tuple((place, SchemaObject(*fields)) for place, fields in stored.passing),
     )
 
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from db_migrate.catalog.objects import Catalog
+from db_migrate.catalog.change import Action
+from db_migrate.catalog.objects import Catalog, Kind, SchemaObject
 from db_migrate.errors import Failed
 from db_migrate.postgres.conninfo import ConnInfo
 from db_migrate.postgres.redact import redact_statement
@@ -77,7 +78,12 @@ class _Running:
     statements: list[TracedStatement] = field(default_factory=list)
     unseen: list[str] = field(default_factory=list)
     commits: list[CommitPoint] = field(default_factory=list)
+    indexes: list[tuple[int, SchemaObject]] = field(default_factory=list)
     external: bool = False
+
+    def passing(self, after: Catalog) -> tuple[tuple[int, SchemaObject], ...]:
+        """The indexes that were made so far and that ``after`` does not have."""
+        return tuple((place, made) for place, made in self.indexes if made.key not in after.objects)
 
 
 class Tracer:
@@ -207,6 +213,7 @@ class Tracer:
                 external_transaction=running.external,
                 unseen=tuple(running.unseen),
                 commits=tuple(running.commits),
+                passing=running.passing(after),
             )
         )
 
@@ -285,10 +292,18 @@ class Tracer:
         effects = with_keys(between.effects(), found.validated)
         effects = replace(effects, changes=found.changes, notices=tuple(self._notices), spared=tuple(self._spared))
         self._record(sent, borrowed.transaction, effects, event.seconds, None)
+        self._note_indexes(effects)
         borrowed.end_alone(link)
         if sent.sort.rolls_back:
             borrowed.rolled_back()
         self._log.skip()
+
+    def _note_indexes(self, effects: Effects) -> None:
+        for change in effects.changes if self._running is not None else ():
+            made = self._snapshot.catalog.get(Kind.INDEX, change.object) if change.kind is Kind.INDEX else None
+            stands = change.action is Action.CREATED or any(a.name == "attached_to" for a in change.attributes)
+            if made is not None and stands and self._running is not None:
+                self._running.indexes.append((len(self._running.statements) - 1, made))
 
     def _failed(self, event: events.StatementFailed) -> None:
         self._end_watch()
