@@ -16,7 +16,10 @@ from db_migrate.trace.effects import Trace
 
 @dataclass(frozen=True)
 class Stranger:
-    """A body of ``upgrade()``, the rules that have something to say about it, and those that would be wrong."""
+    """A body of ``upgrade()``, the rules that have something to say about it, and those that would be wrong.
+
+    ``rule:object`` where it matters of what.
+    """
 
     body: str
     said: str = ""
@@ -104,6 +107,113 @@ INSERT INTO invoices (number, year) SELECT id, 2020 FROM gone""")
         "",
         "create-index-blocking update-delete-without-where loses-data create-matview-with-data",
     ),
+    "a function that a query calls for each of its rows": Stranger(
+        """
+op.execute("CREATE FUNCTION bump(n int) RETURNS void LANGUAGE sql AS 'UPDATE users SET balance = n'")
+op.execute("SELECT bump(g) FROM generate_series(1, 2) g")
+""",
+        "update-delete-without-where data-change-needs-analyze",
+        "raw-sql-unchecked data-dependent",
+    ),
+    "a function whose body is no string": Stranger(
+        """
+op.execute("CREATE FUNCTION bump() RETURNS void BEGIN ATOMIC UPDATE users SET balance = 1; END")
+op.execute("SELECT bump()")
+""",
+        "update-delete-without-where data-change-needs-analyze",
+        "data-dependent",
+    ),
+    "a function that nobody calls": Stranger(
+        "op.execute(\"CREATE FUNCTION bump() RETURNS void LANGUAGE sql AS 'UPDATE users SET balance = 1'\")",
+        "",
+        "update-delete-without-where data-change-needs-analyze data-dependent",
+    ),
+    "a WHERE that is always true": Stranger(
+        "op.execute(\"UPDATE users SET nickname = '' WHERE true\")\nop.execute('DELETE FROM audit WHERE 1 = 1')",
+        "update-delete-without-where",
+    ),
+    "a table swapped for its copy": Stranger(
+        '''
+op.execute("CREATE TABLE users_new (LIKE users INCLUDING ALL)")
+op.execute("INSERT INTO users_new SELECT * FROM users")
+op.execute("ALTER TABLE orders DROP CONSTRAINT orders_user_id_fkey")
+op.execute("DROP VIEW active_users")
+op.execute("DROP TABLE users")
+op.execute("ALTER TABLE users_new RENAME TO users")
+op.execute("""ALTER TABLE orders ADD CONSTRAINT orders_user_id_fkey
+    FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE RESTRICT""")
+op.execute("CREATE VIEW active_users AS SELECT id, email FROM users WHERE active")
+''',
+        "drop-table add-foreign-key-validating",
+        "rename-table create-index-blocking data-change-needs-analyze foreign-key-on-delete-review",
+    ),
+    "one statement of which one action rewrites": Stranger(
+        '''
+op.execute("CREATE DOMAIN plain AS text")
+op.execute("""ALTER TABLE users ADD COLUMN a int NOT NULL DEFAULT 0, ADD COLUMN p plain,
+    ADD CONSTRAINT a_ok CHECK (a >= 0) NOT VALID, ADD COLUMN b uuid DEFAULT gen_random_uuid(),
+    ADD COLUMN c text GENERATED ALWAYS AS (lower(full_name)) VIRTUAL, ADD COLUMN d timestamptz DEFAULT now()""")
+''',
+        "add-column-volatile-default:public.users.b rewrite-under-lock constraint-never-validated",
+        "add-column-volatile-default:public.users.a add-column-volatile-default:public.users.d "
+        "add-column-inline-check add-column-constrained-domain add-column-generated-stored add-check-validating",
+    ),
+    "the index of a partitioned table piece by piece": Stranger(
+        """
+op.execute("CREATE INDEX ix_events_kind ON ONLY events (kind)")
+op.execute("CREATE INDEX ix_events_2025_kind ON events_2025 (kind)")
+op.execute("ALTER INDEX ix_events_kind ATTACH PARTITION ix_events_2025_kind")
+""",
+        "create-index-blocking:public.ix_events_2025_kind",
+        "create-index-blocking:public.ix_events_kind index-on-partitioned-parent left-invalid",
+    ),
+    "a unique constraint that takes over its index": Stranger(
+        """
+op.execute("CREATE UNIQUE INDEX uq ON invoices (number, year)")
+op.execute("ALTER TABLE invoices ADD CONSTRAINT uq UNIQUE USING INDEX uq")
+op.execute("DROP INDEX uq_invoices_number")
+""",
+        "create-index-blocking:public.uq unique-on-existing-data:public.uq drop-index-blocking",
+        "add-unique-constraint",
+    ),
+    "every json column, whichever they are": Stranger(
+        '''
+op.execute("""DO $$ DECLARE r record; BEGIN
+    FOR r IN SELECT c.relname, a.attname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+        WHERE c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace AND a.atttypid = 'json'::regtype LOOP
+        EXECUTE format('ALTER TABLE %I ALTER COLUMN %I TYPE jsonb', r.relname, r.attname);
+    END LOOP; END $$""")
+''',
+        "change-type-rewrite:public.users.profile rewrite-under-lock sql-built-from-strings",
+        "change-type-narrowing",
+    ),
+    "a renamed table with a view under the old name": Stranger(
+        'op.execute("ALTER TABLE users RENAME TO people")\nop.execute("CREATE VIEW users AS SELECT * FROM people")',
+        "",
+        "rename-table",
+    ),
+    "a copy put aside": Stranger(
+        'op.execute("SELECT * INTO backup_users FROM users")',
+        "",
+        "data-dependent create-matview-with-data loses-data data-change-needs-analyze",
+    ),
+    "a domain's column that becomes a plain one": Stranger(
+        'op.execute("ALTER TABLE orders ALTER COLUMN quantity TYPE integer")',
+        "",
+        "change-type-rewrite change-type-narrowing set-not-null-scan",
+    ),
+    "a new table with all that there is": Stranger(
+        """
+op.execute("CREATE TABLE bookings (id serial, during tsrange, EXCLUDE USING gist (during WITH &&))")
+op.execute("ALTER TABLE bookings ADD CHECK (NOT isempty(during))")
+op.execute("ALTER TABLE bookings ADD PRIMARY KEY (id), ALTER during SET NOT NULL")
+op.execute("CREATE INDEX ON bookings (lower(during))")
+op.execute("UPDATE bookings SET id = id + 1")
+""",
+        "",
+        "add-exclusion-constraint add-check-validating add-primary-key set-not-null-scan create-index-blocking "
+        "index-build-memory-and-time combine-alter-table statement-after-access-exclusive update-delete-without-where",
+    ),
 }
 
 
@@ -118,7 +228,8 @@ def test_a_stranger_is_judged_for_what_it_does(lab: Lab, traced: dict[str, Trace
     """What it does is said, and nothing is said of what it only looks like."""
     each = ONE_TRANSACTION[name]
     assert traced[name].revisions[0].error is None
-    said = {finding.rule for finding in judge(traced[name], lab.no_facts)}
+    findings = judge(traced[name], lab.no_facts)
+    said = {finding.rule for finding in findings} | {f"{finding.rule}:{finding.object}" for finding in findings}
     assert set(each.said.split()) <= said
     assert said & set(each.wrong.split()) == set()
 

@@ -13,6 +13,7 @@ from db_migrate.rules.names import literal, quote
 _DO = re.compile(r"\bDO\b", re.IGNORECASE)
 _ROUTINE = re.compile(r"\bCREATE\b.*?\b(?:FUNCTION|PROCEDURE)\b", re.IGNORECASE | re.DOTALL)
 _PLACEHOLDER = re.compile(r"%([%sIL])")
+_NUMBERED = re.compile(r"%[-*\d]")
 
 
 @lru_cache(maxsize=1024)
@@ -128,8 +129,11 @@ def _value(node: Any) -> str | None:
 
 def _formatted(values: Sequence[str | None]) -> str | None:
     """What PostgreSQL's format() makes of these; None where one is not known, or the text is none of the usual."""
-    template, *rest = (each for each in values if each is not None)
-    if None in values or len([each for each in _PLACEHOLDER.findall(template) if each != "%"]) > len(rest):
+    known = [each for each in values if each is not None]
+    if not known or len(known) < len(values) or _NUMBERED.search(known[0]):
+        return None
+    template, *rest = known
+    if len([each for each in _PLACEHOLDER.findall(template) if each != "%"]) > len(rest):
         return None
     given = iter(rest)
     ways: Mapping[str, Callable[[str], str]] = {"s": str, "I": quote, "L": literal}
