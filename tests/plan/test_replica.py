@@ -73,13 +73,12 @@ def test_rows_are_read_on_the_replica_and_locks_on_the_target(target_server: Tar
             other.commit()
             other.execute("LOCK TABLE small IN SHARE MODE")
             other.execute("SELECT pg_current_xact_id()")
-            time.sleep(0.1)
+            _wait_for_lag(shop)
             facts, problem = facts_with(shop, settings(standby.dsn()))
             own, nothing = facts_with(shop, settings(None))
             other.rollback()
         assert (facts.server.replicas, facts.server.slots) == (own.server.replicas, own.server.slots) == (1, 1)
-        assert facts.server.replica_lag_s is not None
-        assert 0.05 < facts.server.replica_lag_s < 60
+        assert (facts.server.replica_lag_s or 0) > 0.05
         written = size_of("SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn) FROM pg_replication_slots", shop)
         assert 0 < (facts.server.slot_lag_bytes or 0) <= written
     assert (facts.tables["public.small"].rows, own.tables["public.small"].rows) == (100, 150)
@@ -88,6 +87,13 @@ def test_rows_are_read_on_the_replica_and_locks_on_the_target(target_server: Tar
     assert [each.application for each in facts.now_blocking] == ["the other"]
     assert "the other" in {each.application for each in facts.long_transactions}
     run(shop, "DELETE FROM small WHERE id > 100", "SELECT pg_drop_replication_slot('forgotten')")
+
+
+def _wait_for_lag(primary: ConnInfo) -> None:
+    """Go on writing until the server knows that its standby is late: it learns it from what that one answers."""
+    while not size_of("SELECT coalesce(replay_lag > '0.05 s', false)::int FROM pg_stat_replication", primary):
+        run(primary, "SELECT pg_logical_emit_message(false, 'late', 'x')")
+        time.sleep(0.05)
 
 
 def size_of(query: str, database: ConnInfo) -> int:
@@ -136,7 +142,8 @@ def test_the_server_says_how_fast_it_reads(shop: ConnInfo) -> None:
         small = read_facts(connection, ASKED[:1], ()).throughput
     assert measured.source.startswith("reading was measured on public.large;")
     assert measured.scan > measured.rewrite > measured.index_build > 0
-    assert (partly.rewrite, partly.scan) == (5 * MIB, measured.scan)
+    assert partly.rewrite == 5 * MIB
+    assert measured.scan / 8 <= partly.scan <= measured.scan * 8  # each is a measurement of its own
     assert partly.source.endswith("rewrite by the settings")
     assert (given.scan, given.rewrite, given.index_build, given.source) == (*GIVEN.values(), "given in the settings")
     assert small.source.startswith("not measured")
