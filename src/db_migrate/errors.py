@@ -38,7 +38,8 @@ class DbMigrateError(Exception):
 
     ``message`` is one line without a final stop's worth of detail; ``why`` explains the cause; ``where`` names a
     file and line, an object or a server; ``state`` says what the database looks like now; ``next`` are commands
-    that can be pasted. Where nothing is said of the last two, they are what all errors of the kind have in common.
+    that can be pasted. Where nothing is said of the last two, the report has what errors of the kind
+    have in common.
     """
 
     exit_code: int = 70
@@ -60,12 +61,14 @@ class DbMigrateError(Exception):
         self.message = message
         self.why = why
         self.where = where
-        self.state = state or self.usual_state
-        self.next = tuple(next) or self.usual_next
+        self.state = state
+        self.next = tuple(next)
 
     def report(self) -> ErrorReport:
         """The error as a value that a renderer can print."""
-        return ErrorReport(self.code, self.message, self.why, self.where, self.state, self.next)
+        return ErrorReport(
+            self.code, self.message, self.why, self.where, self.state or self.usual_state, self.next or self.usual_next
+        )
 
 
 class UsageError(DbMigrateError):

@@ -171,8 +171,8 @@ def test_what_env_py_raises_is_told_with_its_line(
             child.learn()
         assert raised.value.code == code
         assert words in raised.value.why
-        assert raised.value.state
-        assert raised.value.next
+        assert raised.value.report().state
+        assert raised.value.report().next
         assert "hunter22pw" not in f"{raised.value.report()}{getattr(raised.value, 'failure', '')}"
         if line is not None:
             assert raised.value.where == f"{tmp_path / 'p' / 'migrations' / 'env.py'}:{line}"

@@ -174,7 +174,7 @@ def test_a_target_that_cannot_be_meant_is_refused(text: str, code: str) -> None:
     with pytest.raises(UsageError) as raised:
         build_graph(FORKED).resolve(text, ["cccc2"])
     assert raised.value.code == code
-    assert (raised.value.state, raised.value.next) == ("nothing was changed", ("db-migrate history",))
+    assert (raised.value.report().state, raised.value.next) == ("nothing was changed", ("db-migrate history",))
 
 
 @pytest.mark.parametrize(("text", "near"), [("bilings", "billing"), ("cccc33", "cccc3")])

@@ -62,9 +62,18 @@ BROKEN = {
     "a module that nobody has": ("import no_such_module\n", "models.import", "env.py:4"),
     "an env.py that is no Python": ("def f(:\n", "models.import", "env.py:4"),
     "a variable": ("import os\nengine = create_engine(os.environ['DB_URL'])\n", "env.variable", "env.py:5"),
+    "an application context": ("from flask import current_app\ncurrent_app.name\n", "project.raised", "env.py:5"),
     "anything else": ("raise LookupError('no settings')\n", "project.raised", "env.py:4"),
 }
-FEW = ("driver", "percent set by env.py", "a loop in a loop", "models that raise", "a module that is not looked for")
+FEW = (
+    "driver",
+    "percent set by env.py",
+    "a loop in a loop",
+    "models that raise",
+    "a module that is not looked for",
+    "an application context",
+    "anything else",
+)
 
 
 def test_what_keeps_env_py_from_running_is_named(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,6 +102,9 @@ def test_what_keeps_env_py_from_running_is_named(project: Project, monkeypatch: 
             subprocess.run(found.cure.command, shell=True, check=True)
             left = [each for each in project.blamed() if each.code == code]
             assert left == [], name
+        assert found.cure.command.split()[:2] != ["db-migrate", "doctor"], name
+        if name == "an application context":
+            assert found.cure.command == "db-migrate init"
         if code == "driver.missing":
             assert found.evidence["driver"] == "pg8000"
             assert set(found.evidence["installed"] or ()) == {"psycopg2", "psycopg", "asyncpg"}

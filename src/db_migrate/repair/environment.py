@@ -220,7 +220,14 @@ def _variable(failure: events.Failure, project: ProjectConfig) -> _Told | None:
     return "env.variable", Case(_where(failure, project), message, cure, {"variable": name})
 
 
-_EXPLAINED: tuple[_Explain, ...] = (_driver, _percent, _dialect, _asynchronous, _variable, _importing)
+def _application(failure: events.Failure, project: ProjectConfig) -> _Told | None:
+    if not failure.message.startswith("Working outside of application context"):
+        return None
+    cure = Cure("db-migrate init", "writes the setting `around`, which env.py is run in: for Flask-Migrate `flask`")
+    return "project.raised", Case(_where(failure, project), "env.py needs an application context", cure)
+
+
+_EXPLAINED: tuple[_Explain, ...] = (_application, _driver, _percent, _dialect, _asynchronous, _variable, _importing)
 
 
 def _anything(error: ChildError, project: ProjectConfig) -> _Told:
