@@ -93,7 +93,7 @@ def test_from_nothing_to_models_and_on(project: Project) -> None:
         "_backfill.py",
         "_contract.py",
     ]
-    assert [bool(each["waits_for"]) for each in second["revisions"]] == [False, False, True]
+    assert [bool(each["waits_for"]) for each in second["revisions"]] == [False, True, True]
     done = project.alembic("upgrade", "head")
     assert done.code == 0, done.err
     assert project.sql("SELECT count(*) FROM users WHERE full_name = 'User ' || id AND length = length(email)") == [

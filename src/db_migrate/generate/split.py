@@ -69,13 +69,17 @@ class Part:
 
 @dataclass(frozen=True)
 class _Stage:
-    """A schema on the way. ``contracts``: it may be reached only when the running release is gone."""
+    """A schema on the way. ``contracts``: it may be reached only when the running release is gone.
+
+    ``waits_for`` is what else has to happen first.
+    """
 
     target: Catalog
     suffix: str = ""
     reasons: Mapping[Key, str] = field(default_factory=lambda: MappingProxyType({}))
     unfilled: frozenset[str] = frozenset()
     contracts: bool = False
+    waits_for: str | None = None
 
 
 def parts(whole: Decision, choices: Choices, *, divided: bool) -> tuple[Part, ...]:
@@ -93,7 +97,7 @@ def parts(whole: Decision, choices: Choices, *, divided: bool) -> tuple[Part, ..
         part = _decided(whole, start, stage.target, renames)
         if part.changes or (found and stage.contracts and names.views):
             suffix = stage.suffix if found else ""
-            waiting = waits if stage.contracts else None
+            waiting = waits if stage.contracts else stage.waits_for
             roles = not found, stage.contracts
             found.append(Part(part, waiting, suffix, stage.reasons, stage.unfilled, names, *roles))
             start, renames = stage.target, Renames()
@@ -112,7 +116,7 @@ def _stages(
     if late:
         unfilled = frozenset(each.name for each in late)
         stages.append(_Stage(before_filling(widened, whole.way.before, late), "", reasons, unfilled))
-    stages.append(_Stage(widened if gone else whole.to, _FILLING, reasons))
+    stages.append(_Stage(widened if gone else whole.to, _FILLING, reasons, waits_for=_unfilled_by_some(late)))
     if not names.waiting:
         return [*stages, _Stage(whole.to, _CONTRACT, contracts=True)] if gone else stages
     before: list[_Stage] = []
@@ -266,6 +270,12 @@ _ON_COLUMNS = frozenset({Kind.INDEX, Kind.UNIQUE, Kind.CHECK, Kind.FOREIGN_KEY, 
 def _owner_stays(sequence: SchemaObject, tables: set[str], columns: dict[str, SchemaObject]) -> bool:
     owner = text(sequence, "owned_by")
     return owner in columns or any(owner.startswith(f"{table}.") for table in tables)
+
+
+def _unfilled_by_some(late: Sequence[SchemaObject]) -> str | None:
+    """What has to happen before the columns may be NOT NULL: a release that does not know them leaves them empty."""
+    needed = [c.name for c in late if not c.attributes["nullable"] and c.attributes.get("default") is None]
+    return f"every release that runs fills {', '.join(needed)}" if needed else None
 
 
 def _waits(gone: Sequence[Change], names: OldNames) -> str | None:
