@@ -116,7 +116,8 @@ def _stages(
     if late:
         unfilled = frozenset(each.name for each in late)
         stages.append(_Stage(before_filling(widened, whole.way.before, late), "", reasons, unfilled))
-    stages.append(_Stage(widened if gone else whole.to, _FILLING, reasons, waits_for=_unfilled_by_some(late)))
+    waits = _unfilled_by_some(late, names)
+    stages.append(_Stage(widened if gone else whole.to, _FILLING, reasons, waits_for=waits))
     if not names.waiting:
         return [*stages, _Stage(whole.to, _CONTRACT, contracts=True)] if gone else stages
     before: list[_Stage] = []
@@ -272,9 +273,14 @@ def _owner_stays(sequence: SchemaObject, tables: set[str], columns: dict[str, Sc
     return owner in columns or any(owner.startswith(f"{table}.") for table in tables)
 
 
-def _unfilled_by_some(late: Sequence[SchemaObject]) -> str | None:
-    """What has to happen before the columns may be NOT NULL: a release that does not know them leaves them empty."""
+def _unfilled_by_some(late: Sequence[SchemaObject], names: OldNames) -> str | None:
+    """What has to happen before the columns may be NOT NULL: a release that does not know them leaves them empty.
+
+    The one that fills them cannot run before the renames that wait.
+    """
     needed = [c.name for c in late if not c.attributes["nullable"] and c.attributes.get("default") is None]
+    if needed and (names.late or names.labels):
+        return _waits((), names)
     return f"every release that runs fills {', '.join(needed)}" if needed else None
 
 
