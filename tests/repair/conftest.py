@@ -78,6 +78,13 @@ class Project:
         url = self.conninfo.url("postgresql+psycopg")
         (self.folder / "migrations" / "env.py").write_text(ENV.format(url=url, options=options))
 
+    def copied(self, folder: Path, server: TargetServer) -> Project:
+        """The same project in another folder, with a copy of its database, to which nobody may be connected."""
+        shutil.copytree(self.folder, folder, dirs_exist_ok=True)
+        copy = Project(folder, copy_of(server, self.conninfo), [*self.heads])
+        copy.lay_out()
+        return copy
+
     @property
     def versions(self) -> Path:
         """The folder of revisions."""

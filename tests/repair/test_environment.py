@@ -119,7 +119,6 @@ def test_what_is_pending_needs_what_the_role_lacks(project: Project) -> None:
     project.plain()
     project.sql(
         f"CREATE ROLE {role} LOGIN PASSWORD 'x'",
-        f"GRANT SELECT, INSERT, UPDATE, DELETE ON alembic_version TO {role}",
         f"GRANT SELECT ON t TO {role}",
         "INSERT INTO t VALUES (7)",
     )
@@ -127,6 +126,10 @@ def test_what_is_pending_needs_what_the_role_lacks(project: Project) -> None:
     project.revision("r3", "INSERT INTO t VALUES (1); ALTER TABLE t ADD n int", "ALTER TABLE t DROP n")
     project.revision("r4", "CREATE EXTENSION hstore", "DROP EXTENSION hstore")
     url = project.conninfo.replace(user=role, password="x").url()
+    found = project.only("target.versions", url=url)
+    environment = os.environ | {"PGPASSWORD": project.conninfo.password or ""}
+    subprocess.run(found.cure.command, shell=True, check=True, env=environment, capture_output=True)
+    project.sql(f"GRANT INSERT, UPDATE, DELETE ON alembic_version TO {role}")
 
     found = project.only("role.privilege", url=url)
 
@@ -138,7 +141,6 @@ def test_what_is_pending_needs_what_the_role_lacks(project: Project) -> None:
         f'ALTER TABLE public.t OWNER TO "{role}"',
         f'GRANT CREATE ON DATABASE "{project.conninfo.dbname}" TO "{role}"',
     )
-    environment = os.environ | {"PGPASSWORD": project.conninfo.password or ""}
     subprocess.run(found.cure.command, shell=True, check=True, env=environment, capture_output=True)
     assert project.codes(url=url) == ["revisions.pending"]
     assert project.sql("SELECT id FROM t") == [(7,)]

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.conftest import TargetServer
 
 from db_migrate.workspace import open_project
 
@@ -21,9 +22,11 @@ def git(folder: Path, *words: str) -> None:
     subprocess.run(["git", "-C", str(folder), *who, *words], check=True, capture_output=True)
 
 
-@pytest.fixture
-def repository(project: Project) -> Project:
+@pytest.fixture(scope="module")
+def three(tmp_path_factory: pytest.TempPathFactory, target_server: TargetServer) -> Project:
     """A project of three revisions in a git repository, applied by plain Alembic; each table has a row."""
+    project = Project(tmp_path_factory.mktemp("lost"), target_server.new_database())
+    project.lay_out()
     (project.folder / ".gitignore").write_text("cache/\n__pycache__/\n.db-migrate/\n")
     for number in (1, 2, 3):
         up = f"CREATE TABLE t{number} (id int); INSERT INTO t{number} VALUES ({number})"
@@ -33,6 +36,12 @@ def repository(project: Project) -> Project:
     git(project.folder, "commit", "-qm", "three revisions")
     project.plain()
     return project
+
+
+@pytest.fixture
+def repository(three: Project, tmp_path: Path, target_server: TargetServer) -> Project:
+    """A copy of it, and of its database."""
+    return three.copied(tmp_path, target_server)
 
 
 def deleted(project: Project) -> None:
@@ -171,6 +180,25 @@ def test_a_file_in_the_middle_is_written_back_before_the_target_can_be_looked_at
     with open_project(repository.settings()) as workspace:
         workspace.repair()
         assert blamed(workspace) == []
+
+
+def test_a_lost_merge_is_what_is_wrong_and_not_the_heads_that_it_joined(repository: Project) -> None:
+    """Once it is written back there is one head; where heads clash, the one that has not run comes behind."""
+    side = repository.revision("side", "CREATE TABLE side (id int)", "DROP TABLE side", down="rev2")
+    merge = repository.revision("joined", "pass", down=("rev3", "side"))
+    git(repository.folder, "add", "-A")
+    git(repository.folder, "commit", "-qm", "joined")
+    merge.unlink()
+    repository.sql("CREATE TABLE side (id int)", "UPDATE alembic_version SET version_num = 'joined'")
+    assert repository.only("revision.lost").object == "joined"
+
+    repository.sql("ALTER TABLE side RENAME TO t4", "DROP TABLE t3", "UPDATE alembic_version SET version_num = 'side'")
+    side.write_text(side.read_text().replace("TABLE side", "TABLE t4"))
+    last = repository.versions / "rev3.py"
+    last.write_text(last.read_text().replace("TABLE t3", "TABLE t4").replace("00:00:03", "00:00:00"))
+    found = repository.blamed()[0]
+    assert (found.code, found.evidence["commute"]) == ("graph.multiple-heads", False)
+    assert str(last) in found.cure.command
 
 
 def test_a_revision_that_nobody_has_is_gone_around(project: Project) -> None:

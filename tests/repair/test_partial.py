@@ -246,9 +246,10 @@ def test_a_revision_that_fails_wherever_it_runs_is_undone_or_mended(project: Pro
             (found,) = blamed(workspace)
             assert (found.code, found.cure.command) == ("revision.partial", "db-migrate repair --back")
             assert "nosuch" in str(found.evidence["cannot_be_finished"])
-            with pytest.raises(Refused, match="does not lead to its schema"):
-                workspace.repair()
-            if mended:
+            if not mended:
+                with pytest.raises(Refused, match="does not lead to its schema"):
+                    workspace.repair()
+            else:
                 file.write_text(file.read_text().replace("nosuch", "bigint"))
             result = workspace.repair(back=not mended)
             assert (result.to, result.verify and result.verify.problems) == (("r2",) if mended else ("r1",), ())

@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from tests.conftest import TargetServer
 
 from db_migrate.errors import Refused
 from db_migrate.workspace import open_project
@@ -13,14 +14,22 @@ from db_migrate.workspace import open_project
 from .conftest import Project, blamed
 
 
-@pytest.fixture
-def applied(project: Project) -> Project:
-    """Three revisions, applied by plain Alembic; each table has a row."""
+@pytest.fixture(scope="module")
+def three(tmp_path_factory: pytest.TempPathFactory, target_server: TargetServer) -> Project:
+    """Three revisions, applied by plain Alembic; each table has a row. To be copied."""
+    project = Project(tmp_path_factory.mktemp("strange"), target_server.new_database())
+    project.lay_out()
     for number in (1, 2, 3):
         up = f"CREATE TABLE t{number} (id int); INSERT INTO t{number} VALUES ({number})"
         project.revision(f"r{number}", up, f"DROP TABLE t{number}")
     project.plain()
     return project
+
+
+@pytest.fixture
+def applied(three: Project, tmp_path: Path, target_server: TargetServer) -> Project:
+    """A copy of it, and of its database."""
+    return three.copied(tmp_path, target_server)
 
 
 def set_down(file: Path, old: str, new: str) -> None:

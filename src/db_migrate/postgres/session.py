@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from db_migrate.errors import Failed
+from db_migrate.errors import Failed, LockBudgetExceeded
 from db_migrate.postgres.conninfo import ConnInfo
 from db_migrate.postgres.redact import redact
 
@@ -79,8 +79,11 @@ def read_only(
 ) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
     """A connection in one REPEATABLE READ READ ONLY transaction with ``search_path`` set to ``pg_catalog``.
 
-    So every query sees one state, and ``pg_get_*`` functions qualify each name. Errors are as in ``connect``.
+    So every query sees one state, and ``pg_get_*`` functions qualify each name. Errors are as in ``connect``, and
+    ``LockBudgetExceeded`` (``target.locked``) for a lock that was not to be had in ``lock_timeout_ms``.
     """
+    import psycopg
+
     with contextlib.closing(
         connect(
             conninfo,
@@ -90,7 +93,16 @@ def read_only(
         )
     ) as connection:
         connection.execute("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        yield connection
+        try:
+            yield connection
+        except psycopg.errors.LockNotAvailable as error:
+            raise LockBudgetExceeded(
+                "target.locked",
+                f"somebody has locked what has to be read of the database {conninfo.dbname}",
+                why=f"waited for it for {lock_timeout_ms / 1000:g} s: {str(error).strip()}",
+                state="nothing was changed",
+                next=["db-migrate doctor"],
+            ) from error
 
 
 def run_text(connection: psycopg.Connection[tuple[object, ...]]) -> Callable[[str], str]:

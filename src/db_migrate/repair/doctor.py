@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from db_migrate.errors import DbMigrateError
+from db_migrate.errors import DbMigrateError, LockBudgetExceeded
 from db_migrate.repair import (
     around,
     back,
@@ -20,7 +20,7 @@ from db_migrate.repair import (
     unready,
     where,
 )
-from db_migrate.repair.obstacle import as_diagnosis
+from db_migrate.repair.obstacle import LOCKED, as_diagnosis
 from db_migrate.repair.registry import KINDS, Need
 from db_migrate.repair.view import View
 from db_migrate.results import Diagnosis
@@ -28,6 +28,9 @@ from db_migrate.rules.finding import Severity
 
 MODULES = (folders, graph_trouble, around, lost, where, strange, halfway, pending, unready, debris, back)
 """Where diagnoses are written: importing them registers theirs."""
+
+_LOCKING = frozenset({"session.idle", "transaction.prepared"})
+"""Diagnoses that name who has locked what could not be read."""
 
 _ORDER = (Severity.ERROR, Severity.WARNING, Severity.NOTE)
 
@@ -52,9 +55,15 @@ def examine(view: View, only: Collection[str] | None = None) -> Opinion:
             continue
         for kind in KINDS.values():
             if kind.need is need and (only is None or kind.code in only):
-                found += kind.look(view)
+                try:
+                    found += kind.look(view)
+                except LockBudgetExceeded as locked:
+                    lacking.setdefault(need, locked)
     known = {each.code for each in found}
     for need, error in lacking.items():
+        if error.code == LOCKED and known & _LOCKING:
+            warnings.append(f"{need} could not be looked at: {error.message}")
+            continue
         if need is not Need.GRAPH and error not in [lacking.get(each) for each in _BEFORE[need]]:
             found.append(as_diagnosis(error, view))
         warnings.append(f"{need} could not be looked at: {error.message}")

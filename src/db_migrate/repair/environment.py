@@ -41,6 +41,8 @@ ABOUT = MappingProxyType(
         "project.raised": "env.py raises anything else.",
         "connect.database": "The server has no database of that name; those that it has are named.",
         "connect.authentication": "The server does not let the role in.",
+        "target.versions": "The role may not read the version table; the GRANT is given.",
+        "target.locked": "Somebody who is at work has locked what has to be read; who does nothing is `session.idle`.",
         "connect.failed": "The server cannot be reached.",
     }
 )

@@ -12,7 +12,7 @@ from db_migrate.errors import DbMigrateError
 from db_migrate.generate.merge import commuting
 from db_migrate.project.files import RevisionFile, leads_nowhere
 from db_migrate.project.graph import Graph
-from db_migrate.repair.finding import checkout, commit_with, is_revision
+from db_migrate.repair.finding import checkout, commit_with, find_file, is_revision, parents_of
 from db_migrate.repair.registry import Case, Need, diagnosis
 from db_migrate.repair.view import View
 from db_migrate.repair.words import plural
@@ -146,7 +146,7 @@ def _outside(file: RevisionFile, inside: set[str]) -> str | None:
 def multiple_heads(view: View) -> Iterator[Case]:
     """The history has several heads that no branch label tells apart."""
     heads, proof = view.graph.effective_heads, view.once(commutation)
-    if proof is None:
+    if proof is None or _joined_by_a_lost_one(view, heads):
         return
     files = tuple(str(view.graph.revisions[each].file) for each in heads)
     message = f"there are {len(heads)} heads: {', '.join(heads)}; `upgrade head` does not know which"
@@ -162,6 +162,21 @@ def multiple_heads(view: View) -> Iterator[Case]:
     yield Case(", ".join(heads), message, cure, evidence)
 
 
+def _joined_by_a_lost_one(view: View, heads: Sequence[str]) -> bool:
+    """Whether the target is at a revision that joins the heads, whose file is to be found: that is what is wrong."""
+    lost = set(_recorded(view)) - set(view.graph.revisions)
+    found = (find_file(view.project, each, ()) for each in sorted(lost))
+    return any(each is not None and set(heads) <= set(parents_of(each)) for each in found)
+
+
+def _recorded(view: View) -> tuple[str, ...]:
+    """What the version tables say; nothing where they cannot be looked at."""
+    try:
+        return view.current
+    except DbMigrateError:
+        return ()
+
+
 def commutation(view: View) -> DirectionProof | None:
     """Whether it makes no difference which of the heads ran first; None where there are not several by mistake."""
     heads = view.graph.effective_heads
@@ -174,10 +189,11 @@ def commutation(view: View) -> DirectionProof | None:
 
 
 def _one_after_the_other(view: View, heads: Sequence[str]) -> Cure:
-    """The newest branch put behind the head of another, since the order makes a difference."""
-    graph = view.graph
-    newest = max(heads, key=lambda each: (graph.revisions[each].created or "", each))
-    other = next(each for each in heads if each != newest)
+    """The newest branch that has not run put behind the head of another, since the order makes a difference."""
+    graph, ran = view.graph, set(_recorded(view))
+    waiting = [each for each in heads if each not in ran] or heads
+    newest = max(waiting, key=lambda each: (graph.revisions[each].created or "", each))
+    other = next(each for each in sorted(heads, key=lambda each: each not in ran) if each != newest)
     own = graph.ancestors(newest) - graph.ancestors(*(each for each in heads if each != newest))
     first = next(each for each in graph.ordered() if each in own)
     return Cure(

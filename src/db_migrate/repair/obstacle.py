@@ -11,9 +11,17 @@ from db_migrate.errors import DbMigrateError
 from db_migrate.postgres.session import read_only
 from db_migrate.project.outcomes import ChildError
 from db_migrate.repair.environment import explained
+from db_migrate.repair.unready import owner
 from db_migrate.repair.view import View
+from db_migrate.repair.words import psql
 from db_migrate.results import Cure, Diagnosis
 from db_migrate.rules.finding import Severity
+
+LOCKED = "target.locked"
+_WHO = (
+    "SELECT pid, relation::regclass, state, left(query, 60) FROM pg_locks JOIN pg_stat_activity USING (pid)"
+    " WHERE mode = 'AccessExclusiveLock' AND granted AND relation IS NOT NULL"
+)
 
 
 def as_diagnosis(error: DbMigrateError, view: View) -> Diagnosis:
@@ -22,10 +30,25 @@ def as_diagnosis(error: DbMigrateError, view: View) -> Diagnosis:
         return explained(error, view.project)
     if error.code == "connect.database":
         return _no_database(error, view)
+    if error.code == "target.versions":
+        return _unreadable(error, view)
+    if error.code == LOCKED:
+        cure = Cure(psql(view.target.conninfo, _WHO), "shows who has locks on tables; wait, or end that session")
+        return Diagnosis(
+            error.code, Severity.ERROR, view.target.conninfo.dbname, error.message, {"why": error.why}, cure
+        )
     command = error.next[0] if error.next else "db-migrate config --sources"
     evidence = {"why": error.why, "where": error.where}
     effect = "shows what is wrong; nothing can be told of the target before"
     return Diagnosis(error.code, Severity.ERROR, error.where, error.message, evidence, Cure(command, effect))
+
+
+def _unreadable(error: DbMigrateError, view: View) -> Diagnosis:
+    """The role may not read the version table: somebody who may give that has to."""
+    role = view.live_state.role
+    command = psql(view.target.conninfo.replace(user=owner(view, role)), "; ".join(error.next))
+    cure = Cure(command, "run by somebody who may give it, lets the role see where the database is")
+    return Diagnosis(error.code, Severity.ERROR, role, error.message, {"why": error.why, "grants": error.next}, cure)
 
 
 def _no_database(error: DbMigrateError, view: View) -> Diagnosis:
@@ -34,10 +57,10 @@ def _no_database(error: DbMigrateError, view: View) -> Diagnosis:
     others = _databases(view)
     evidence: dict[str, Value] = {"why": error.why, "where": error.where, "databases": tuple(others)}
     meant = get_close_matches(name, others, 1)
-    create = f"createdb {shlex.quote(name)}"
+    address = view.target.conninfo
+    create = shlex.join(["createdb", "-h", address.host, "-p", str(address.port), "-U", address.user, name])
     cure = Cure(create, "makes an empty database of that name, which `db-migrate apply` fills")
     if meant:
-        address = view.target.conninfo
         url = f"postgresql://{address.user}@{address.host}:{address.port}/{meant[0]}"
         effect = f"looks at {meant[0]} instead; set the URL to it if it is the one. `{create}` makes an empty one"
         cure = Cure(f"db-migrate --url {shlex.quote(url)} doctor", effect)

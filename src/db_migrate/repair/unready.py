@@ -64,7 +64,7 @@ def privilege(view: View) -> Iterator[Case]:
         return
     role = view.live_state.role
     cure = Cure(
-        psql(view.target.conninfo.replace(user=_owner(view, role)), "; ".join(tried.grants)),
+        psql(view.target.conninfo.replace(user=owner(view, role)), "; ".join(tried.grants)),
         "run by somebody who may give them, it lets the pending revisions run, as tried on a copy",
     )
     message = f"the role {role} lacks {plural(len(tried.grants), 'privilege')} that what is pending needs: "
@@ -91,7 +91,7 @@ def no_journal(view: View) -> Iterator[Case]:
     else:
         return
     cure = Cure(
-        psql(view.target.conninfo.replace(user=_owner(view, view.live_state.role)), "; ".join(grants)),
+        psql(view.target.conninfo.replace(user=owner(view, view.live_state.role)), "; ".join(grants)),
         "run by somebody who may give it; or set journal to off, which gives up what the journal is for",
     )
     if set(grants) <= set(view.once(trial).grants):
@@ -114,7 +114,7 @@ def no_schema(view: View) -> Iterator[Case]:
         yield Case(view.database, message, cure, {"search_path": str(row[1])})
 
 
-def _owner(view: View, role: str) -> str:
+def owner(view: View, role: str) -> str:
     """Who may give privileges: the database's owner, or a superuser."""
     with view.session() as connection:
         row = connection.execute(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from db_migrate.catalog.objects import Value
+from db_migrate.catalog.objects import Kind, Value
 from db_migrate.repair.position import Place, Position, locate, unlike
 from db_migrate.repair.registry import Case, Need, diagnosis
-from db_migrate.repair.view import View
+from db_migrate.repair.view import OtherTable, View
 from db_migrate.repair.words import psql, revisions_named, stamp_command
 from db_migrate.results import Cure
 from db_migrate.rules.finding import Severity
@@ -57,7 +57,7 @@ def other_version_tables(view: View) -> Iterator[Case]:
         evidence: dict[str, Value] = {"rows": each.rows, "used": _used(view), "recorded": view.current}
         message = f"there is another version table, {each.name}, which says {rows}; the one in use is {_used(view)}"
         cure = Cure(
-            psql(view.target.conninfo, f"DROP TABLE {each.name}"),
+            psql(view.target.conninfo, _without(view, each)),
             "whoever comes with another search_path no longer finds it; set version_table_schema in env.py, so that "
             "there is one place whatever the search_path is",
         )
@@ -73,6 +73,17 @@ def other_version_tables(view: View) -> Iterator[Case]:
                 f"lets {_used(view)} say so if the schema is that",
             )
         yield Case(each.name, message, cure, evidence, None if view.current else Severity.ERROR)
+
+
+def _without(view: View, table: OtherTable) -> str:
+    """What drops a version table, with its schema where that has nothing else."""
+    from psycopg import sql
+
+    schema = table.object.rpartition(".")[0]
+    statement = f"DROP TABLE {table.name}"
+    if schema == "public" or view.live.get(Kind.SCHEMA, schema) is not None:
+        return statement
+    return f"{statement}; DROP SCHEMA {sql.Identifier(schema).as_string(None)}"
 
 
 def moved_away(view: View) -> tuple[str, str] | None:
