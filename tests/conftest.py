@@ -33,6 +33,8 @@ CHROMIUM = Path("/usr/bin/chromium")
 _LANDLOCK_ABI = 6
 _IN_MEMORY = os.access("/dev/shm", os.W_OK) and shutil.disk_usage("/dev/shm").free > 1 << 30
 _ROOMY = "/dev/shm" if _IN_MEMORY else "/tmp"
+OLDER = int(os.environ.get("DB_MIGRATE_TEST_MAJOR", "15"))
+"""The older major version that fixtures and tests with 15 in their names use: 15, unless another is asked for."""
 _NEEDS_15 = {"server15", "database15", "target15_server", "target15_database"}
 
 
@@ -43,33 +45,35 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Declare the markers that this file gives to tests."""
-    config.addinivalue_line("markers", "pg15: needs the programs of PostgreSQL 15 on this machine")
+    config.addinivalue_line("markers", f"pg15: needs the programs of PostgreSQL {OLDER} on this machine")
     config.addinivalue_line("markers", "browser: needs Debian's Chromium")
     config.addinivalue_line("markers", "landlock: needs a kernel with Landlock ABI 6 (Linux 6.12)")
 
 
 def pytest_report_header() -> list[str]:
     """Say which servers the tests can use, and which tests this machine cannot run."""
-    found = binaries.find(15)
-    fifteen = found.source if found else "NOT FOUND, tests marked pg15 are deselected (apt-get install postgresql-15)"
+    found = binaries.find(OLDER)
+    missing = f"NOT FOUND, tests marked pg15 are deselected (apt-get install postgresql-{OLDER})"
+    older = found.source if found else missing
     abi = landlock.version()
     kernel = f"ABI {abi}" if abi >= _LANDLOCK_ABI else f"ABI {abi}, tests marked landlock are deselected"
     browser = (
         CHROMIUM if CHROMIUM.exists() else "NOT FOUND, tests marked browser are deselected (apt-get install chromium)"
     )
     return [
-        f"PostgreSQL {binaries.embedded().major}: embedded; 15: {fifteen}",
+        f"PostgreSQL {binaries.embedded().major}: embedded; {OLDER}: {older}",
         f"Landlock: {kernel}",
         f"Chromium: {browser}",
     ]
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Deselect, visibly, what needs a PostgreSQL or a kernel that is not here."""
     missing = {
         name
         for name, here in (
-            ("pg15", binaries.find(15) is not None),
+            ("pg15", binaries.find(OLDER) is not None),
             ("landlock", landlock.version() >= _LANDLOCK_ABI),
             ("browser", CHROMIUM.exists()),
         )
@@ -124,7 +128,7 @@ def server() -> Iterator[Server]:
 @pytest.fixture(scope="session")
 def server15() -> Iterator[Server]:
     """A scratch server of PostgreSQL 15, shared by all test processes."""
-    with scratch_server(15) as running:
+    with scratch_server(OLDER) as running:
         yield running
 
 
@@ -152,8 +156,8 @@ def target_server() -> Iterator[TargetServer]:
 @pytest.fixture(scope="session")
 def target15_server() -> Iterator[TargetServer]:
     """An ordinary server of PostgreSQL 15."""
-    found = binaries.find(15)
-    assert found is not None, "tests that need PostgreSQL 15 are deselected where there is none"
+    found = binaries.find(OLDER)
+    assert found is not None, "tests that need the older PostgreSQL are deselected where there is none"
     with plain_server(found) as running:
         yield running
 

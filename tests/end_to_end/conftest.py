@@ -203,7 +203,7 @@ def project(tmp_path: Path, target_database: ConnInfo) -> Project:
     return make_project(tmp_path, target_database)
 
 
-@pytest.fixture(params=["18", "15"])
+@pytest.fixture(params=["18", pytest.param("15", marks=pytest.mark.pg15)])
 def project_on_each(request: pytest.FixtureRequest, tmp_path: Path) -> Project:
     """A project on an empty database of PostgreSQL 18, and one on 15."""
     name = "target_database" if request.param == "18" else "target15_database"

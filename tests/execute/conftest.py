@@ -231,7 +231,7 @@ def site15(tmp_path: Path, target15_database: ConnInfo) -> Iterator[Site]:
         yield made
 
 
-@pytest.fixture(params=["18", "15"])
+@pytest.fixture(params=["18", pytest.param("15", marks=pytest.mark.pg15)])
 def site_on_each(request: pytest.FixtureRequest) -> Site:
     """A site on PostgreSQL 18, and one on 15."""
     found: Site = request.getfixturevalue("site" if request.param == "18" else "site15")

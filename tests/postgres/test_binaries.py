@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from tests.conftest import OLDER
 
 from db_migrate.errors import ConfigurationError
 from db_migrate.postgres import binaries
@@ -28,10 +29,10 @@ def test_a_program_that_is_not_there_is_named() -> None:
 
 @pytest.mark.pg15
 def test_the_distribution_is_found() -> None:
-    """PostgreSQL 15 is found with its exact version."""
-    found = binaries.find(15)
+    """The older PostgreSQL is found with its exact version."""
+    found = binaries.find(OLDER)
     assert found is not None
-    assert found.version // 10000 == 15
+    assert found.version // 10000 == OLDER
 
 
 @pytest.mark.parametrize("major", [9, 14, 99])

@@ -9,6 +9,7 @@ import traceback
 
 import psycopg
 import pytest
+from tests.conftest import OLDER
 
 from db_migrate.errors import Failed
 from db_migrate.postgres.conninfo import ConnInfo
@@ -66,7 +67,7 @@ def test_reading_sees_one_state_and_cannot_write(database: ConnInfo) -> None:
 
 def test_the_version_is_a_number(database: ConnInfo, database15: ConnInfo) -> None:
     """Majors can be told by dividing by 10000."""
-    for conninfo, major in ((database, 18), (database15, 15)):
+    for conninfo, major in ((database, 18), (database15, OLDER)):
         with contextlib.closing(connect(conninfo)) as connection:
             assert server_version(connection) // 10000 == major
 
