@@ -121,8 +121,10 @@ COME = ", born date DEFAULT '2001-01-01' NOT NULL, age int NOT NULL"
 def test_renames_beside_what_waits_for_a_release(new: Names, bench: Bench) -> None:
     """A column comes, one goes in a later revision, and one is filled in between: the rows are there at each step.
 
-    The new release puts rows in from the first revision on, the old one when all are taken back.
+    Everything has its new name from the revision on that waits; a table, and a column of a renamed table, before that
+    too, where a view can have the old names.
     """
+    late = new.table == OLD.table or new.label != OLD.label
     first, last = replace(OLD, beside=GONE), replace(new, beside=COME)
     before, after = bench.catalog(first.schema), bench.catalog(last.schema)
     made = between(before, after, questioner=Yes(expression="7"))
@@ -137,7 +139,8 @@ def test_renames_beside_what_waits_for_a_release(new: Names, bench: Bench) -> No
         for way, ends, release in ((ups, last, 0), (downs, first, 2), (ups, last, 0)):
             for number, body in enumerate(way):
                 run(body, database)
-                names = first if (way, number) == (downs, 2) else last
+                contracted, taken_back = (way is ups and number == 2), (way is downs and number == 2)
+                names = last if contracted or not (late or taken_back) else first
                 with contextlib.closing(connect(database)) as connection:
                     assert names.rows(connection) == names.expected(pairs)
                     if number == release:
