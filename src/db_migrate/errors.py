@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,13 @@ class DbMigrateError(Exception):
         self.where = where
         self.state = state
         self.next = tuple(next)
+        self.known: object | None = None
+        """What the verb's result would be, as far as it is known: printed as JSON beside the error."""
+
+    def knowing(self, result: object) -> Self:
+        """This error with what is known of the verb's result; what an inner call said of it stays."""
+        self.known = self.known or result
+        return self
 
     def report(self) -> ErrorReport:
         """The error as a value that a renderer can print."""

@@ -15,10 +15,11 @@ import pytest
 from tests.conftest import TargetServer, standby_of
 from tests.execute.proxy import proxied
 
+from db_migrate.errors import Refused
 from db_migrate.postgres.advisory import LOCK_KEY
 from db_migrate.postgres.conninfo import ConnInfo
 from db_migrate.postgres.session import connect
-from db_migrate.results import Diagnosis
+from db_migrate.results import Diagnosis, RunResult
 from db_migrate.workspace import Workspace, open_project
 
 from .conftest import Project, blamed, retarget
@@ -87,6 +88,17 @@ def other(project: Project) -> Iterator[Callable[..., None]]:
                 connection.execute(each.encode())
 
         yield run
+
+
+def test_a_refused_run_says_where_the_target_is(workspace: Workspace) -> None:
+    """What is refused before it begins knows the plan, and that the database is where it was."""
+    with pytest.raises(Refused, match="--confirm names 'other'") as caught:
+        workspace.rollback("base", confirm="other")
+    known = caught.value.known
+    assert isinstance(known, RunResult)
+    assert (known.run, known.state, known.from_, known.to) == ("", "unchanged", ("r2",), ("r2",))
+    assert known.plan is not None
+    assert [each.revision for each in known.plan.revisions] == ["r2", "r1"]
 
 
 def test_what_others_left_open_is_named_with_the_command_that_ends_it(

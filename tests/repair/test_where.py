@@ -11,6 +11,7 @@ from db_migrate.config import Settings
 from db_migrate.errors import Refused
 from db_migrate.postgres.conninfo import ConnInfo
 from db_migrate.postgres.session import connect
+from db_migrate.results import Stamp
 from db_migrate.workspace import open_project
 
 from .conftest import Snapshots, blamed, retarget
@@ -56,5 +57,8 @@ def test_every_revision_of_mesh_is_recognised_from_its_schema(
                 with pytest.raises(Refused, match="is not that of heads") as caught:
                     workspace.stamp("heads")
                 assert (caught.value.code, "table public." in caught.value.why) == ("stamp.differs", True)
+                known = caught.value.known
+                assert isinstance(known, Stamp)
+                assert (known.from_, known.to, len(known.differences) > 1) == ((), (), True)
                 workspace.stamp(revision)
                 assert [d.code for d in blamed(workspace)] == ["revisions.pending"]

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 import pytest
 
+from db_migrate.catalog.change import Action, Change
+from db_migrate.catalog.objects import Kind
 from db_migrate.errors import ErrorReport, UsageError
 from db_migrate.report.json import document, encode, error_document, read_plan
 from db_migrate.results import RunResult, Stamp, TargetSummary, Verify
@@ -65,6 +67,21 @@ def test_an_error_without_a_result() -> None:
     assert list(printed) == ["schema_version", "verb", "ok", "target", "warnings", "error"]
     assert printed["ok"] is False
     assert printed["target"] is None
+
+
+def test_an_error_with_what_is_known() -> None:
+    """What a refused verb knows of its result is printed beside the error."""
+    stamp = Stamp(from_=("1",), to=("1",), differences=(Change(Kind.INDEX, "public.ix", Action.DROPPED),))
+    printed = error_document("stamp", ERROR, stamp)
+    assert list(printed) == [
+        *("schema_version", "verb", "ok", "target", "warnings"),
+        "from",
+        "to",
+        "differences",
+        "error",
+    ]
+    assert (printed["ok"], printed["from"], len(printed["differences"])) == (False, ["1"], 1)
+    assert printed["error"]["code"] == "lock.budget"
 
 
 def test_a_plan_is_the_same_after_a_file() -> None:

@@ -120,7 +120,7 @@ def print_error(report: ErrorReport, call: Call, error: BaseException | None) ->
     if call.prints_document and report.code != LOST:
         from db_migrate.report import json
 
-        write_result(json.error_document(call.verb, report), call)
+        write_result(json.error_document(call.verb, report, getattr(error, "known", None)), call)
         return
     write(error_text(report, style_for(sys.stderr, call)), sys.stderr)
     if call.flag("verbose"):

@@ -25,9 +25,11 @@ def document(verb: str, result: Result, exit_code: int) -> dict[str, Any]:
     return head | own | ({"error": error} if error is not None else {})
 
 
-def error_document(verb: str, error: ErrorReport, warnings: tuple[str, ...] = ()) -> dict[str, Any]:
-    """The envelope of a verb that ended without a result."""
-    return _head(verb, False, None, list(warnings)) | {"error": to_builtins(error)}
+def error_document(verb: str, error: ErrorReport, known: object = None) -> dict[str, Any]:
+    """The envelope of a verb that ended with an error; around what is ``known`` of its result, if anything is."""
+    if isinstance(known, Result):
+        return document(verb, known, 70) | {"error": to_builtins(error)}
+    return _head(verb, False, None, []) | {"error": to_builtins(error)}
 
 
 def encode(data: object) -> str:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Self
 
 from db_migrate.catalog.diff import diff, drifted
 from db_migrate.catalog.objects import Catalog
-from db_migrate.errors import DbMigrateError, Failed, Interrupted, Refused
+from db_migrate.errors import DbMigrateError, Failed, Interrupted, LockBudgetExceeded, Refused
 from db_migrate.execute.progress import Named
 from db_migrate.results import Generate, Plan, RunResult, Stamp, TestRun, VerifyOutcome
 from db_migrate.trace.effects import Direction
-from db_migrate.workspace.joining import joined_runs, not_begun
+from db_migrate.workspace.joining import joined_runs, not_begun, untouched
 from db_migrate.workspace.looking import Looking
 from db_migrate.workspace.ordering import Ordered, check_names, name_of, other_targets
 from db_migrate.workspace.rehearsing import Rehearse, rehearsed
@@ -101,6 +101,31 @@ class Workspace(Looking):
         return self._execute_each(plan, ordered, verb, confirm, backup, rehearse)
 
     def _execute_each(
+        self,
+        plan: Plan,
+        ordered: Sequence[Ordered[Self]],
+        verb: str,
+        confirm: str | Sequence[str] | None,
+        backup: Path | None = None,
+        rehearse: Rehearse | None = None,
+    ) -> RunResult:
+        """Execute them; what is raised before the first has begun knows where they are."""
+        try:
+            return self._execute_in_order(plan, ordered, verb, confirm, backup, rehearse)
+        except (Refused, LockBudgetExceeded) as error:
+            error.knowing(self._as_it_is(plan))
+            raise
+
+    def _as_it_is(self, plan: Plan | None) -> RunResult | None:
+        """A run that was not begun; None where the target cannot be asked where it is."""
+        try:
+            for part in self._parts:
+                part._forget_live()
+            return untouched([part.live_state for part in self._parts], plan)
+        except DbMigrateError:
+            return None
+
+    def _execute_in_order(
         self,
         plan: Plan,
         ordered: Sequence[Ordered[Self]],
@@ -254,7 +279,7 @@ class Workspace(Looking):
         wanted = self.graph.resolve(revision, self.live_state.current)
         comparison = self._compare("history@" + (",".join(wanted) or "base"), "live")
         differences = drifted(comparison.changes)
-        name = self.live_state.summary.database
+        name, before = self.live_state.summary.database, self.live_state.current
         if differences and not (force and confirm == name):
             raise Refused(
                 "stamp.differs",
@@ -265,8 +290,7 @@ class Workspace(Looking):
                     f"db-migrate drift --from history@{revision} --to live",
                     f"db-migrate stamp {revision} --force --confirm {name}",
                 ],
-            )
-        before = self.live_state.current
+            ).knowing(Stamp(target=self.live_state.summary, from_=before, to=before, differences=comparison.changes))
         purge = bool(set(before) - set(self.graph.revisions))
         stamp_revisions(self.project, self.target, self.settings, wanted, purge=purge, observer=self.watcher.happened)
         self._forget_live()
@@ -291,7 +315,12 @@ class Workspace(Looking):
             self.__dict__.pop("graph", None)
             return self._view()
 
-        result = Mending(look, self._read_live, Wish(back, bridge, data_answer(data) if data else None, confirm)).mend()
+        wish = Wish(back, bridge, data_answer(data) if data else None, confirm)
+        try:
+            result = Mending(look, self._read_live, wish).mend()
+        except (Refused, LockBudgetExceeded) as error:
+            error.knowing(self._as_it_is(None))
+            raise
         self._forget_live()
         if result.error is not None:
             return result

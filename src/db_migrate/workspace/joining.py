@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from db_migrate.errors import DbMigrateError, ErrorReport
 from db_migrate.results import DriftCounts, Plan, RunResult, Status, Verify, VerifyOutcome
+from db_migrate.schemas.target import LiveState
 
 
 def joined_status(parts: Sequence[Status]) -> Status:
@@ -97,6 +98,25 @@ def not_begun(plan: Plan, error: DbMigrateError | None = None) -> RunResult:
         plan=plan,
         error=_report(error) if error is not None else None,
         exit_code=_code(error) if error is not None else 0,
+    )
+
+
+def untouched(lives: Sequence[LiveState], plan: Plan | None) -> RunResult:
+    """The run of ``plan``, or of a repair, that was refused before it began: where its targets are now."""
+    from db_migrate.plan.several import common
+
+    current = _union(each.current for each in lives)
+    return RunResult(
+        target=common([each.summary for each in lives]),
+        run="",
+        state="unchanged",
+        from_=current,
+        to=current,
+        steps=(),
+        kept=(),
+        restored=(),
+        verify=None,
+        plan=plan,
     )
 
 

@@ -66,8 +66,10 @@ def _script(changes: Sequence[Change], there: Matched, back: Matched) -> Script:
     former = {**there.origins, **{origin: key for key, origin in back.origins.items()}}
     backward = Plan(changes, back, needs, former).graph
     reversed_order = order[::-1]
-    reverse = backward.sorted({owner: place for place, owner in enumerate(reversed_order)})
-    texts, reverse_texts = cut(operations, order), cut(reverse, reversed_order)
+    backwards = {owner: place for place, owner in enumerate(reversed_order)}
+    reverse = backward.sorted(backwards)
+    in_step = backward.sorted(backwards, renames_first=False)
+    texts, reverse_texts = cut(operations, order), cut(in_step, reversed_order)
     ordered = tuple(
         replace(
             changes[owner],

@@ -136,6 +136,8 @@ class Plan:
     def _rename(self, node: Node, rename: Rename, taken: set[str], owner: int) -> None:
         """Rename an object; by way of another name when its new one is still that of something to be renamed."""
         item = self._sides.after.objects[rename.kind, rename.new]
+        table = last_part(item.parent) if item.kind is Kind.COLUMN and item.parent else ""
+        self.graph.renames(node, rename.old, rename.new, table)
         if rename.new not in taken:
             self._add(*node, [*definitions.rename(item, rename.old, rename.new)], owner=owner)
             return
