@@ -113,6 +113,24 @@ def test_a_healthy_project_has_no_drift_twice_the_same(project: Project) -> None
     assert first.out == second.out
 
 
+def test_while_something_is_pending_live_is_held_against_its_own_revision(project: Project) -> None:
+    """The side is the history all the same, and says at which revision; before any revision at base."""
+    project.write("models.py", MODELS)
+    project.revision("r1", "op.execute('CREATE TABLE t (a int)')", "op.drop_table('t')")
+    project.revision("r2", "op.execute('CREATE TABLE u (a int)')", "op.drop_table('u')")
+    found = {}
+    for revision in ("base", "r1", "r2"):
+        if revision != "base":
+            assert project.alembic("upgrade", revision).code == 0
+        held = [each for each in project.run("drift", "--json").json["comparisons"] if each["to"] == "live"]
+        found[revision] = [(each["from"], each["at"]) for each in held]
+    assert found == {
+        "base": [("history", ["base"]), ("models", [])],
+        "r1": [("history", ["r1"]), ("models", [])],
+        "r2": [("history", []), ("models", [])],
+    }
+
+
 EVERYTHING = """
 op.execute('''
 CREATE TYPE mood AS ENUM ('ok', 'it''s bad');

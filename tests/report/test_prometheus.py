@@ -13,7 +13,7 @@ from .values import COLUMN_DROPPED, DEFAULT_CHANGED, INDEX_RENAMED, a_drift
 def test_each_class_is_a_sample_and_acknowledged_changes_another() -> None:
     """What is no drift is counted apart, and a name with quotes stays within its label."""
     drift = a_drift(COLUMN_DROPPED, DEFAULT_CHANGED, INDEX_RENAMED)
-    comparison = replace(drift.comparisons[0], from_="history@r1", acknowledged=(Acknowledged(COLUMN_DROPPED, "x"),))
+    comparison = replace(drift.comparisons[0], at=("r1",), acknowledged=(Acknowledged(COLUMN_DROPPED, "x"),))
     shown = drift_prometheus(replace(drift, target=TargetSummary("d", 'a"\\b', "18"), comparisons=(comparison,)))
     labels = 'target="d",database="a\\"\\\\b",from="history",to="live"'
     assert shown.splitlines() == [

@@ -6,7 +6,7 @@ import msgspec
 
 from db_migrate.catalog.objects import Catalog, Kind, NotCovered, SchemaObject, Value
 
-FORMAT = 2
+FORMAT = 3
 """Raised whenever what is stored, or what the reader makes of PostgreSQL's answers, changes."""
 
 

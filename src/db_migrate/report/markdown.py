@@ -85,7 +85,7 @@ def drift_markdown(drift: Drift, _style: Style) -> str:
 
 
 def _comparison(comparison: Comparison) -> str:
-    title = f"### {cell(comparison.from_)} → {cell(comparison.to)}"
+    title = f"### {cell(comparison.source)} → {cell(comparison.to)}"
     acknowledged = "\n".join(
         f"- acknowledged: {cell(each.change.kind.replace('_', ' '))} {code(each.change.object)}: {cell(each.reason)}"
         for each in comparison.acknowledged

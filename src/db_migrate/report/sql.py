@@ -105,7 +105,7 @@ def drift_sql(drift: Drift, _style: Style) -> str:
 
 
 def _comparison_sql(comparison: Comparison) -> str:
-    lines = [f"-- {comparison.from_} -> {comparison.to}"]
+    lines = [f"-- {comparison.source} -> {comparison.to}"]
     for change in comparison.changes:
         shown = f"{change.kind} {name(change.object)} {change.action}"
         lines += [f"-- {shown}", terminated(change.sql)] if change.sql else [f"-- {shown}: no SQL is known"]

@@ -23,7 +23,7 @@ from db_migrate.project.outcomes import LearnedTarget
 from db_migrate.schemas.replay import Witness
 from db_migrate.schemas.scratch import Scratch
 
-_FORMAT = 3
+_FORMAT = 4
 
 
 Configured = tuple[str, str | None, str]

@@ -33,9 +33,19 @@ class Acknowledged:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two sides compared; the sides are named as on the command line: models, history, history@REV, live."""
+    """Two sides compared; the sides are named as on the command line: models, history, history@REV, live.
+
+    ``at``: the revisions at which ``history`` was held against live, where live is not at the heads and no revision was
+    named; ``base`` before any.
+    """
 
     from_: str
     to: str
     changes: tuple[Change, ...]
     acknowledged: tuple[Acknowledged, ...] = ()
+    at: tuple[str, ...] = ()
+
+    @property
+    def source(self) -> str:
+        """The first side as the command line names it, with its revisions."""
+        return f"{self.from_}@{','.join(self.at)}" if self.at else self.from_

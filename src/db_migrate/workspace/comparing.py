@@ -26,6 +26,11 @@ class Compared(msgspec.Struct, frozen=True):
     warnings: tuple[str, ...]
 
 
+def _with_revisions_apart(comparison: Comparison) -> Comparison:
+    side, _, revisions = comparison.from_.partition("@")
+    return replace(comparison, from_=side, at=tuple(revisions.split(","))) if revisions else comparison
+
+
 class Comparing(Parts):
     """Compares, and writes down which of the differences are intended."""
 
@@ -103,6 +108,8 @@ class Comparing(Parts):
 
     def _compared(self, pairs: Sequence[tuple[str, str]], *, named: bool) -> Compared:
         comparisons = tuple(self._compare(a, b) for a, b in pairs)
+        if not named:
+            comparisons = tuple(map(_with_revisions_apart, comparisons))
         without = (
             [] if named or len(pairs) > 1 else ["env.py gives Alembic no target_metadata, so no models are compared"]
         )

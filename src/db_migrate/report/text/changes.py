@@ -38,7 +38,7 @@ def drift_text(drift: Drift, style: Style, *, sql: bool = False) -> str:
 
 
 def _comparison(comparison: Comparison, style: Style, sql: bool) -> str:
-    title = f"{comparison.from_} → {comparison.to}"
+    title = f"{comparison.source} → {comparison.to}"
     if not comparison.changes:
         none = "no difference that is not acknowledged" if comparison.acknowledged else "no difference"
         return "\n".join([f"{style.good('✓')} {style.bold(title)}: {none}", *_acknowledged(comparison, style)])
@@ -57,7 +57,7 @@ def _comparison(comparison: Comparison, style: Style, sql: bool) -> str:
 
 def _in_sides(change: Change, comparison: Comparison) -> Change:
     """The change with its explanation in the names of the two sides, which the catalog calls *from* and *to*."""
-    explanation = change.explanation.replace("*from*", comparison.from_).replace("*to*", comparison.to)
+    explanation = change.explanation.replace("*from*", comparison.source).replace("*to*", comparison.to)
     return replace(change, explanation=explanation)
 
 
