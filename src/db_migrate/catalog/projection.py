@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -57,7 +57,7 @@ def project(catalog: Catalog, renames: Sequence[Rename]) -> tuple[Catalog, Mappi
         names = {each.old: each.new for each in renames}
         items = [_in_schema(o, _qualified(pattern), names) for o in catalog]
     else:
-        items = _with_names(catalog, renames)
+        items = _with_names(catalog, [*renames, *_moved_along(renames, catalog)])
     items = tuple(items)
     former = {new.key: old.key for old, new in zip(catalog, items, strict=True) if old.key != new.key}
     return Catalog.of(items, catalog.server_version, catalog.not_covered), former
@@ -108,6 +108,22 @@ def _with_names(catalog: Catalog, renames: Sequence[Rename]) -> list[SchemaObjec
             new = _with_bare_mentions(new, bare)
         found.append(new)
     return found
+
+
+def _moved_along(renames: Iterable[Rename], catalog: Catalog) -> Iterator[Rename]:
+    """The indexes, and the sequences of columns, of relations that go to another schema: they go with it."""
+    for each in renames:
+        before, after = without_last(each.old), without_last(each.new)
+        if each.kind not in RELATION_KINDS or before == after:
+            continue
+        indexes = [o for o in catalog.children.get(each.old, ()) if o.kind is Kind.INDEX]
+        owned = (o for o in catalog.of_kinds(Kind.SEQUENCE) if without_last(_owner(o)) == each.old)
+        for item in (*indexes, *owned):
+            yield Rename(item.kind, item.name, f"{after}.{last_part(item.name)}", item.name, item.parent, True)
+
+
+def _owner(sequence: SchemaObject) -> str:
+    return str(sequence.attributes.get("owned_by") or "")
 
 
 def _replace_first(old: str, new: str, text: str) -> str:

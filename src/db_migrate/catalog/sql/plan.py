@@ -120,6 +120,7 @@ class Plan:
             self.graph.add(Operation((verb, key), tuple(statements), owner, note))
 
     def _add_renames(self, renames: Sequence[Rename]) -> None:
+        self._moved_from = {(each.kind, each.new): each.old for each in renames}
         previous = None
         for rename in renames:
             owner = self._owners.of_rename(rename.kind, rename.new)
@@ -324,9 +325,18 @@ class Plan:
             self._order_create(key)
         for key in {key for verb, key in self.graph.operations if verb in (Verb.ALTER, Verb.RELEASE, Verb.FINISH)}:
             self._order_alter(key)
+        self._order_moves()
         self._order_slots()
         self._order_swapped_names()
         self._order_texts()
+
+    def _order_moves(self) -> None:
+        """Who goes to another schema needs it, and leaves its own before that goes."""
+        for node in [node for node in self.graph.operations if node[0] is Verb.RENAME]:
+            key = node[1]
+            old = self._moved_from.get(key, "")
+            self.graph.before((Verb.CREATE, (Kind.SCHEMA, without_last(key[1]))), node)
+            self.graph.before(node, (Verb.DROP, (Kind.SCHEMA, without_last(old))))
 
     def _order_drop(self, key: Key) -> None:
         node = self._dropper(key)
