@@ -34,6 +34,7 @@ def test_settings_are_read_and_applied(server: Server, database: ConnInfo, role:
             ALTER DATABASE {n} SET search_path = app, "Odd, name", public; ALTER DATABASE {n} SET lock_timeout = '3s';
             ALTER ROLE {role} SET lock_timeout = '5s'; ALTER ROLE {role} SET app.tenant = 'a=b';
             ALTER ROLE {role} IN DATABASE {n} SET lock_timeout = '7s';
+            GRANT {role}_other TO {role}; ALTER ROLE {role} SET role = '{role}_other';
             ALTER ROLE {role}_other IN DATABASE {n} SET lock_timeout = '9s';
             ALTER DATABASE {n} SET session_preload_libraries = 'auto_explain';
             """.encode()
@@ -44,14 +45,20 @@ def test_settings_are_read_and_applied(server: Server, database: ConnInfo, role:
         SessionSetting(None, "lock_timeout", "3s"),
         SessionSetting(role, "lock_timeout", "7s"),
         SessionSetting(role, "app.tenant", "a=b"),
+        SessionSetting(role, "role", f"{role}_other"),
     }
     with scratch_database(server) as copy:
         with contextlib.closing(connect(copy)) as connection:
             assert apply_settings(connection, found) == ()
-        names = ("'search_path'", "'lock_timeout'", "'app.tenant', true")
+        names = ("'search_path'", "'lock_timeout'", "'app.tenant', true", "'role'")
         query = "SELECT " + ", ".join(f"current_setting({name})" for name in names)
         with contextlib.closing(connect(copy.replace(user=role))) as connection:
-            assert connection.execute(query.encode()).fetchone() == ('app, "Odd, name", public', "7s", "a=b")
+            assert connection.execute(query.encode()).fetchone() == (
+                'app, "Odd, name", public',
+                "7s",
+                "a=b",
+                f"{role}_other",
+            )
         with contextlib.closing(connect(copy)) as connection:
             row = connection.execute(query.encode()).fetchone()
             assert row is not None

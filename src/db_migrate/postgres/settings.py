@@ -26,6 +26,9 @@ class SessionSetting:
 _NOT_CARRIED = ("session_preload_libraries", "local_preload_libraries", "default_tablespace", "temp_tablespaces")
 """What refers to files and folders of the target's machine; a missing library would refuse every session."""
 
+_BECOMING = ("role", "session_authorization")
+"""What makes a session another role's, which may not give the setting on."""
+
 # Role in database, then role, then database: the order in which PostgreSQL lets one setting win over another.
 _READ = """
 SELECT DISTINCT ON (s.setrole, split.name) r.rolname, split.name, split.value
@@ -67,6 +70,9 @@ def _apply(connection: psycopg.Connection[tuple[object, ...]], setting: SessionS
     if setting.role is not None:
         owner = sql.SQL("ROLE {} IN DATABASE {}").format(sql.Identifier(setting.role), database)
     try:
+        if setting.name in _BECOMING:
+            connection.execute(sql.SQL("ALTER {} SET {} TO {}").format(owner, name, sql.Literal(setting.value)))
+            return True
         with connection.transaction():
             # The value as text is a list for search_path and the like, which SET would take for one name.
             connection.execute("SELECT pg_catalog.set_config(%s, %s, true)", [setting.name, setting.value])
