@@ -7,11 +7,12 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from db_migrate.project import child_process
+from db_migrate.project import child_process, fork_server
 from db_migrate.project.child_process import ChildDied, open_child
 from db_migrate.project.fork_server import Fork
 from db_migrate.project.jobs import Inputs
@@ -33,6 +34,16 @@ with sqlalchemy.create_engine("postgresql+psycopg://u@h.invalid/d").connect() as
     with context.begin_transaction():
         context.run_migrations()
 """
+
+
+@pytest.fixture(autouse=True)
+def own_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A server of this test's own, started in the environment that it finds; other tests have left theirs behind."""
+    servers: dict[tuple[int, int, str], fork_server.ForkServer] = {}
+    monkeypatch.setattr(fork_server, "_servers", servers)
+    yield
+    for each in servers.values():
+        each.close()
 
 
 def project_of(folder: Path, env: str) -> Path:

@@ -200,7 +200,9 @@ def snapshots(folder: Path, revisions: list[str], server: TargetServer) -> Snaps
 
 def retarget(workspace: Workspace, conninfo: ConnInfo) -> None:
     """Let a workspace look at another database, with all else that it has."""
-    workspace.__dict__["target"] = replace(workspace.target, conninfo=conninfo)
+    target = replace(workspace.target, conninfo=conninfo)
+    workspace.__dict__ |= {"target": target, "_databases": (target,)}
+    workspace._forget("_parts")
     workspace._forget_live()
 
 

@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from db_migrate.catalog.objects import TABLE_KINDS
+from db_migrate.catalog.objects import TABLE_KINDS, Kind
+from db_migrate.catalog.tokens import last_part, unquoted
 from db_migrate.rules import grammar, rewriting
 from db_migrate.rules.context import Place
 from db_migrate.rules.matching import relation_in
 from db_migrate.rules.names import parts, quote
+from db_migrate.rules.transactions import is_version_table
 
 _INSIDE = "the DELETE is part of another statement"
 _UNKNOWN_VALUES = "the values of the DELETE are known only when it runs"
@@ -35,7 +37,7 @@ def deletions(place: Place) -> Iterator[Deletion]:
         alone = [each.delete_stmt for each in grammar.parse(text) if each.WhichOneof("node") == "delete_stmt"]
         for node in grammar.nodes(text, "DeleteStmt"):
             relation = relation_in(place.effects.writes, (node.relation.schemaname, node.relation.relname))
-            if not relation or relation in place.before.created:
+            if not relation or relation in place.before.created or _is_alembics(place, relation):
                 continue
             alias = quote(node.relation.alias.aliasname or node.relation.relname)
             if node in alone:
@@ -43,6 +45,13 @@ def deletions(place: Place) -> Iterator[Deletion]:
                 yield Deletion(relation, alias, condition, refused)
             elif not node.HasField("returning_clause"):
                 yield Deletion(relation, alias, "", _INSIDE)
+
+
+def _is_alembics(place: Place, relation: str) -> bool:
+    """Whether it is a version table, whatever its name: by the names that Alembic gives its column and its key."""
+    column = place.find(Kind.COLUMN, f"{relation}.version_num")
+    key = place.find(Kind.PRIMARY_KEY, f"{relation}.{quote(unquoted(last_part(relation)) + '_pkc')}")
+    return is_version_table(relation) or (column is not None and key is not None)
 
 
 def _condition(place: Place, node: Any) -> tuple[str, str]:
