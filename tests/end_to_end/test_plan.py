@@ -81,6 +81,34 @@ def test_not_null_without_default_is_predicted_to_fail_with_the_count_of_rows(pr
     assert without.code == 0, without.json["findings"]
 
 
+def test_rows_that_leave_a_version_table_are_nobodys_loss(project: Project) -> None:
+    """A merge takes a row out of it, whatever it is called; the same DELETE of a table that looks like one counts."""
+    env = project.folder / "migrations" / "env.py"
+    env.write_text(
+        env.read_text().replace(
+            "target_metadata=Base.metadata", 'version_table="Our Versions", version_table_schema="meta"'
+        )
+    )
+    project.sql("CREATE SCHEMA meta", "CREATE TABLE pages (version_num text); INSERT INTO pages VALUES ('b')")
+    project.revision("r1")
+    project.revision("a", after="r1")
+    project.revision("b", after="r1")
+    assert project.run("apply").code == 0
+    project.revision("m", "op.execute(\"DELETE FROM pages WHERE version_num = 'b'\")", after=("a", "b"))
+
+    outcome = project.run("plan", "--json")
+
+    assert [each["object"] for each in outcome.json["findings"] if each["rule"] == "loses-data"] == ["public.pages"]
+    allowed = (
+        "--allow",
+        "loses-data:public.pages",
+        "--confirm",
+        project.database.dbname,
+    )  # it has no key to keep rows by
+    assert project.run("apply", *allowed).code == 0
+    assert project.sql('SELECT version_num FROM meta."Our Versions"') == [("m",)]
+
+
 def test_a_plan_changes_nothing_on_the_target(project: Project) -> None:
     """After plan the target has neither tables nor schemas of ours."""
     project.revision("r1", USERS, "op.drop_table('users')")
