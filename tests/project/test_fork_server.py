@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import os
 import subprocess
@@ -110,6 +111,27 @@ def test_another_environment_for_the_imports_is_no_fork(tmp_path: Path, variable
         assert not isinstance(child._process, Fork)
         child.learn()
         assert child.output().split() == [value, "0" if variable == "PYTHONHASHSEED" else "1"]
+
+
+@pytest.mark.parametrize("lacking", ["pidfd_open in Python", "pidfd_open in the kernel", "processes"])
+def test_where_there_can_be_no_server_children_start_from_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lacking: str
+) -> None:
+    """An old Python, an old kernel, or a server that cannot be started: the child is there all the same."""
+
+    def refuse(*_args: object) -> int:
+        raise OSError(errno.ENOSYS, "not here")
+
+    if lacking == "pidfd_open in Python":
+        monkeypatch.delattr(os, "pidfd_open")
+    elif lacking == "pidfd_open in the kernel":
+        monkeypatch.setattr(os, "pidfd_open", refuse)
+    else:
+        monkeypatch.setattr(fork_server.ForkServer, "__init__", refuse)
+    project = load_project(project_of(tmp_path / "p", TELLING))
+    with open_child(project, allowed=[], env={"TOLD_TO": str(tmp_path / "told")}) as child:
+        assert not isinstance(child._process, Fork)
+        child.learn()
 
 
 OPENS_ONE = """

@@ -154,7 +154,7 @@ _starting = threading.Lock()
 
 def fork_server() -> ForkServer | None:
     """This process's server, started in our own environment when there is none yet; None where there can be none."""
-    if sys.platform != "linux":
+    if sys.platform != "linux" or not hasattr(os, "pidfd_open"):  # Pythons built where the headers are old have none
         return None
     with _starting:
         key = (os.getpid(), os.geteuid(), sys.executable)
