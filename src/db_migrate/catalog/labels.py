@@ -27,7 +27,7 @@ def renamed_labels(old: Value, new: Value) -> Mapping[str, str]:
 
 def label_renames(before: Catalog, after: Catalog) -> Labels:
     """The labels that were renamed of all enums that both sides have."""
-    pairs = ((item, after.objects.get(item.key)) for item in before if item.kind is Kind.ENUM)
+    pairs = ((item, after.objects.get(item.key)) for item in before.of_kinds(Kind.ENUM))
     found = {
         item.name: renamed_labels(item.attributes["labels"], twin.attributes["labels"])
         for item, twin in pairs

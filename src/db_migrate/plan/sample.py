@@ -101,7 +101,7 @@ class _Sample:
                 waiting += [each for each in self._keys.get(parent, ()) if each not in waiting]
         for table in sorted(self._copied):
             self._set_sequences(table)
-        partitions = (o.name for o in self._catalog if o.kind is Kind.PARTITION)
+        partitions = (o.name for o in self._catalog.of_kinds(Kind.PARTITION))
         parts_of_them = frozenset(name for name in partitions if self._whole(name) in self._copied)
         return Sampled(parts_of_them | self._copied, tuple(self._warnings))
 
@@ -114,7 +114,7 @@ class _Sample:
     def _keys(self) -> Mapping[str, Sequence[SchemaObject]]:
         """The foreign keys of each table and its partitions."""
         found: dict[str, list[SchemaObject]] = {}
-        for key in (o for o in self._catalog if o.kind is Kind.FOREIGN_KEY):
+        for key in self._catalog.of_kinds(Kind.FOREIGN_KEY):
             found.setdefault(self._whole(key.parent or ""), []).append(key)
         return found
 
