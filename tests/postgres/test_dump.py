@@ -13,7 +13,7 @@ import pytest
 from db_migrate.errors import ConfigurationError, Failed, LockBudgetExceeded
 from db_migrate.postgres.conninfo import ConnInfo
 from db_migrate.postgres.dump import dump_schema, load
-from db_migrate.postgres.roles import ensure_roles, read_roles, reset_roles
+from db_migrate.postgres.roles import drop_role, ensure_roles, read_roles
 from db_migrate.postgres.scratch import scratch_database
 from db_migrate.postgres.server import Server
 from db_migrate.postgres.session import connect
@@ -57,13 +57,16 @@ def copy(target: ConnInfo, scratch: Server) -> Iterator[tuple[ConnInfo, str]]:
     with contextlib.closing(connect(target)) as connection:
         roles = read_roles(connection)
     with contextlib.closing(connect(scratch.conninfo())) as superuser:
+        there = {name for (name,) in superuser.execute("SELECT rolname FROM pg_roles").fetchall()}
         ensure_roles(superuser, roles)
     try:
         with scratch_database(scratch) as database:
             load(database, text)
             yield database, text
     finally:
-        reset_roles(scratch)
+        with contextlib.closing(connect(scratch.conninfo())) as superuser:
+            for name in {each.name for each in roles} - there:  # other tests have roles on this server too
+                drop_role(superuser, name)
 
 
 def without_comments(sql: str) -> list[str]:
