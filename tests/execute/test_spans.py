@@ -26,12 +26,17 @@ SECRET = "only-a-row-has-this"
 
 @pytest.fixture(scope="module")
 def exporter() -> Iterator[InMemorySpanExporter]:
-    """What a program that uses the library has set up; a process has one provider for good, so it is shut down."""
+    """What a program that uses the library has set up, until these tests are over.
+
+    A provider that stays starts a thread in each child that is forked, and one with threads enters no user namespace:
+    other tests of this process start servers so.
+    """
     made = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(made))
-    trace.set_tracer_provider(provider)
-    yield made
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trace, "get_tracer_provider", lambda: provider)
+        yield made
     provider.shutdown()
 
 
