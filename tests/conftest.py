@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from db_migrate.jail import landlock
 from db_migrate.postgres import binaries, identity
@@ -37,6 +38,10 @@ OLDER = int(os.environ.get("DB_MIGRATE_TEST_MAJOR", "15"))
 """The older major version that fixtures and tests with 15 in their names use: 15, unless another is asked for."""
 _NEEDS_15 = {"server15", "database15", "target15_server", "target15_database"}
 
+
+# How long an example takes says how busy the machine is; the first time, in a fresh clone, Unicode's tables are made.
+settings.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any-machine")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # So it is in the background of a shell without job control, and so all that is started here would inherit it.

@@ -162,6 +162,17 @@ def test_help_topics_say_every_exit_code(run: Run) -> None:
         assert f"\n  {code:3}  " in f"\n{outcome.out}"
 
 
+def test_help_is_a_document_too(run: Run) -> None:
+    """With --json help prints one document whose text is what it prints without; what has no document says so."""
+    for words in ((), ("exit-codes",), ("plan",)):
+        document = json.loads(run("help", *words, "--json").out)
+        assert (document["verb"], document["ok"], document["topic"]) == ("help", True, "".join(words))
+        assert document["text"] == run("help", *words).out
+    for verb in ("demo", "mcp"):
+        outcome = run("--json", verb)
+        assert (outcome.code, json.loads(outcome.out)["error"]["code"]) == (2, "usage")
+
+
 def test_help_names_every_variable(run: Run) -> None:
     """The variables of the help are those that the settings read."""
     from db_migrate.config.loading import variables
@@ -233,6 +244,7 @@ def test_a_reader_that_leaves_changes_no_exit_code() -> None:
         ("explain --help | true", 0, ""),
         ("help exit-codes | true", 0, ""),
         ("--help | true", 0, ""),
+        ("demo | true", 0, ""),
     ],
 )
 def test_output_that_goes_nowhere_ends_in_words(words: str, code: int, said: str, tmp_path: Path) -> None:

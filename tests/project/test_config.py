@@ -164,9 +164,21 @@ def test_a_broken_pyproject_is_named(tmp_path: Path) -> None:
 
 
 def test_no_project_at_all_says_where_it_looked(tmp_path: Path) -> None:
-    """Nothing here and nothing above, or a file that is not there: what to type is said."""
-    for options in ({}, {"ini": Path("missing.ini")}):
-        with pytest.raises(ConfigurationError) as raised:
-            load_config(tmp_path, **options)
+    """Nothing here and nothing above: where it was looked for and what to type is said."""
+    with pytest.raises(ConfigurationError, match="no Alembic project") as raised:
+        load_config(tmp_path)
+    assert raised.value.code == "project.not-found"
+    assert "alembic.ini" in raised.value.why
+    assert raised.value.next
+
+
+def test_a_file_that_was_named_and_is_not_there(tmp_path: Path) -> None:
+    """No other file was looked for, and nothing else is claimed; the one that there is is what to type next."""
+    (tmp_path / "sub").mkdir()
+    for instead in ("path/to/alembic.ini", "../migrations/alembic.ini"):
+        with pytest.raises(ConfigurationError, match=r"there is no missing\.ini") as raised:
+            load_config(tmp_path / "sub", ini=Path("missing.ini"))
         assert raised.value.code == "project.not-found"
-        assert raised.value.next
+        assert "looked for alembic.ini" not in raised.value.why
+        assert raised.value.next[0] == f"db-migrate -c {instead} status"
+        project(tmp_path, name="migrations/alembic.ini")

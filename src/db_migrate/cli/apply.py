@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -92,6 +93,6 @@ def _plan_in(what: str) -> Plan | None:
             f"{what} cannot be read",
             why=str(error),
             state="nothing was changed",
-            next=(f"db-migrate plan --out {what}",),
+            next=(f"db-migrate plan --out {shlex.quote(what)}",),
         ) from error
     return read_plan(text, what)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -19,8 +20,15 @@ def command(context: click.Context, folder: Path | None) -> int:
     temporary folder that is removed at the end.
     """
     from db_migrate.cli.app import main
+    from db_migrate.cli.output import to_nowhere
+    from db_migrate.cli.run import check_format
     from db_migrate.demo import walk
 
     call = context.ensure_object(Call)
+    check_format(call, ("text",), context)
     color = ["--color", call.color] if "color" in call.given else []
-    return walk(lambda args: main([*color, *args]), folder)
+    try:
+        return walk(lambda args: main([*color, *args]), folder)
+    except BrokenPipeError:  # whoever watched has left, and there is nobody to show the rest to
+        to_nowhere(sys.stdout)
+        return 0

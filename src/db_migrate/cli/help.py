@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import click
 
-from db_migrate.cli.options import Verb
+from db_migrate.cli.options import Call, Verb
 
 EXIT_CODES = """\
 Exit codes
@@ -82,18 +82,33 @@ _TOPICS: Mapping[str, Callable[[], str]] = {
 @click.pass_context
 def command(context: click.Context, topic: str | None) -> int:
     """Help about a verb, or about a topic: exit-codes, environment, formats."""
+    from db_migrate.cli.run import check_format
+
+    call = context.ensure_object(Call)
+    check_format(call, ("text", "json"), context)
+    text = _text_of(topic, context)
+    if not call.prints_document:
+        click.echo(text)
+        return 0
+    from db_migrate.cli.run import print_result
+    from db_migrate.results import Help
+
+    print_result(Help(topic=topic or "", text=f"{text}\n"), 0, call, {})
+    return 0
+
+
+def _text_of(topic: str | None, context: click.Context) -> str:
+    """What is said of a verb or topic. Raises ``click.UsageError`` where there is none of that name."""
     parent = context.find_root()
     group = parent.command
     assert isinstance(group, click.Group)
     if topic is None:
-        click.echo(parent.get_help())
-    elif topic in _TOPICS:
-        click.echo(_TOPICS[topic](), nl=False)
-    else:
-        verb = group.get_command(parent, topic)
-        if verb is None:
-            known = (*_TOPICS, *group.list_commands(parent))
-            raise click.UsageError(f"There is no verb or topic {topic!r}; there are {', '.join(known)}.", context)
-        with click.Context(verb, info_name=topic, parent=parent) as inner:
-            click.echo(verb.get_help(inner))
-    return 0
+        return parent.get_help()
+    if topic in _TOPICS:
+        return _TOPICS[topic]().removesuffix("\n")
+    verb = group.get_command(parent, topic)
+    if verb is None:
+        known = (*_TOPICS, *group.list_commands(parent))
+        raise click.UsageError(f"There is no verb or topic {topic!r}; there are {', '.join(known)}.", context)
+    with click.Context(verb, info_name=topic, parent=parent) as inner:
+        return verb.get_help(inner)

@@ -21,8 +21,11 @@ def command(context: click.Context, allow_write: bool, transport: str, host: str
     Without --allow-write the tools only look. Those that write execute only a plan that was made here, named by its
     hash and its database's name. Standard output is the wire; everything else goes to standard error.
     """
-    from db_migrate.agent.serving import serve
+    from db_migrate.cli.run import check_format
 
     call = context.ensure_object(Call)
+    check_format(call, ("text",), context)
+    from db_migrate.agent.serving import serve
+
     serve(call.words, allow_write=allow_write, address=(host, port) if transport == "http" else None)
     return 0

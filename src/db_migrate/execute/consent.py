@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 
 from db_migrate.errors import Refused
@@ -32,7 +33,7 @@ def check_consent(plan: Plan, *, confirm: str | None, production: bool, database
             "consent.wrong-name",
             f"--confirm names {confirm!r}, the target is {database!r}",
             state="nothing was changed",
-            next=[f"{_command(plan, verb)} --confirm {database}"],
+            next=[f"{_command(plan, verb)} --confirm {shlex.quote(database)}"],
         )
     if reasons and confirm is None:
         raise Refused(
@@ -40,7 +41,7 @@ def check_consent(plan: Plan, *, confirm: str | None, production: bool, database
             f"this needs the name of the database: --confirm {database}",
             why="; ".join(reasons),
             state="nothing was changed",
-            next=[f"{_command(plan, verb)} --confirm {database}"],
+            next=[f"{_command(plan, verb)} --confirm {shlex.quote(database)}"],
         )
 
 

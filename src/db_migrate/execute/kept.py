@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shlex
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -149,7 +150,7 @@ def _check_name(items: Sequence[KeptItem], name: str, confirm: str | None) -> No
         f"this needs the name of the database: --confirm {name}",
         why=f"{rows} kept rows of {', '.join(each.object for each in items)} would be gone for good",
         state="nothing was changed",
-        next=[f"db-migrate kept purge {' '.join(each.id for each in items)} --confirm {name}"],
+        next=[f"db-migrate kept purge {' '.join(each.id for each in items)} --confirm {shlex.quote(name)}"],
     )
 
 

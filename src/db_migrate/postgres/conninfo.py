@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TypedDict, Unpack
 
 from db_migrate.errors import ConfigurationError
+from db_migrate.home import home, is_there
 from db_migrate.postgres.redact import redact
 
 DEFAULT_PORT = 5432
@@ -313,7 +314,7 @@ def _service_files() -> Iterable[Path]:
     if "PGSERVICEFILE" in os.environ:
         yield Path(os.environ["PGSERVICEFILE"])
     else:
-        yield Path("~/.pg_service.conf").expanduser()
+        yield home() / ".pg_service.conf"
     yield Path(os.environ.get("PGSYSCONFDIR", "/etc/postgresql-common"), "pg_service.conf")
 
 
@@ -323,7 +324,7 @@ def _service(parameters: Mapping[str, str]) -> dict[str, str]:
     if not name:
         return {}
     for path in _service_files():
-        if path.is_file() and (found := _section(path.read_text(), name)) is not None:
+        if is_there(path) and path.is_file() and (found := _section(path.read_text(), name)) is not None:
             return found
     raise ConfigurationError(
         "connect.service",

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from db_migrate.errors import ConfigurationError, DbMigrateError, Failed, LockBudgetExceeded
+from db_migrate.home import home
 from db_migrate.postgres.binaries import Binaries
 from db_migrate.postgres.conninfo import ConnInfo
 from db_migrate.postgres.lacking import lacking
@@ -172,7 +173,7 @@ def _run(
         text=True,
         encoding="utf-8",
         env=environment,
-        cwd=Path.home().anchor,
+        cwd=home().anchor,
         check=False,
     )
 

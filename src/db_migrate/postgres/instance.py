@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import IO
 
 from db_migrate.errors import ConfigurationError, Failed
+from db_migrate.home import cache_home
 from db_migrate.postgres.binaries import Binaries
 
 # Neither is the name of a schema of ours: "$user" comes first on the search_path.
@@ -176,9 +177,8 @@ def _scratch_root(name: str) -> Path:
     in_memory = _SHARED_MEMORY / f"db-migrate-{os.geteuid()}"
     if (in_memory / name / "data").exists() or _has_room(_SHARED_MEMORY):
         return private_directory(in_memory)
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
     try:
-        return private_directory(cache / "db-migrate")
+        return private_directory(cache_home() / "db-migrate")
     except OSError:
         return runtime_root()
 

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from db_migrate.errors import ConfigurationError
+from db_migrate.home import home, is_there
 from db_migrate.postgres.conninfo import DEFAULT_PORT, ConnInfo
 
 _SSL_REQUEST = struct.pack("!ii", 8, 80877103)
@@ -90,13 +91,13 @@ def _ask_for_tls(raw: socket.socket, conninfo: ConnInfo) -> None:
 def _context(conninfo: ConnInfo) -> ssl.SSLContext:
     options = conninfo.options
     mode = options.get("sslmode", "require")
-    own = Path("~/.postgresql").expanduser()
+    own = home() / ".postgresql"
     root = options.get("sslrootcert") or str(own / "root.crt")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.set_alpn_protocols(["postgresql"])
     if root == "system":
         context.load_default_certs()
-    elif Path(root).exists():
+    elif is_there(Path(root)):
         context.load_verify_locations(root)
     elif mode == "require":
         # As libpq: without a root certificate, encrypted and not verified.
@@ -104,7 +105,7 @@ def _context(conninfo: ConnInfo) -> ssl.SSLContext:
         context.verify_mode = ssl.CERT_NONE
     context.check_hostname = mode == "verify-full" or root == "system"
     certificate = options.get("sslcert") or str(own / "postgresql.crt")
-    if Path(certificate).exists():
+    if is_there(Path(certificate)):
         key = options.get("sslkey") or str(own / "postgresql.key")
         context.load_cert_chain(certificate, key, options.get("sslpassword"))
     return context

@@ -11,6 +11,7 @@ import configparser
 import importlib.util
 import os
 import re
+import shlex
 import sys
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -72,7 +73,7 @@ def load_config(
     directory = (directory or Path.cwd()).resolve()
     if ini is not None:
         if not _is_named(directory / ini):
-            raise _not_found(f"{ini} does not exist", str(directory / ini))
+            raise _not_there(ini, directory)
         return _read(directory, directory / ini, name, tuple(x), around, script_location)
     folder = project_above(directory)
     if folder is None:
@@ -97,6 +98,20 @@ def _not_found(message: str, where: str) -> ConfigurationError:
         why="looked for alembic.ini, migrations/alembic.ini and [tool.alembic] in pyproject.toml, here and above",
         where=where,
         next=["db-migrate -c path/to/alembic.ini status", "db-migrate init"],
+    )
+
+
+def _not_there(ini: Path, directory: Path) -> ConfigurationError:
+    """The error about an ini file that was named; where there is another one, that is what to type next."""
+    above = project_above(directory)
+    other = _ini_in(above) if above is not None else None
+    instead = f"db-migrate -c {shlex.quote(os.path.relpath(other, directory))} status" if other is not None else ""
+    return ConfigurationError(
+        "project.not-found",
+        f"there is no {ini}",
+        why="it was named with -c, DB_MIGRATE_CONFIG or the setting `config`, so no other one was looked for",
+        where=str(directory / ini),
+        next=[instead or "db-migrate -c path/to/alembic.ini status", "db-migrate config --sources"],
     )
 
 

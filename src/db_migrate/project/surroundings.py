@@ -17,6 +17,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from db_migrate.home import home, is_there
+
 _PREFIX = "dbm-child-"
 _NAME = re.compile(rf"{_PREFIX}(?P<pid>\d+)-(?P<start>\d+)-")
 _CREDENTIALS = (".pgpass", ".pg_service.conf", ".postgresql")
@@ -46,7 +48,7 @@ def surroundings() -> Iterator[Surroundings]:
         made.home.mkdir()
         made.temporary.mkdir()
         for name in _CREDENTIALS:
-            if (real := Path("~").expanduser() / name).exists():
+            if is_there(real := home() / name):
                 (made.home / name).symlink_to(real)
         yield made
     finally:

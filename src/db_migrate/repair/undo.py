@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -82,7 +83,7 @@ def _check_rows(view: View, partial: Partial, changes: Sequence[Change], confirm
             f"this needs the name of the database: --confirm {view.database}",
             why=f"rows would go with {', '.join(full)}, which the revision did not write",
             state="nothing was changed",
-            next=[f"db-migrate repair --back --confirm {view.database}"],
+            next=[f"db-migrate repair --back --confirm {shlex.quote(view.database)}"],
         )
 
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 import msgspec
@@ -69,7 +70,7 @@ def _unreadable(where: str, why: str) -> UsageError:
         why=why,
         where=where,
         state="nothing was changed",
-        next=(f"db-migrate plan --out {where}",),
+        next=(f"db-migrate plan --out {shlex.quote(where)}",),
     )
 
 

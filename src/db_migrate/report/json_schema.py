@@ -37,6 +37,7 @@ RESULTS: Mapping[str, type[results.Result]] = MappingProxyType(
         "skill": results.SkillInstalled,
         "explain": results.Explanation,
         "config": SettingsListing,
+        "help": results.Help,
     }
 )
 """The type of each verb's result."""

@@ -6,7 +6,7 @@ because the plain word is Python's (``from_``, ``class_``) is printed without it
 
 from __future__ import annotations
 
-from db_migrate.results.base import Result
+from db_migrate.results.base import Help, Result
 from db_migrate.results.doctor import Cure, Diagnosis, Doctor
 from db_migrate.results.files import (
     BothProofs,
@@ -83,6 +83,7 @@ __all__ = [
     "Fingerprints",
     "Generate",
     "Goal",
+    "Help",
     "History",
     "HistoryRevision",
     "Init",

@@ -13,3 +13,11 @@ class Result:
 
     target: TargetSummary | None = None
     warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Help(Result):
+    """What ``help`` says of a verb or a topic; of all of them where none is named."""
+
+    topic: str = ""
+    text: str = ""

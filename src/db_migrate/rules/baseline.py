@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator, Set
 from dataclasses import replace
 from pathlib import Path
@@ -95,7 +96,7 @@ def _stale(entries: Iterable[Known], file: Path) -> Iterator[Finding]:
             object=f"{each.rule}:{each.object}",
             message=f"the baseline lists {each.rule}:{each.object}, which is no longer found",
             why="the next finding of that name would be allowed by an entry that was written for another",
-            fix=f"db-migrate lint --baseline {file} --write-baseline",
+            fix=f"db-migrate lint --baseline {shlex.quote(str(file))} --write-baseline",
             file=str(file),
             line=0,
         )
@@ -108,5 +109,5 @@ def _unreadable(file: Path, why: str) -> UsageError:
         why=why,
         where=str(file),
         state="nothing was changed",
-        next=(f"db-migrate lint --baseline {file} --write-baseline",),
+        next=(f"db-migrate lint --baseline {shlex.quote(str(file))} --write-baseline",),
     )

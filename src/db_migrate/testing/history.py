@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from db_migrate.config import Settings, load
+from db_migrate.home import cache_home
 from db_migrate.postgres.conninfo import ConnInfo
 from db_migrate.project.config import load_config
 from db_migrate.project.graph import Graph, load_graph
@@ -78,5 +78,4 @@ def open_history(root: Path) -> Iterator[History]:
 
 
 def _cache(settings: Settings) -> Path:
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return settings.cache_dir or home / "db-migrate"
+    return settings.cache_dir or cache_home() / "db-migrate"

@@ -288,7 +288,7 @@ class Workspace(Looking):
                 state="nothing was changed",
                 next=[
                     f"db-migrate drift --from history@{revision} --to live",
-                    f"db-migrate stamp {revision} --force --confirm {name}",
+                    f"db-migrate stamp {revision} --force --confirm {shlex.quote(name)}",
                 ],
             ).knowing(Stamp(target=self.live_state.summary, from_=before, to=before, differences=comparison.changes))
         purge = bool(set(before) - set(self.graph.revisions))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -58,7 +59,7 @@ def check_names(ordered: Sequence[Ordered[W]], verb: str, names: Sequence[str]) 
             "consent.wrong-name",
             f"--confirm names {wrong!r}, env.py migrates {', '.join(databases)}",
             state="nothing was changed",
-            next=[f"db-migrate {verb} " + " ".join(f"--confirm {each}" for each in databases)],
+            next=[f"db-migrate {verb} " + " ".join(f"--confirm {shlex.quote(each)}" for each in databases)],
         )
 
 

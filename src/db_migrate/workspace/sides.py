@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
@@ -13,6 +12,7 @@ from db_migrate.catalog.objects import Catalog
 from db_migrate.config import Settings
 from db_migrate.errors import ConfigurationError
 from db_migrate.execute.progress import Unwatched, Watcher
+from db_migrate.home import cache_home
 from db_migrate.postgres.session import connect, read_only
 from db_migrate.project.config import ProjectConfig, load_config
 from db_migrate.project.graph import Graph, load_graph
@@ -95,8 +95,7 @@ class Sides:
 
     @property
     def _cache(self) -> Path:
-        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        return self.settings.cache_dir or home / "db-migrate"
+        return self.settings.cache_dir or cache_home() / "db-migrate"
 
     @property
     def _has_models(self) -> bool:
