@@ -20,6 +20,7 @@ from db_migrate.generate.prove import prove
 from db_migrate.generate.renaming import Renames
 from db_migrate.generate.safe import Choices
 from db_migrate.generate.write import replace_file
+from db_migrate.project.mirror import mirror
 from db_migrate.results import BothProofs, Generate, Goal, LeftOut, NewRevision, Operation
 from db_migrate.rules.facts import Facts
 from db_migrate.rules.finding import Finding
@@ -72,7 +73,7 @@ def fix(ground: Ground, revision: str, *, dry_run: bool = False, keep: bool = Fa
         return Generate(left_out=left)
     with tempfile.TemporaryDirectory(prefix="dbm-fix-") as name:
         folder = Path(name)
-        _mirror(ground, folder, file, text)
+        mirror(ground.scratch.project.version_locations, folder, {file: text.encode()})
         proof = prove(ground, folder, [revision], expected=traced.after, instead=True)
     wanted = proof.holds or keep
     if wanted and not dry_run:
@@ -163,12 +164,3 @@ def _without(traced: TracedRevision, changes: Sequence[Change]) -> Catalog | Non
 def _in_place(change: Change) -> bool:
     names = {each.name for each in change.attributes}
     return (change.kind is Kind.COLUMN and names == {"nullable"}) or (change.kind is Kind.ENUM and names == {"labels"})
-
-
-def _mirror(ground: Ground, folder: Path, file: Path, text: str) -> None:
-    """All that is in the folders of revisions, by links, but the one file with another text."""
-    for location in ground.scratch.project.version_locations:
-        for each in location.iterdir() if location.is_dir() else ():
-            if each.resolve() != file.resolve() and each.name != "__pycache__":
-                (folder / each.name).symlink_to(each.resolve())
-    (folder / file.name).write_text(text, encoding="utf-8")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import shlex
-import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,9 +14,9 @@ from tempfile import TemporaryDirectory
 from db_migrate.errors import DbMigrateError
 from db_migrate.execute.journal import AppliedScript
 from db_migrate.project.config import ProjectConfig
-from db_migrate.project.files import read_revision
+from db_migrate.project.files import RevisionFile, read_revision
+from db_migrate.repair.asked_git import git_bytes, git_text
 
-_SECONDS = 30
 _LINK = "120000 "
 """How git's listing of a commit begins for a symbolic link."""
 _NOT_OURS = frozenset({"node_modules", "site-packages"})
@@ -65,19 +64,19 @@ def _whose(known: Sequence[Found]) -> tuple[str, tuple[str, ...]]:
 
 def _in_git(folder: Path, revision: str) -> Iterator[Found]:
     """What git has, on whichever branch and in whichever stash, the latest first."""
-    stashes = _git(folder, "stash", "list", "--format=%H").split()
+    stashes = git_text(folder, "stash", "list", "--format=%H").split()
     untracked = [
-        each for stash in stashes for each in _git(folder, "rev-parse", "-q", "--verify", f"{stash}^3").split()
+        each for stash in stashes for each in git_text(folder, "rev-parse", "-q", "--verify", f"{stash}^3").split()
     ]
-    commits = _git(folder, "log", "--all", "--format=%H", f"-S{revision}", "--", "*.py").split()
+    commits = git_text(folder, "log", "--all", "--format=%H", f"-S{revision}", "--", "*.py").split()
     seen: set[tuple[str, bytes]] = set()
     for commit in dict.fromkeys([*commits, *stashes, *untracked]):
         for tree in (commit, f"{commit}^"):
-            for path in _git(
+            for path in git_text(
                 folder, "grep", "-l", "--full-name", "-F", "-e", revision, tree, "--", ":/*.py"
             ).splitlines():
                 name = path.partition(":")[2]
-                content = _git_bytes(folder, "show", f"{tree}:{name}")
+                content = git_bytes(folder, "show", f"{tree}:{name}")
                 if (name, content) not in seen and _is(content, revision):
                     seen.add((name, content))
                     stash = commit in stashes or commit in untracked
@@ -85,50 +84,37 @@ def _in_git(folder: Path, revision: str) -> Iterator[Found]:
 
 
 def _from_git(folder: Path, commit: str, name: str, content: bytes, *, stash: bool) -> Found:
-    short = _git(folder, "rev-parse", "--short", commit).strip()
+    short = git_text(folder, "rev-parse", "--short", commit).strip()
     form = "--format=%h %an, %as: %s"
-    deleted = _git(folder, "log", "--all", "-1", "--diff-filter=D", form, "--", f":/{name}").strip()
-    listed = () if stash else _git(folder, "branch", "-a", "--contains", commit, "--format=%(refname:short)").split()
+    deleted = git_text(folder, "log", "--all", "-1", "--diff-filter=D", form, "--", f":/{name}").strip()
+    listed = (
+        () if stash else git_text(folder, "branch", "-a", "--contains", commit, "--format=%(refname:short)").split()
+    )
     place = f"{'a stash' if stash else 'git'} {short}: {name}"
     return Found(Path(name).name, content, place, deleted, tuple(listed))
 
 
-def _git(folder: Path, *words: str) -> str:
-    return _git_bytes(folder, *words).decode(errors="replace")
-
-
-def _git_bytes(folder: Path, *words: str) -> bytes:
-    """What git says; nothing where there is no git or no repository."""
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(folder), *words],
-            capture_output=True,
-            check=False,
-            timeout=_SECONDS,
-            stdin=subprocess.DEVNULL,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return b""
-    return done.stdout if done.returncode == 0 else b""
-
-
 def _is(content: bytes, revision: str) -> bool:
     """Whether a text is the file of this revision."""
+    read = read_text(content)
+    return read is not None and read.revision == revision
+
+
+def read_text(content: bytes) -> RevisionFile | None:
+    """What a text says as a revision's file; None where it is none."""
     with TemporaryDirectory() as folder:
         file = Path(folder, "revision.py")
         file.write_bytes(content)
         try:
-            return read_revision(file).revision == revision
+            return read_revision(file)
         except DbMigrateError:
-            return False
+            return None
 
 
 def parents_of(found: Found) -> tuple[str, ...]:
     """What the revision comes after."""
-    with TemporaryDirectory() as folder:
-        file = Path(folder, found.name)
-        file.write_bytes(found.content)
-        return read_revision(file).down_revision
+    read = read_text(found.content)
+    return read.down_revision if read else ()
 
 
 def _elsewhere(project: ProjectConfig, revision: str) -> Iterator[Found]:
@@ -164,9 +150,9 @@ def is_revision(path: Path) -> bool:
 def commit_with(path: Path) -> str:
     """The latest commit that has this path as a file, or a folder of Python files; empty where none has."""
     folder = _nearest(path)
-    log = _git(folder, "log", "--all", "-1", "--format=%h", "--diff-filter=DT", "--", str(path)).strip()
+    log = git_text(folder, "log", "--all", "-1", "--format=%h", "--diff-filter=DT", "--", str(path)).strip()
     for commit in ("HEAD", f"{log}^") if log else ("HEAD",):
-        entries = _git(folder, "ls-tree", "-r", commit, "--", str(path)).splitlines()
+        entries = git_text(folder, "ls-tree", "-r", commit, "--", str(path)).splitlines()
         if any(not each.startswith(_LINK) and each.endswith(path.suffix or ".py") for each in entries):
             return commit
     return ""
@@ -183,7 +169,7 @@ def checkout(commit: str, path: Path) -> str:
 
 def changed_in_git(root: Path, name: str) -> Sequence[str]:
     """The files of a name below a folder that are gone, or no longer what git has; relative to the folder."""
-    return _git(root, "ls-files", "-d", "-m", "--", name, f"*/{name}").splitlines()
+    return git_text(root, "ls-files", "-d", "-m", "--", name, f"*/{name}").splitlines()
 
 
 def _packaged() -> Iterator[Path]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -15,7 +14,7 @@ from db_migrate.repair.doctor import examine
 from db_migrate.repair.finish import plan_of, prove
 from db_migrate.repair.lost import find_missing, in_its_place, place_for
 from db_migrate.repair.partial import Partial
-from db_migrate.repair.pending import edited_scripts
+from db_migrate.repair.pending import as_applied
 from db_migrate.repair.position import Place, locate
 from db_migrate.repair.statements import journalled
 from db_migrate.repair.undo import undo
@@ -161,17 +160,18 @@ class Mending:
         told += [f"{each.place} was written: it joins that and what is pending" for each in made[1:]]
         return replace(_result(fresh, "", (made[0].revision,), ()), warnings=tuple(told))
 
+    def across_edited(self, view: View, diagnosis: Diagnosis) -> RunResult | None:
+        """Leave an edited file as it is, and lead from what it makes to what is here."""
+        return None if diagnosis.severity is Severity.NOTE else self.across(view, diagnosis)
+
     def as_applied(self, view: View, diagnosis: Diagnosis) -> RunResult | None:
         """Write an edited file as it was applied, and keep the edited one beside it."""
         if diagnosis.severity is Severity.NOTE:
             return None
-        found = next(((s, f) for s, f in view.once(edited_scripts) if s.revision == diagnosis.object), None)
+        found = as_applied(view, diagnosis.object)
         if found is None:
             return None
-        script, file = found
-        data = script.script.encode()
-        if hashlib.sha256(data).hexdigest() != script.checksum:
-            return None  # a password was taken out of it
+        file, data = found
         kept = file.with_suffix(".py.edited")
         file.replace(kept)
         file.write_bytes(data)
@@ -216,7 +216,7 @@ _CURES: dict[str, _Cure] = {
 }
 
 
-_BRIDGED: dict[str, _Cure] = {"schema.differs": Mending.across}
+_BRIDGED: dict[str, _Cure] = {"schema.differs": Mending.across, "revision.edited": Mending.across_edited}
 
 
 def _stamp(view: View, heads: Sequence[str], *, purge: bool = False) -> None:

@@ -67,21 +67,45 @@ def edited(view: View) -> Iterator[Case]:
             "file": str(file),
             "applied": each.checksum,
             "now": _digest(file),
-            "lines": _changed_lines(each, file),
+            "lines": _changed_lines(each.script, file),
         }
         if same:
             cure = Cure("", "the schema is what the edited file makes; what it would do to rows has not been done anew")
             yield Case(each.revision, message, cure, evidence, Severity.NOTE)
             continue
         evidence |= differences_in(position.differences)
-        effect = "writes the file as it was applied, and the edited one beside it, to be made a revision of its own"
-        yield Case(each.revision, f"{message}; {_difference(position)}", Cure("db-migrate repair", effect), evidence)
+        yield Case(each.revision, f"{message}; {_difference(position)}", Cure("db-migrate repair", _RESTORES), evidence)
+    if not view.once(edited_scripts):
+        yield from _edited_without_journal(position)
 
 
-def _changed_lines(script: AppliedScript, file: Path) -> tuple[str, ...]:
+_RESTORES = (
+    "writes the file as it was applied, and the edited one beside it, to be made a revision of its own; "
+    "`db-migrate repair --bridge` leaves the file as it is, and takes what is here into the history instead"
+)
+
+
+def _edited_without_journal(position: Position) -> Iterator[Case]:
+    for each in position.older:
+        message = (
+            f"{each.file.name} was edited after it was applied here: with its text of {each.place.partition(':')[0]} "
+            f"the history is exactly what is here; {_difference(position)}"
+        )
+        evidence: dict[str, Value] = {
+            "file": str(each.file),
+            "applied": each.place,
+            "edited_by": each.edited_by,
+            "now": _digest(each.file),
+            "lines": _changed_lines(redact(each.content.decode(errors="replace")), each.file),
+            **differences_in(position.differences),
+        }
+        yield Case(each.revision, message, Cure("db-migrate repair", _RESTORES), evidence)
+
+
+def _changed_lines(applied: str, file: Path) -> tuple[str, ...]:
     """What was edited: lines that are gone begin with a minus sign, new ones with a plus sign."""
     now = redact(file.read_text(encoding="utf-8", errors="replace"))
-    found = unified_diff(script.script.splitlines(), now.splitlines(), lineterm="", n=0)
+    found = unified_diff(applied.splitlines(), now.splitlines(), lineterm="", n=0)
     changed = [each for each in found if not each.startswith(("---", "+++", "@@"))]
     return tuple(changed[:_LINES])
 
@@ -94,6 +118,16 @@ def _difference(position: Position) -> str:
 
 def _digest(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def as_applied(view: View, revision: str) -> tuple[Path, bytes] | None:
+    """The file of an edited revision and its text as it was applied; None where nobody has that to the byte."""
+    for script, file in view.once(edited_scripts):
+        data = script.script.encode()
+        # A password that was taken out of it makes it another one.
+        if script.revision == revision and hashlib.sha256(data).hexdigest() == script.checksum:
+            return file, data
+    return next(((e.file, e.content) for e in view.once(locate).older if e.revision == revision), None)
 
 
 def edited_scripts(view: View) -> tuple[tuple[AppliedScript, Path], ...]:

@@ -10,6 +10,7 @@ from db_migrate.catalog.change import Change
 from db_migrate.catalog.comparing import comparable
 from db_migrate.catalog.objects import TABLE_KINDS, Catalog, Kind, SchemaObject, Value
 from db_migrate.execute.verify import flaws
+from db_migrate.repair.older import Older, as_it_was
 from db_migrate.repair.partial import Partial
 from db_migrate.repair.search import find_partial
 from db_migrate.repair.view import View
@@ -40,7 +41,8 @@ class Position:
     """Where the target is. ``matches`` are the states that its schema is exactly, oldest first.
 
     ``nearest`` is the state that it differs least from, and ``differences`` how: what the target has more, less or
-    otherwise. Where the version table names revisions that have files, their state is the nearest.
+    otherwise. Where the version table names revisions that have files, their state is the nearest. ``older``: the
+    target was made by these texts of files that were edited since.
     """
 
     place: Place
@@ -48,6 +50,7 @@ class Position:
     nearest: State | None = None
     differences: tuple[Change, ...] = ()
     partial: Partial | None = None
+    older: tuple[Older, ...] = ()
 
 
 def raw_flaws(view: View) -> tuple[Problem, ...]:
@@ -101,8 +104,14 @@ def locate(view: View) -> Position:
     matches = tuple(_exactly(view, states))
     if claimed is not None and (claimed.heads or not matches):
         partial = find_partial(view, matches=tuple(each.heads for each in matches))
-        if partial is not None:
+        # What is recorded as done looks half-done as well where its file has got more to do since.
+        if partial is not None and (partial.recorded or partial.way.start == claimed.heads):
             return Position(Place.BETWEEN, matches, claimed, differences, partial)
+        older = () if matches else as_it_was(view, lambda catalog: unlike(view, catalog), differences)
+        if partial is not None and not older:
+            return Position(Place.BETWEEN, matches, claimed, differences, partial)
+        if older:
+            return Position(Place.NEAR, (), claimed, differences, older=older)
     if matches:
         return Position(Place.ELSEWHERE, matches, matches[-1])
     if claimed is not None and claimed.heads:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -28,7 +28,7 @@ def schema_differs(view: View) -> Iterator[Case]:
         return
     if view.once(is_foreign) or view.once(skipped):
         return
-    if view.once(edited_scripts):
+    if view.once(edited_scripts) or position.older:
         return  # that is why
     told = view.once(told_otherwise)
     differences = tuple(each for each in position.differences if not _is_of(each.object, told))
@@ -46,7 +46,24 @@ def schema_differs(view: View) -> Iterator[Case]:
         "shows each difference with the SQL that takes it back; `db-migrate repair --bridge` takes all of them into "
         "the history, as a revision that is stamped"
     )
+    makers = _makers(view, nearest.heads, differences)
+    if makers:
+        evidence["made_by"] = makers
+    if len(makers) == 1:
+        effect += f". All of it is about what {makers[0]} makes: if a file was edited after it was applied, it is that"
     yield Case(view.database, message + summary_of(differences), Cure(drift_command(nearest.heads), effect), evidence)
+
+
+def _makers(view: View, heads: tuple[str, ...], differences: Sequence[Change]) -> tuple[str, ...]:
+    """The applied revisions that last changed what differs, or else its table; in their order."""
+    done = view.graph.ancestors(*(each for each in heads if each in view.graph.revisions))
+    last: dict[str, str] = {}
+    for before, after in pairwise(view.once(all_states).states):
+        if after.revision in done:
+            for change in diff(before.catalog, after.catalog):
+                last[change.object] = after.revision
+    found = {last.get(each.object) or last.get(each.object.rpartition(".")[0]) for each in differences}
+    return tuple(each for each in view.graph.ordered() if each in found)
 
 
 @diagnosis("database.other", Severity.ERROR, Need.HISTORY)
@@ -73,7 +90,7 @@ class Skipped:
 def skipped(view: View) -> Skipped | None:
     """The revision whose changes are all that is missing here."""
     position = view.once(locate)
-    if position.place is not Place.NEAR or not view.known or not view.current:
+    if position.place is not Place.NEAR or not view.known or not view.current or position.older:
         return None
     lacking = {_undoing(each) for each in position.differences}
     done = view.graph.ancestors(*view.heads)

@@ -312,7 +312,8 @@ class Workspace(Looking):
 
         def look() -> View:
             self._forget_live()
-            self.__dict__.pop("graph", None)
+            for name in ("graph", "_histories"):  # a cure may have written files
+                self.__dict__.pop(name, None)
             return self._view()
 
         wish = Wish(back, bridge, data_answer(data) if data else None, confirm)
