@@ -114,11 +114,13 @@ def test_an_unexpected_exception_is_ours(run: Run, library: Recorder) -> None:
 
 
 def test_ctrl_c_ends_130(run: Run, library: Recorder) -> None:
-    """An interruption is no bug."""
-    library.answers = [KeyboardInterrupt()]
-    outcome = run("plan")
-    assert outcome.code == 130
-    assert "error[interrupted]" in outcome.err
+    """An interruption is no bug; it says what was done, and what to type."""
+    for verb, state in (("plan", "nothing was changed"), ("apply", "nothing is half-done")):
+        library.answers = [KeyboardInterrupt()]
+        outcome = run(verb, "--json")
+        assert outcome.code == 130
+        error = json.loads(outcome.out)["error"]
+        assert (error["code"], error["state"], error["next"]) == ("interrupted", state, ["db-migrate status"])
 
 
 def test_the_end_of_input_is_a_bug_not_an_interruption(run: Run, library: Recorder) -> None:

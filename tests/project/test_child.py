@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
@@ -176,6 +177,45 @@ def test_what_env_py_raises_is_told_with_its_line(
         assert "hunter22pw" not in f"{raised.value.report()}{getattr(raised.value, 'failure', '')}"
         if line is not None:
             assert raised.value.where == f"{tmp_path / 'p' / 'migrations' / 'env.py'}:{line}"
+
+
+WANTING = {
+    "demanded": "url = os.environ['MAIN_DATABASE_URL']",
+    "None where there is none": "url = os.getenv('DATABASE_URL')",
+    "a default of its own": "url = os.environ.get('DATABASE_URL', 'postgresql+psycopg://u@own.invalid/d')",
+    "told like pydantic": "url = os.environ.get('MAIN_DSN_RW') or (_ for _ in ()).throw(ValueError('main_dsn_rw'))",
+    "kept in a module": "from settings import URL as url",
+    "another variable": "url = os.environ['SECRET_KEY']",
+}
+
+
+@pytest.mark.parametrize("case", WANTING)
+def test_a_url_that_was_given_serves_env_py(case: str, tmp_path: Path, database: ConnInfo) -> None:
+    """Where env.py has no URL it gets the one of the command line; one that it has is its own, and nothing is kept."""
+    env = CONNECTING.replace('"postgresql+psycopg://u:hunter22pw@h.invalid/d"', "url")
+    folder = broken(tmp_path / "p", f"import os, sys\nsys.path.append({str(tmp_path)!r})\n{WANTING[case]}\n{env}")
+    (tmp_path / "settings.py").write_text("import os\nURL = os.getenv('DATABASE_URL')\nassert URL, 'no URL'\n")
+    config = replace(load_project(folder), url="postgresql+psycopg://u:hunter22pw@given.invalid/d")
+    with open_child(config, allowed=[database.as_libpq()], inputs=True) as child:
+        child.mean((0,), None)
+        assert [each.revision for each in child.steps("upgrade", "head", ())] == ["r1"]
+        if case == "another variable":
+            with pytest.raises(ConfigurationError, match="KeyError") as raised:
+                child.learn()
+            assert raised.value.next[0] == "export SECRET_KEY=VALUE"
+            assert raised.value.why == "'SECRET_KEY': the environment variable SECRET_KEY is not set"
+            return
+        (target,) = child.learn()
+        own = case == "a default of its own"
+        assert target.parameters["host"] == ("own.invalid" if own else "given.invalid")
+        assert child.migrate("upgrade", "head", database.as_libpq()).failure is None
+        assert bool(child.inputs().reasons) is not own
+    with open_child(replace(config, url=None), allowed=[]) as child:
+        if own:
+            child.learn()
+        else:
+            with pytest.raises(ConfigurationError):
+                child.learn()
 
 
 def test_an_env_py_for_another_database_is_refused(tmp_path: Path, database: ConnInfo) -> None:

@@ -52,6 +52,9 @@ VERBS: Mapping[str, str] = MappingProxyType(
 )
 
 
+_CHANGE_TARGETS = frozenset({"apply", "rollback", "kept", "stamp", "repair", "demo"})
+
+
 class LazyGroup(click.Group):
     """A group whose verbs are modules of this package, imported when one is used."""
 
@@ -153,7 +156,7 @@ def main(args: Sequence[str] | None = None) -> int:
     except DbMigrateError as error:
         return _failed(error.report(), error.exit_code, call, words, error)
     except (KeyboardInterrupt, click.Abort) as error:
-        return _failed(_interrupted(), 130, call, words, error)
+        return _failed(_interrupted(call.verb), 130, call, words, error)
     except Exception as error:  # the last line of defence: whatever it is, it is reported as ours
         return _failed(_unexpected(error), 70, call, words, error)
 
@@ -189,8 +192,10 @@ def _usage(error: click.ClickException) -> ErrorReport:
     return ErrorReport("usage", error.format_message(), "", "", "nothing was read or changed", (f"{path} --help",))
 
 
-def _interrupted() -> ErrorReport:
-    return ErrorReport("interrupted", "interrupted", "", "", "", (f"{PROGRAM} status",))
+def _interrupted(verb: str) -> ErrorReport:
+    """What is said where no run had begun, or it had ended: a run that is interrupted tells its own state."""
+    state = "nothing is half-done" if verb in _CHANGE_TARGETS else "nothing was changed"
+    return ErrorReport("interrupted", f"{verb or PROGRAM} was interrupted", "", "", state, (f"{PROGRAM} status",))
 
 
 def _unexpected(error: Exception) -> ErrorReport:

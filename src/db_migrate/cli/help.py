@@ -60,7 +60,8 @@ from the current folder upward, or the one named by --settings or DB_MIGRATE_SET
   _DB_MIGRATE_COMPLETE          shell completion: eval "$(_DB_MIGRATE_COMPLETE=bash_source db-migrate)"
 
 The target's URL is --url or DB_MIGRATE_URL, else the target's `url_env` or `url` in the settings, else what env.py
-connects to. embedded://NAME is a database on a PostgreSQL that db-migrate runs itself, kept in .db-migrate/.
+connects to. An env.py that wants a URL of the environment (DATABASE_URL, say) and finds none gets the one that was
+given. embedded://NAME is a database on a PostgreSQL that db-migrate runs itself, kept in .db-migrate/.
 """
 
 

@@ -13,20 +13,22 @@ safe to use from two threads; it dies with this process, or with the thread that
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from db_migrate.jail.supervisor import Policy, Supervisor, can_supervise
-from db_migrate.project import jobs
+from db_migrate.project import events, jobs
 from db_migrate.project.addresses import as_text, policy_for
 from db_migrate.project.channel import Channel
 from db_migrate.project.config import ProjectConfig
 from db_migrate.project.conversation import Child
+from db_migrate.project.demanded import variables_for
 from db_migrate.project.fork_server import Process, fork_server, gone
 from db_migrate.project.jobs import Candidate, ModelFacts, Step
 from db_migrate.project.outcomes import (
@@ -79,18 +81,34 @@ def open_child(
     policy = policy_for(allowed)
     with contextlib.ExitStack() as stack:
         made = stack.enter_context(surroundings())
-        parent_control, child_control = socket.socketpair()
-        stack.enter_context(parent_control)
-        with child_control:
-            process, parent, channel = _spawn(config, made, env, child_control.fileno())
-        stack.callback(_end, process, channel)
-        child = Child(process, channel, made.output)
-        kind = strongest(process.pid) if jail else "none"
-        child.begin(_start(config, kind, policy, parent, inputs=inputs, first=first))
-        if child.jail == "seccomp":
-            supervisor = Supervisor(_receive_listener(parent_control), policy, child.refused.put)
-            stack.callback(supervisor.close)
+        running = stack.enter_context(contextlib.ExitStack())
+        child = Child(made.output)
+
+        def begin(more: Mapping[str, str]) -> None:
+            running.close()
+            parent_control, child_control = socket.socketpair()
+            running.enter_context(parent_control)
+            with child_control:
+                process, parent, channel = _spawn(config, made, {**(env or {}), **more}, child_control.fileno())
+            running.callback(_end, process, channel)
+            kind = strongest(process.pid) if jail else "none"
+            start = _start(config, kind, policy, parent, inputs=inputs, first=first, answered=bool(more))
+            child.begin(process, channel, start)
+            if child.jail == "seccomp":
+                supervisor = Supervisor(_receive_listener(parent_control), policy, child.refused.put)
+                running.callback(supervisor.close)
+
+        begin({})
+        child.again = functools.partial(_begin_with, begin, config.url)
         yield child
+
+
+def _begin_with(begin: Callable[[Mapping[str, str]], None], url: str | None, failure: events.Failure) -> bool:
+    """Begin anew with the URL where env.py has failed for want of one; False where there is nothing to try."""
+    variables = variables_for(url, failure, os.environ) if url is not None else {}
+    if variables:
+        begin(variables)
+    return bool(variables)
 
 
 def strongest(pid: int) -> str:
@@ -145,7 +163,14 @@ def _started(directory: Path, env: Mapping[str, str], ends: tuple[int, int, int,
 
 
 def _start(
-    config: ProjectConfig, jail: str, policy: Policy, parent: int, *, inputs: bool, first: Sequence[Path]
+    config: ProjectConfig,
+    jail: str,
+    policy: Policy,
+    parent: int,
+    *,
+    inputs: bool,
+    first: Sequence[Path],
+    answered: bool,
 ) -> jobs.Start:
     """The first message to the child."""
     return jobs.Start(
@@ -161,6 +186,7 @@ def _start(
         alembic_config=config.alembic_config,
         inputs=inputs,
         first=tuple(map(str, first)),
+        answered=answered,
         only=config.only,
         tables=config.tables,
     )

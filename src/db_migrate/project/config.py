@@ -15,7 +15,7 @@ import shlex
 import sys
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,8 @@ class ProjectConfig:
     the scripts are (Flask-Migrate's does not), so the child has to. ``only``: of the connections that env.py asks for,
     by place, those on which it may migrate, where it migrates several databases and one of them is meant. ``tables``:
     of the version tables that it configures (name, schema, search_path), those of which it may run the revisions,
-    where it migrates several schemas.
+    where it migrates several schemas. ``url``: what env.py finds where it wants the URL of a database of the
+    environment and there is none (``demanded``); no other answer of it depends on that.
     """
 
     ini: Path | None
@@ -53,6 +54,7 @@ class ProjectConfig:
     set_script_location: bool = False
     only: tuple[int, ...] | None = None
     tables: tuple[tuple[str, str, str], ...] | None = None
+    url: str | None = field(default=None, repr=False)
 
 
 def load_config(

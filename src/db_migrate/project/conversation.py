@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import queue
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,8 @@ from db_migrate.project.outcomes import (
 )
 
 _GRACE_SECONDS = 2.0
+_WITHOUT_ENV = (jobs.Mean, jobs.Call, jobs.Describe, jobs.Steps, jobs.TellInputs)
+"""The jobs that do not run env.py."""
 
 Only = tuple[int, ...] | None
 Tables = tuple[tuple[str, str, str], ...] | None
@@ -77,10 +79,14 @@ class _Link:
 class Child:
     """A running child process. Made by ``open_child``."""
 
-    def __init__(self, process: Process, channel: Channel, output: Path) -> None:
-        self._process = process
-        self._channel = channel
+    _process: Process
+    _channel: Channel
+
+    def __init__(self, output: Path) -> None:
         self._output = output
+        self.again: Callable[[events.Failure], bool] = lambda _failure: False
+        """Begins anew, in another environment, for a project that this failure kept from beginning, if it helps."""
+        self._fresh = True
         self.refused: queue.SimpleQueue[str] = queue.SimpleQueue()
         """Addresses that the supervisor has refused and that no handler was told yet."""
         self._attempts: list[events.Attempt] = []
@@ -90,8 +96,9 @@ class Child:
         self.jail = "none"
         self.jail_why = ""
 
-    def begin(self, start: jobs.Start) -> None:
+    def begin(self, process: Process, channel: Channel, start: jobs.Start) -> None:
         """Tell the child what project this is, and hear how it has locked itself in. Raises ``ChildDied``."""
+        self._process, self._channel = process, channel
         try:
             self._channel.send(start)
             ready: events.Ready = self._channel.receive(events.Ready)
@@ -288,6 +295,10 @@ class Child:
                 if isinstance(event, events.Attempt):
                     self._attempts.append(event)
                     continue
+                if isinstance(event, events.Failure) and self._begun_anew(event):
+                    self._channel.send(job)
+                    continue
+                self._fresh = self._fresh and isinstance(job, _WITHOUT_ENV)
                 self._tell_refusals(handler)
                 if isinstance(event, events.Done):
                     return event.result
@@ -301,6 +312,15 @@ class Child:
             if not isinstance(error, Exception):
                 self._process.kill()  # interrupted half-way through a conversation that cannot be taken up again
             raise
+
+    def _begun_anew(self, failure: events.Failure) -> bool:
+        """Whether a child that nothing was heard of but this failure is another one now."""
+        meant, fresh, self._fresh = self._meant, self._fresh, False
+        if not fresh or not self.again(failure):
+            return False
+        self._attempts.clear()
+        self.mean(*meant)
+        return True
 
     def _handle(self, event: events.Event, handler: Handler) -> None:
         link = _Link(self._channel, waits=event.waits)

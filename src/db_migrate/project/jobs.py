@@ -24,7 +24,8 @@ class Start(Message, frozen=True):
 
     ``jail`` is the strongest jail to try; ``allowed`` are the addresses that a Python-only guard has to know.
     ``inputs``: note what running env.py looks at, and tell it when asked (``TellInputs``). ``first`` are folders that
-    modules are looked for in before all others. ``only`` and ``tables``: see ``ProjectConfig``.
+    modules are looked for in before all others. ``only`` and ``tables``: see ``ProjectConfig``. ``answered``: the
+    environment has a URL that env.py has failed without.
     """
 
     jail: str
@@ -39,6 +40,7 @@ class Start(Message, frozen=True):
     alembic_config: str | None
     inputs: bool = False
     first: tuple[str, ...] = ()
+    answered: bool = False
     only: tuple[int, ...] | None = None
     tables: tuple[tuple[str, str, str], ...] | None = None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from db_migrate.project import events
 from db_migrate.project.jobs import Candidate, ModelFacts
 
 _OUTPUT_TAIL = 20
+_ENVIRON = re.compile(r'^  File "(?:<frozen os>|.*/os\.py|.*/child/inputs\.py)", line \d+, in __getitem__$')
+"""Where Python says that a variable is not set, and where we note that it was asked for."""
 
 
 class ChildError(ConfigurationError):
@@ -25,9 +28,20 @@ class ChildError(ConfigurationError):
             super().__init__("project.alembic", "Alembic cannot do this", why=failure.message, where=place, next=next)
         elif failure.kind == "project":
             super().__init__("project.setting", failure.message, where=place, next=next)
+        elif (variable := unset_variable(failure)) is not None:
+            why = f"'{variable}': the environment variable {variable} is not set"
+            wanted = next or [f"export {variable}=VALUE", "db-migrate doctor"]
+            super().__init__("project.raised", f"the project's code raised {name}", why=why, where=place, next=wanted)
         else:
             code = "project.exit" if failure.kind == "exit" else "project.raised"
             super().__init__(code, f"the project's code raised {name}", why=failure.message, where=place, next=next)
+
+
+def unset_variable(failure: events.Failure) -> str | None:
+    """The environment variable that user code has asked for and that is not set; None where it failed for another
+    reason."""
+    asked = any(_ENVIRON.search(each) for each in failure.traceback)
+    return failure.message.strip("'\"") if failure.type == "builtins.KeyError" and asked else None
 
 
 class ChildDied(DbMigrateError):

@@ -204,7 +204,7 @@ class Looking(Proving):
         request = LintRequest(
             self.settings,
             self._intents(allow),
-            lambda: relationships_in(facts_of_models(self._first_scratch)),
+            lambda: relationships_in(facts_of_models(self._untargeted)),
             cached=cache,
         )
         lint = self._lint_files(what.files, request) if what.files else self._lint_history(what, request, downgrades)
@@ -217,7 +217,7 @@ class Looking(Proving):
         if not self._has_project:
             server = self._stack.enter_context(scratch_server(self.settings.scratch_major))
             return lint_files(server, files, (), None, request)
-        databases = each_migrated(self.settings, self._first_scratch)
+        databases = each_migrated(self.settings, self._untargeted)
         if len(databases) > 1:
             words = " ".join(each.name for each in files)
             raise several_databases(tuple(databases), ", and which of them a file is for is not said", f"lint {words}")
@@ -230,7 +230,7 @@ class Looking(Proving):
 
         stretch = stretch_of(what, self.graph, self.project.version_locations)
         request = replace(request, downgrades=not stretch.whole if downgrades is None else downgrades)
-        lint = lint_history(self._first_scratch, self.graph, stretch, request)
+        lint = lint_history(self._untargeted, self.graph, stretch, request)
         strays = (f"{each} is no revision of this project and was not linted" for each in what.strays(self.graph))
         return replace(lint, warnings=(*strays, *lint.warnings))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
@@ -15,12 +16,13 @@ from db_migrate.execute.progress import Unwatched, Watcher
 from db_migrate.home import cache_home
 from db_migrate.postgres.session import connect, read_only
 from db_migrate.project.config import ProjectConfig, load_config
+from db_migrate.project.demanded import NOWHERE
 from db_migrate.project.graph import Graph, load_graph
 from db_migrate.project.jobs import ModelFacts
 from db_migrate.results import Comparison, RunSummary
 from db_migrate.rules.intents import Intent
 from db_migrate.schemas.compare import Side, compare, of_schema, parse_side, within
-from db_migrate.schemas.finding import find_targets, the_one
+from db_migrate.schemas.finding import EMBEDDED_SCHEME, find_targets, the_one
 from db_migrate.schemas.history import replay, with_privileges
 from db_migrate.schemas.live_catalog import live_catalog, live_ground, state_of_live
 from db_migrate.schemas.models import Models, materialise
@@ -43,7 +45,14 @@ class Sides:
     def project(self) -> ProjectConfig:
         """The Alembic project."""
         settings = self.settings
-        return load_config(ini=settings.config, name=settings.name, x=settings.x, around=settings.around)
+        found = load_config(ini=settings.config, name=settings.name, x=settings.x, around=settings.around)
+        return replace(found, url=self._given_url)
+
+    @property
+    def _given_url(self) -> str | None:
+        """The target's URL as env.py understands it, where it was given."""
+        url = self.settings.target_url(os.environ)
+        return NOWHERE if url is not None and url.startswith(EMBEDDED_SCHEME) else url
 
     @cached_property
     def graph(self) -> Graph:
@@ -54,6 +63,13 @@ class Sides:
     def _first_scratch(self) -> Scratch:
         cache = self._cache if self._cached else None
         return self._stack.enter_context(open_scratch(self.project, cache, self.settings.scratch_major))
+
+    @cached_property
+    def _untargeted(self) -> Scratch:
+        """Scratch for what needs no target: an env.py that wants a URL of the environment gets one to nowhere."""
+        first = self._first_scratch
+        project = replace(self.project, url=self.project.url or NOWHERE)
+        return replace(first, project=project, start_server=lambda: first.server)
 
     @cached_property
     def scratch(self) -> Scratch:

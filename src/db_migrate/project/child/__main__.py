@@ -146,6 +146,8 @@ def child(read: int, write: int, control: int) -> None:
     redirect.only, redirect.tables = start.only, start.tables
     if start.inputs:
         inputs.watch()
+        if start.answered:
+            inputs.notes.refuse("env.py wants a URL of the environment, which has none")
     worker = Worker(start, link)
     while True:
         worker.work(link.next_job())
