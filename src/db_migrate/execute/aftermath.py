@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 RECONNECT_SECONDS = 30.0
 """How long a server may take to come back after a restart before we say that we cannot tell."""
+CLEARING_SECONDS = 5.0
+"""How long to wait, when a run has failed, for those who have used the table of an index that is to be dropped."""
 _PATIENCE_SECONDS = 10.0
 _POLL_SECONDS = 0.1
 
@@ -35,14 +37,22 @@ class Aftermath:
 
 
 def find_out(
-    target: Target, conductor: Conductor, known_invalid: frozenset[str], read_live: Callable[[], Catalog]
+    target: Target,
+    conductor: Conductor,
+    known_invalid: frozenset[str],
+    read_live: Callable[[], Catalog],
+    clear: Callable[[Connection[tuple[object, ...]], float], None],
 ) -> Aftermath:
-    """Look at the database when the child process has gone. Raises ``Failed`` when the server cannot be asked."""
+    """Look at the database when the child process has gone. Raises ``Failed`` when the server cannot be asked.
+
+    ``clear`` takes away what the run has made for itself alone.
+    """
     with contextlib.closing(_connect(target)) as connection:
         connection.execute("SET search_path = pg_catalog")
         _end_sessions(connection, conductor)
+        clear(connection, CLEARING_SECONDS)
         new = [name for name in invalid_indexes(connection) if name not in known_invalid]
-        dropped = drop_indexes(connection, new)
+        dropped = drop_indexes(connection, new, CLEARING_SECONDS)
         heads = state_of(connection, target).current
         return Aftermath(heads, _is_partial(connection, conductor, heads, read_live), dropped)
 

@@ -223,6 +223,7 @@ class Conductor:
             return
         if event.internal and sort.writes:
             expectation.check_complete()
+            self._make_room(worker, expectation, link)
             worker.recorded = True
         if sort.transaction or not (sort.ddl or sort.writes):
             return
@@ -241,6 +242,8 @@ class Conductor:
         text = text_of(event)
         got = Got()
         planned: PlannedStatement | None = None
+        if self.position.committed and not event.autocommit and not worker.busy and expectation.ends_together:
+            self._make_room(worker, expectation, link)
         if sort.ddl:
             index, planned = expectation.take(text)
             got = self._clear_the_way(event, sort, planned, worker, link)
@@ -264,6 +267,16 @@ class Conductor:
         worker.busy = not event.autocommit
         self.monitor.begin(self._step, worker.pid)
 
+    def _make_room(self, worker: Worker, expectation: Expectation, link: Link) -> None:
+        """Get the locks for what is put back in this transaction, before it does anything that others wait for."""
+        needed = self.keeper.room({each.object for each in self.plan.restored})
+        if not needed or worker.failed:
+            return
+        if not worker.busy:
+            expectation.took(needed)
+            drive(acquire(needed, needed, self.rules.manners, self.budget), lambda each: self._perform(each, link))
+        set_timeouts(link, worker, {"lock_timeout": self.rules.manners.lock_timeout}, autocommit=False)
+
     def _keep_rows(
         self, planned: PlannedStatement | None, worker: Worker, expectation: Expectation, link: Link
     ) -> None:
@@ -284,7 +297,7 @@ class Conductor:
         self, event: events.Statement, sort: StatementSort, planned: PlannedStatement, worker: Worker, link: Link
     ) -> Got:
         """Get a statement's strong locks first where that is possible, and set the timeouts that suit it."""
-        needed = strongest(strong(planned.effects.locks))
+        needed = strongest(strong(planned.effects))
         if worker.failed:
             return Got()
         if needed:
@@ -407,7 +420,7 @@ class Conductor:
         self.clear_debris()
         drive(back_off(step.attempt, self.budget), lambda each: self._perform(each, link))
         planned = expectation.revision.statements[step.statement]
-        got = self._wait(strongest(strong(planned.effects.locks)), link)
+        got = self._wait(strongest(strong(planned.effects)), link)
         self.position.last_failure = self._failed_step = None
         again = Step(step.connection, step.revision, step.direction, step.statement, step.sql, step.ddl)
         self._step = self.recorder.start(again, waited=got.waited, attempt=step.attempt + 1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -22,10 +24,26 @@ def built_by(revisions: Iterable[PlannedRevision]) -> frozenset[str]:
     return frozenset(b.index for r in revisions for s in r.statements for b in s.effects.index_builds)
 
 
-def drop_indexes(connection: Connection[tuple[object, ...]], names: Iterable[str]) -> tuple[str, ...]:
-    """Drop invalid indexes without blocking anybody; ``connection`` is in autocommit mode. Returns their names."""
+def drop_indexes(
+    connection: Connection[tuple[object, ...]], names: Iterable[str], patience: float | None = None
+) -> tuple[str, ...]:
+    """Drop indexes without blocking anybody; ``connection`` is in autocommit mode. Returns the names of the dropped.
+
+    It waits for every transaction that has used the table, at most ``patience`` seconds in all; what is not
+    dropped by then is left, invalid, to the next run.
+    """
+    from psycopg import errors
+
+    wanted = tuple(names)
+    if not wanted:
+        return ()
+    deadline = None if patience is None else time.monotonic() + patience
+    connection.execute("SET lock_timeout = 0")
     dropped = []
-    for name in names:
-        connection.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}".encode())
-        dropped.append(name)
+    for name in wanted:
+        left = 0 if deadline is None else max(1, round((deadline - time.monotonic()) * 1000))
+        connection.execute(f"SET statement_timeout = {left}".encode())
+        with contextlib.suppress(errors.QueryCanceled):
+            connection.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}".encode())
+            dropped.append(name)
     return tuple(dropped)

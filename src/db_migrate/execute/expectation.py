@@ -146,14 +146,17 @@ class Expectation:
         """We have taken these ourselves, before the statements that need them."""
         self._taken = strongest((*self._taken, *locks))
 
+    @property
+    def ends_together(self) -> bool:
+        """Whether all that is still to come is one transaction, with the version table's."""
+        return not any(each.autocommit for each in self.revision.statements[self._next :])
+
     def strong_ahead(self, transaction: int | None = None) -> tuple[Lock, ...]:
         """The strong locks that a transaction of the plan is still going to need (default: the next one's)."""
         rest = self.revision.statements[self._next :]
         if transaction is None:
-            transaction = next((each.transaction for each in rest if strong(each.effects.locks)), None)
-        return strongest(
-            lock for each in rest if each.transaction == transaction for lock in strong(each.effects.locks)
-        )
+            transaction = next((each.transaction for each in rest if strong(each.effects)), None)
+        return strongest(lock for each in rest if each.transaction == transaction for lock in strong(each.effects))
 
     def _next_ddl(self) -> int | None:
         return next((i for i in range(self._next, len(self._sorts)) if self._sorts[i].ddl), None)

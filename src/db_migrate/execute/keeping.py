@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from db_migrate.catalog.objects import Catalog
 from db_migrate.errors import Failed
 from db_migrate.execute.journal import Entry
 from db_migrate.execute.keep.choose import ROWS
@@ -14,8 +15,10 @@ from db_migrate.execute.keep.put_aside import Occasion, put_aside
 from db_migrate.execute.keep.put_back import put_back
 from db_migrate.execute.keep.rows import Snapshot, settle, snapshot
 from db_migrate.execute.keep.store import Kept, Run, kept_objects
+from db_migrate.execute.locks import strongest
 from db_migrate.project.child_process import Link
 from db_migrate.results import KeptObject, PlannedRevision, PlannedStatement, Restored
+from db_migrate.trace.effects import Lock, LockMode
 
 OPPOSITE = {"upgrade": "downgrade", "downgrade": "upgrade"}
 
@@ -25,22 +28,31 @@ class Keeper:
     """Keeps what the plan says is kept. ``kept`` and ``restored`` are what has been committed.
 
     ``run`` names the run in the labels of what is kept; ``note`` writes into the journal. ``schema``: see ``Target``.
+    ``before_run``: the schema that the run begins with, where it is no real one but to tell how one will go.
     """
 
     wanted: tuple[KeptObject, ...]
     run: str
     note: Callable[[Entry, Mapping[str, Any]], None]
     schema: str = ""
+    before_run: Catalog | None = None
     kept: list[KeptObject] = field(default_factory=list)
     restored: list[Restored] = field(default_factory=list)
     _pending: list[KeptObject | Restored] = field(default_factory=list)
     _snapshots: list[Snapshot] = field(default_factory=list)
     _number: int = 0
     _anything_due: bool = True
+    _room: tuple[tuple[Lock, str], ...] = ()
 
     def begin_revision(self, revision: PlannedRevision, run: Run) -> None:
         """Look what is due back while nobody waits for us: looking through all columns takes its time."""
-        self._anything_due = bool(due(kept_objects(run), revision.revision, revision.direction, self.schema))
+        found = due(kept_objects(run), revision.revision, revision.direction, self.schema)
+        self._anything_due = bool(found)
+        self._room = tuple((_lock_of(each), each.label.object) for each in found)
+
+    def room(self, objects: Container[str]) -> tuple[Lock, ...]:
+        """The locks that it takes to put back what is due of these objects."""
+        return strongest(lock for lock, name in self._room if name in objects)
 
     def before(self, planned: PlannedStatement, revision: PlannedRevision, link: Link, *, held: bool = False) -> None:
         """Put aside what the statement is about to drop, on its own connection; ``held``: so are its locks."""
@@ -111,7 +123,7 @@ class Keeper:
                 next=["db-migrate plan"],
             )
         for each in due(everything, revision.revision, revision.direction, self.schema):
-            done = put_back(link.query, each)
+            done = put_back(link.query, each, self.before_run)
             if done is not None:
                 self._pending.append(done)
                 self.note(Entry.RESTORED, {"object": done.object, "rows": done.rows, "from": each.name})
@@ -123,6 +135,12 @@ class Keeper:
             self.restored += [each for each in self._pending if isinstance(each, Restored)]
         self._pending.clear()
         self._snapshots.clear()
+
+
+def _lock_of(kept: Kept) -> Lock:
+    """What putting it back locks at the most: columns and triggers are altered, or only triggers."""
+    mode = LockMode.SHARE_ROW_EXCLUSIVE if kept.label.strategy == ROWS else LockMode.ACCESS_EXCLUSIVE
+    return Lock(kept.parked_in or kept.label.table, mode)
 
 
 def due(kept: tuple[Kept, ...], revision: str, direction: str, schema: str) -> tuple[Kept, ...]:

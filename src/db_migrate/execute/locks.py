@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from db_migrate.results import LockEffect
+from db_migrate.results import StatementEffects
 from db_migrate.trace.effects import Lock, LockMode
 
 _M = LockMode
@@ -41,9 +41,16 @@ def mode_of(name: str) -> LockMode:
     return LockMode(re.sub(r"(?<!^)(?=[A-Z])", " ", name.removesuffix("Lock")).upper())
 
 
-def strong(effects: Iterable[LockEffect]) -> tuple[Lock, ...]:
-    """The strong locks among those that the plan names."""
-    locks = (Lock(each.relation, LockMode(each.mode)) for each in effects)
+def strong(effects: StatementEffects) -> tuple[Lock, ...]:
+    """The strong locks that others may have to wait for while the statement waits.
+
+    One that commits in between and is weak at each such moment, as DROP INDEX CONCURRENTLY, waits until nobody uses
+    what it locks in the end.
+    """
+    waits = (lock for phase in effects.phases for lock in (*phase.locks, phase.awaits) if lock is not None)
+    if effects.phases and not any(is_strong(LockMode(each.mode)) for each in waits):
+        return ()
+    locks = (Lock(each.relation, LockMode(each.mode)) for each in effects.locks)
     return tuple(lock for lock in locks if is_strong(lock.mode))
 
 

@@ -28,9 +28,14 @@ _LONGEST_QUERY = 200
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """A statement that is being executed by process ``pid`` of the server since ``began`` (``time.monotonic``)."""
+    """A statement that is being executed by process ``pid`` of the server since ``began`` (``time.monotonic``).
 
-    step: Step
+    ``statement`` is its index in the revision, None where it is of none.
+    """
+
+    revision: str
+    statement: int | None
+    sql: str
     pid: int
     began: float
 
@@ -49,7 +54,11 @@ class Monitor:
 
     def begin(self, step: Step, pid: int) -> None:
         """A statement is being sent."""
-        self._set(Watched(step, pid, time.monotonic()))
+        self._set(Watched(step.revision, step.statement, step.sql, pid, time.monotonic()))
+
+    def begin_own(self, sql: str, pid: int) -> None:
+        """A statement of our own is being sent, which belongs to no revision."""
+        self._set(Watched("", None, sql, pid, time.monotonic()))
 
     def end(self) -> None:
         """It has ended, however it did."""
@@ -113,9 +122,9 @@ def _look(connection: Connection[tuple[object, ...]], watched: Watched, recorder
     blockers = () if pid is None else (Blocker(pid, user, application, age, state, shown, "", ""),)
     recorder.tell(
         ProgressKind.PROGRESS,
-        revision=watched.step.revision,
-        statement=watched.step.statement,
-        sql=redact(watched.step.sql),
+        revision=watched.revision,
+        statement=watched.statement,
+        sql=redact(watched.sql),
         seconds=seconds,
         phase=f"{command}: {phase}" if command and phase else phase or command,
         done=done,

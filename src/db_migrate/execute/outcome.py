@@ -99,9 +99,7 @@ def _describe(ending: Ending) -> _Told:
     if isinstance(error, DbMigrateError):
         return _Told(Failed, error.code, error.message, error.why, error.where)
     if error is not None:
-        return _Told(
-            Failed, f"{ending.verb}.connection-lost", "the run lost its connection", redact(str(error).strip())
-        )
+        return _unexpected(ending, error)
     return _failed(ending)
 
 

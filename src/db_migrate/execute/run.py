@@ -24,6 +24,7 @@ from db_migrate.execute.consent import check_consent
 from db_migrate.execute.debris import built_by, drop_indexes, invalid_indexes
 from db_migrate.execute.discipline import Budget, Manners
 from db_migrate.execute.hooks import Hooks, Moment, refusal
+from db_migrate.execute.indexes_ahead import IndexesAhead
 from db_migrate.execute.interruption import InterruptedByUser, Interruption, StoppedAtOnce, listening
 from db_migrate.execute.journal import Entry, Journal, Log, NoJournal
 from db_migrate.execute.keep.choose import PARK
@@ -272,14 +273,17 @@ class _Run:
             self._warnings.append(f"an earlier run had left the index {name} invalid; it was dropped")
             self._recorder.note(Entry.NOTE, {"dropped_invalid_index": name})
         allowed = [order.target.conninfo.as_libpq()]
+        ahead = IndexesAhead(order.plan, order.target, self._recorder, conductor.monitor, self._interruption)
         try:
-            with open_child(order.project, allowed=allowed) as child, child.going_back_by(order.derived):
-                ending = carry_out(child, conductor, order.verb, order.target, order.around)
-                self._interruption.end()
+            ending = ahead.build(self._watch)
+            if ending is None:
+                with open_child(order.project, allowed=allowed) as child, child.going_back_by(order.derived):
+                    ending = carry_out(child, conductor, order.verb, order.target, order.around)
+                    self._interruption.end()
         except StoppedAtOnce as error:
             revision = conductor.revision
             ending = Ending(order.verb, revision.revision if revision else "", error=error)
-        return self._close(conductor, ending, frozenset(before))
+        return self._close(conductor, ending, frozenset(before), ahead)
 
     def _conductor(self, monitor: Monitor) -> Conductor:
         budgets = self._order.budgets
@@ -309,10 +313,12 @@ class _Run:
     def _unchanged(self, heads: tuple[str, ...]) -> RunResult:
         return _result(self._order, "", RunState.UNCHANGED, heads, warnings=tuple(self._warnings))
 
-    def _close(self, conductor: Conductor, ending: Ending | None, known_invalid: frozenset[str]) -> RunResult:
+    def _close(
+        self, conductor: Conductor, ending: Ending | None, known_invalid: frozenset[str], ahead: IndexesAhead
+    ) -> RunResult:
         """See what the database says, note it, and tell it."""
         order = self._order
-        after = find_out(order.target, conductor, known_invalid, order.read_live)
+        after = find_out(order.target, conductor, known_invalid, order.read_live, ahead.clear)
         partial = after.partial or order.resuming is not None
         reached = set(after.heads) == set(order.plan.destination)
         state = RunState.DONE if reached else RunState.PARTIAL if partial else RunState.STOPPED
@@ -321,7 +327,14 @@ class _Run:
             self._warnings.append(f"the index {name} was left invalid; it was dropped")
         if state is RunState.DONE:
             self._refresh_statistics()
-        content = {"state": state.value, "to": list(after.heads), "error": error.message if error else ""}
+        for name in ahead.left:
+            self._warnings.append(
+                f"the index {name}, built for what was to come back, stays until the next run needs it"
+            )
+        said = error.message if error else ""
+        content: dict[str, Any] = {"state": state.value, "to": list(after.heads), "error": said}
+        if after.dropped:
+            content["dropped_invalid_indexes"] = list(after.dropped)
         self._note_end(content)
         self._recorder.tell(ProgressKind.FINISHED, message=state.value)
         warnings = (*self._warnings, *conductor.warnings)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 
@@ -16,13 +17,16 @@ from db_migrate.plan.ahead import Ahead, go_ahead
 from db_migrate.plan.document import plan_hash
 from db_migrate.plan.sample import sample_for
 from db_migrate.postgres.session import connect
-from db_migrate.results import KeptObject, Plan, Restored
+from db_migrate.results import KeptObject, Plan, Restored, TableWork
+from db_migrate.rules.estimate import seconds_in_words
 from db_migrate.rules.facts import Facts
 from db_migrate.schemas.live import copy_of_live
 from db_migrate.schemas.scratch import KEPT_SCHEMA, PARKED, Scratch
 from db_migrate.schemas.target import LiveState, Target, without_version_tables
 from db_migrate.trace.effects import Trace
 from db_migrate.trace.run import install
+
+_MOMENT_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +47,14 @@ def with_kept(plan: Plan, trace: Trace, facts: Facts, settings: Settings, ground
     choice = choose(trace, facts, settings, without_version_tables(table for table, _ in ground.live.heads))
     back = due_back(plan, ground.target)
     if not choice.kept and not back:
-        return _finished(plan, choice, (), ())
+        return _finished(plan, choice, (), (), facts)
     while True:
         done = _rehearse(plan, trace, choice.kept, ground, settings, revision)
         if not done.failure:
-            return _finished(plan, choice, back, done.restored)
+            return _finished(plan, choice, back, done.restored, facts)
         if not choice.kept:
             warning = f"what was kept cannot be put back: {done.failure}"
-            return _finished(replace(plan, warnings=(*plan.warnings, warning)), choice, back, ())
+            return _finished(replace(plan, warnings=(*plan.warnings, warning)), choice, back, (), facts)
         choice = _weaker(choice, trace, done)
 
 
@@ -62,7 +66,8 @@ def _rehearse(
         sample_for(replace(settings, sample=None), target.conninfo, copy.superuser, ground.before, frozenset())
         go_ahead(ground.scratch, copy, way, ground.ahead)
         install(copy.superuser)
-        return rehearse(ground.scratch, copy, way, plan.revisions, kept, trace.after, target.schema)
+        catalogs = ground.before, trace.after
+        return rehearse(ground.scratch, copy, way, plan.revisions, kept, catalogs, target.schema)
 
 
 def _weaker(choice: Choice, trace: Trace, done: Rehearsed) -> Choice:
@@ -92,16 +97,48 @@ def _texts(rows: list[tuple[object, ...]]) -> list[list[str | None]]:
     return [[None if value is None else str(value) for value in row] for row in rows]
 
 
-def _finished(plan: Plan, choice: Choice, back: tuple[Kept, ...], restored: tuple[Restored, ...]) -> Plan:
-    found = {each.object for each in restored}
-    rows = {each.label.object: Restored(each.label.object, each.label.rows) for each in back}
-    plan = replace(
-        plan,
-        kept=choice.kept,
-        restored=tuple(each for name, each in rows.items() if name in found),
-        warnings=(*plan.warnings, *_warnings(choice, [name for name in rows if name not in found])),
-    )
+def _finished(plan: Plan, choice: Choice, back: tuple[Kept, ...], restored: tuple[Restored, ...], facts: Facts) -> Plan:
+    found = {each.object: each for each in restored}
+    latest = {each.label.object: each for each in back}
+    due = tuple(_weighed(each, found[name], facts) for name, each in latest.items() if name in found)
+    homeless = [name for name in latest if name not in found]
+    warnings = (*plan.warnings, *_warnings(choice, homeless), *_waits(due, latest))
+    plan = replace(plan, kept=choice.kept, restored=due, warnings=warnings)
     return replace(plan, hash=plan_hash(plan))
+
+
+def _weighed(kept: Kept, foreseen: Restored, facts: Facts) -> Restored:
+    """What is put back as the plan says it, with the time for which its table is locked.
+
+    What takes but a moment is not worth building an index before: that waits for whoever is in an older transaction.
+    """
+    plain = Restored(kept.label.object, kept.label.rows)
+    table, speed = facts.tables.get(kept.parked_in), facts.throughput
+    if not kept.parked_in or table is None:
+        return replace(plain, ahead=foreseen.ahead, under_lock=foreseen.under_lock)
+    rates = {
+        TableWork.SCAN: speed.scan,
+        TableWork.INDEX_BUILD: speed.index_build,
+        TableWork.REWRITE: speed.rewrite,
+    }
+    build = table.table_bytes / speed.index_build
+    seconds = sum(table.table_bytes / rates[each.work] for each in foreseen.under_lock)
+    if seconds + build * len(foreseen.ahead) < _MOMENT_SECONDS:
+        return plain
+    return replace(plain, ahead=foreseen.ahead, under_lock=foreseen.under_lock, seconds=round(seconds, 3))
+
+
+def _waits(due: Iterable[Restored], kept: Mapping[str, Kept]) -> Iterator[str]:
+    """How long tables are locked for what comes back to them."""
+    for each in due:
+        if each.under_lock and (each.seconds is None or each.seconds >= _MOMENT_SECONDS):
+            works = Counter(done.work.value for done in each.under_lock)
+            what = ", ".join(f"{times} {work}{'s' if times > 1 else ''}" for work, times in works.items())
+            long = "for a time that is not known" if each.seconds is None else f"about {seconds_in_words(each.seconds)}"
+            yield (
+                f"{kept[each.object].parked_in} is locked with ACCESS EXCLUSIVE while {each.object} comes back: "
+                f"{what}, {long}"
+            )
 
 
 def _warnings(choice: Choice, homeless: list[str]) -> Iterator[str]:

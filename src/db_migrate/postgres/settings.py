@@ -23,8 +23,21 @@ class SessionSetting:
     value: str
 
 
-_NOT_CARRIED = ("session_preload_libraries", "local_preload_libraries", "default_tablespace", "temp_tablespaces")
-"""What refers to files and folders of the target's machine; a missing library would refuse every session."""
+_NOT_CARRIED = (
+    "session_preload_libraries",
+    "local_preload_libraries",
+    "default_tablespace",
+    "temp_tablespaces",
+    "lock_timeout",
+    "statement_timeout",
+    "transaction_timeout",
+    "idle_in_transaction_session_timeout",
+    "idle_session_timeout",
+)
+"""What refers to files and folders of the target's machine; a missing library would refuse every session.
+
+And the limits on time: a statement that is observed takes longer, and there is nobody whom it keeps waiting.
+"""
 
 _BECOMING = ("role", "session_authorization")
 """What makes a session another role's, which may not give the setting on."""

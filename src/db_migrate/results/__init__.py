@@ -38,6 +38,8 @@ from db_migrate.results.plan import (
     Restored,
     RulePage,
     StatementEffects,
+    TableWork,
+    UnderLock,
     WayBack,
 )
 from db_migrate.results.project import (
@@ -118,8 +120,10 @@ __all__ = [
     "StatementEffects",
     "Status",
     "StepResult",
+    "TableWork",
     "TargetSummary",
     "TestRun",
+    "UnderLock",
     "Verify",
     "VerifyOutcome",
     "WayBack",

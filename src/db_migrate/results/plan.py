@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from enum import StrEnum
 
 from db_migrate.catalog.change import Change
 from db_migrate.results.base import Result
@@ -136,13 +137,37 @@ class KeptObject:
     revision: str = ""
 
 
+class TableWork(StrEnum):
+    """What goes through a whole table."""
+
+    SCAN = "scan"
+    INDEX_BUILD = "index build"
+    REWRITE = "rewrite"
+
+
+@dataclass(frozen=True, slots=True)
+class UnderLock:
+    """Something that goes through a whole table while it is locked with ACCESS EXCLUSIVE."""
+
+    sql: str
+    work: TableWork
+
+
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What was put back: how many rows have their values again, and how many others came since the data was kept."""
+    """What was put back: how many rows have their values again, and how many others came since the data was kept.
+
+    Of a parked column a plan says more: the indexes that are built on it CONCURRENTLY before the first revision runs
+    (``ahead``), and what goes through its table while that is locked (``under_lock``), for about so many ``seconds``;
+    None where that is not known.
+    """
 
     object: str
     rows: int
     since: int = 0
+    ahead: tuple[str, ...] = ()
+    under_lock: tuple[UnderLock, ...] = ()
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

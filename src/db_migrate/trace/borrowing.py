@@ -11,6 +11,11 @@ from db_migrate.trace.observation import ALONE, LOOK, LOOK_AT_ALL, TOTALS, Obser
 
 _Activity = tuple[tuple[int, int, int], ...]
 
+_LIMITS = "SELECT pg_catalog.current_setting('lock_timeout'), pg_catalog.current_setting('statement_timeout')"
+_LIMITED = (
+    "SELECT pg_catalog.set_config('lock_timeout', '{}', false), pg_catalog.set_config('statement_timeout', '{}', false)"
+)
+
 
 class Borrowed:
     """What is known of a connection, and how to look through it.
@@ -30,6 +35,7 @@ class Borrowed:
         self._wrapped = False
         self._broken = False
         self._let_go = False
+        self._timeouts: tuple[str, str] | None = None
         self._counted: dict[int, tuple[int, int, int]] = {}
         self._counted_in = ""
 
@@ -38,6 +44,7 @@ class Borrowed:
         if self._broken:
             link.query("ROLLBACK")
             self._broken = self.inside = False
+        self._patient_no_more(link)
 
     def forget(self) -> None:
         """Take nothing of the last look for granted."""
@@ -64,11 +71,23 @@ class Borrowed:
         """The last look before a statement."""
         if self.alone:
             link.query(ALONE.format("on"))
+            self._be_patient(link)
             self._last = _look(link, totals=True)
         elif self._last is None:
             self._last = self._counting(_look(link, all_of_it=self._let_go))
             self._let_go = False
         return self._last
+
+    def _be_patient(self, link: Link) -> None:
+        """Let the statement wait for the sessions that watch it, whatever time limits its own session has set."""
+        lock, statement = link.query(_LIMITS)[0]
+        self._timeouts = str(lock), str(statement)
+        link.query(_LIMITED.format("0", "0"))
+
+    def _patient_no_more(self, link: Link) -> None:
+        if self._timeouts is not None:
+            link.query(_LIMITED.format(*self._timeouts))
+            self._timeouts = None
 
     def after(self, link: Link) -> Observation:
         """A look after a statement."""
@@ -97,6 +116,7 @@ class Borrowed:
             self._wrapped, self._last = False, None
         if self.alone:
             link.query(ALONE.format("off"))
+            self._patient_no_more(link)
             self.alone, self._last = False, None
 
     def failed(self) -> None:

@@ -14,7 +14,7 @@ SELECT i.indexrelid, i.indrelid, i.indisunique, i.indisvalid AND i.indisready AS
   JOIN pg_am am ON am.oid = ic.relam
  WHERE c.relkind IN ('r', 'p', 'm')
    AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'db_migrate', 'db_migrate_kept')
-   AND n.nspname !~ '^pg_(toast|temp_)'
+   AND n.nspname !~ '^pg_(toast|temp_)' AND ic.relname !~ '^db_migrate_kept_'
    AND i.indexrelid NOT IN (SELECT k.conindid FROM pg_constraint k WHERE k.contype IN ('p', 'u', 'x'))
    AND i.indexrelid NOT IN (SELECT h.inhrelid FROM pg_inherits h)
    AND c.oid NOT IN (SELECT x.objid FROM pg_depend x WHERE x.classid = 'pg_class'::regclass AND x.deptype = 'e')

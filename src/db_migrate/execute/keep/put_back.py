@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from db_migrate.catalog.objects import Catalog
 from db_migrate.errors import Failed
 from db_migrate.execute.keep.choose import ROWS
 from db_migrate.execute.keep.names import bare, rows_of
@@ -20,19 +23,21 @@ SELECT pg_catalog.quote_ident(a.attname), pg_catalog.format_type(a.atttypid, a.a
 """
 
 
-def put_back(run: Run, kept: Kept) -> Restored | None:
+def put_back(run: Run, kept: Kept, before: Catalog | None = None) -> Restored | None:
     """Put one kept object back and give up the copy; None where there is no place for it, or other rows are in it.
 
+    With the catalog of ``before`` the run, say too what can be done ahead, and what remains under the table's lock.
     Raises ``Failed`` (``kept.not-restored``) when what was put back is not what was kept; the caller rolls back.
     """
     if not kept.whole:
         raise _failed(kept, "columns of what was kept are gone: something was dropped with CASCADE that they used")
     if kept.parked_in:
-        counted = unpark(run, kept)
-        if counted is None:
+        done = unpark(run, kept, before)
+        if done is None:
             return None
         _set_sequences(run, kept, kept.parked_in)
-        return Restored(kept.label.object, counted[0], counted[1])
+        restored = Restored(kept.label.object, done.rows, done.since)
+        return restored if before is None else replace(restored, ahead=done.ahead, under_lock=done.under_lock)
     return _from_copy(run, kept)
 
 

@@ -33,14 +33,15 @@ def rehearse(
     way: tuple[str, str],
     revisions: Sequence[PlannedRevision],
     kept: tuple[KeptObject, ...],
-    expected: Catalog,
+    catalogs: tuple[Catalog, Catalog],
     schema: str = "",
 ) -> Rehearsed:
     """Run ``revisions`` (``way``: direction and Alembic's name of the destination) on a copy that has the kept data.
 
-    In the end the schema must be ``expected``: what was there without keeping.
+    ``catalogs``: what the run begins with, and what the schema must be in the end: what was there without keeping.
     """
-    keeper = Keeper(kept, str(uuid4()), lambda _entry, _content: None, schema)
+    before, expected = catalogs
+    keeper = Keeper(kept, str(uuid4()), lambda _entry, _content: None, schema, before)
     handler = _Handler(tuple(revisions), keeper)
     try:
         outcome = scratch.migrate(*way, copy.runner, handler)

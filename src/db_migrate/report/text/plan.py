@@ -218,7 +218,8 @@ def restored_text(restored: Sequence[Restored], style: Style, *, title: str) -> 
         (name(each.object), count(each.rows, "row"), f"{count(each.since, 'row')} came since" if each.since else "")
         for each in restored
     ]
-    return "\n".join([style.bold(title), *(f"  {line}" for line in columns(rows))])
+    ahead = [style.dim(f"first, without blocking: {sql}") for each in restored for sql in each.ahead]
+    return "\n".join([style.bold(title), *(f"  {line}" for line in (*columns(rows), *ahead))])
 
 
 def _amount(kept: KeptObject) -> str:
