@@ -58,6 +58,7 @@ def _attempt(child: Child, conductor: Conductor, handler: Handler, verb: str, ta
                 conductor.ending or (InterruptedByUser() if conductor.interruption.asked else None),
                 conductor.position.failed_sql if failure else "",
                 failure.message if failure else "",
+                (failure.sqlstate or "") if failure else "",
             )
         if not outcome.revisions:
             return Ending(verb, _running(conductor), error=InterruptedByUser())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from db_migrate.errors import Refused
 from db_migrate.results import Plan
@@ -11,6 +11,9 @@ from db_migrate.rules.finding import Finding
 
 LOSS = frozenset({"loses-data", "truncate", "truncate-cascade"})
 """The rules that say that rows or values are gone afterwards."""
+
+FAILS_ON_ROWS = "would-fail-on-data"
+"""The rule that says that the target's rows make a statement fail."""
 
 NO_WAY_BACK = "downgrade-not-inverse"
 """The rule that says that a downgrade does not give back what was there."""
@@ -86,10 +89,14 @@ def _check_findings(plan: Plan, verb: str) -> None:
         next=[
             "db-migrate plan --down" if plan.direction == "downgrade" else "db-migrate plan",
             *_deriving(plan, verb),
-            f"{_command(plan, verb)} "
-            + " ".join(f"--allow {name}" for name in dict.fromkeys(f.name for f in stopping)),
+            " ".join((_command(plan, verb), *(f"--allow {name}" for name in _allowable(stopping)))),
         ],
     )
+
+
+def _allowable(stopping: Sequence[Finding]) -> Iterator[str]:
+    """The findings that it helps to allow: rows that make a statement fail do so whatever is allowed."""
+    yield from dict.fromkeys(each.name for each in stopping if each.rule != FAILS_ON_ROWS)
 
 
 def _lifted_by_name(finding: Finding, verb: str) -> bool:

@@ -75,6 +75,11 @@ class LooseStep:
     state: str
 
 
+def failed(revision: str) -> str:
+    """What is said of a run that ended since the server, or the revision's own code, refused to go on."""
+    return f"revision {revision} failed"
+
+
 class Log(Protocol):
     """What a run writes down: a :class:`Journal`, or nothing (:class:`NoJournal`)."""
 
@@ -248,6 +253,17 @@ class Journal:
             LooseStep(revision, direction, sql, self._state_of(state, run, step))
             for revision, direction, sql, state, run, step in rows
         )
+
+    def last_failure(self, revision: str) -> tuple[str, str] | None:
+        """The statement that the server refused when ``revision`` was last run forwards, and its words.
+
+        None where it has run to its end since, or was stopped by something else than the server.
+        """
+        if not self.exists:
+            return None
+        given = {"revision": revision, "said": failed(revision), "schema": self._schema}
+        row: Any = self._connection.execute(statement("journal_failure"), given).fetchone()
+        return (str(row[0]), str(row[1])) if row else None
 
     def _state_of(self, state: str, run: str, step: int) -> str:
         """A step that is only ``done`` was committed with its transaction, if that was."""

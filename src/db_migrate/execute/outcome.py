@@ -16,6 +16,7 @@ from db_migrate.errors import (
 from db_migrate.execute.discipline import BudgetSpent
 from db_migrate.execute.expectation import Differs
 from db_migrate.execute.interruption import InterruptedByUser, StoppedAtOnce
+from db_migrate.execute.journal import failed
 from db_migrate.postgres.redact import redact
 from db_migrate.project.child_process import ChildDied
 from db_migrate.project.events import Failure
@@ -30,11 +31,25 @@ class RunState(StrEnum):
     PARTIAL = "partial"
 
 
+LOOKS_AT_ROWS = {
+    "apply": "db-migrate doctor",
+    "repair": "db-migrate doctor",
+    "rollback": "db-migrate plan --down",
+}
+"""What names the rows that a verb fails on."""
+
+_OF_ROWS = ("21", "22", "23")
+"""Classes of SQLSTATEs: cardinality, data exceptions, integrity constraints (PostgreSQL's manual, appendix A)."""
+_RAISED = "P0001"
+"""``RAISE EXCEPTION`` of the revision's own, or of a trigger."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ending:
     """What stopped a run: what the child's user code raised, or what we met ourselves.
 
-    ``sql`` and ``message``: the last statement that failed and the server's words; ``revision`` was running.
+    ``sql`` and ``message``: the last statement that failed and the server's words, with its ``sqlstate``; ``revision``
+    was running.
     """
 
     verb: str
@@ -43,6 +58,12 @@ class Ending:
     error: BaseException | None = None
     sql: str = ""
     message: str = ""
+    sqlstate: str = ""
+
+    @property
+    def by_rows(self) -> bool:
+        """Whether the target's rows are why: what runs on a copy without rows is refused there for what is in them."""
+        return self.error is None and (self.sqlstate[:2] in _OF_ROWS or self.sqlstate == _RAISED)
 
 
 def explain(ending: Ending, state: RunState, heads: Iterable[str]) -> DbMigrateError:
@@ -60,13 +81,14 @@ def explain(ending: Ending, state: RunState, heads: Iterable[str]) -> DbMigrateE
             next=["db-migrate doctor", "db-migrate repair"],
         )
     again = f"db-migrate {ending.verb}"
+    look = LOOKS_AT_ROWS[ending.verb] if ending.by_rows else "db-migrate status"
     return told.kind(
         told.code,
         told.message,
         why=told.why,
         where=where,
         state=f"{position}; nothing is half-done",
-        next=["db-migrate status", again] if told.kind is Failed else [again],
+        next=[look, again] if told.kind is Failed else [again],
     )
 
 
@@ -119,5 +141,5 @@ def _failed(ending: Ending) -> _Told:
     why = ending.message or (failure.message if failure else "")
     if ending.sql and ending.message:
         why = f"{why}\n{redact(ending.sql)}"
-    message = f"revision {ending.revision} failed" if ending.revision else "env.py failed"
+    message = failed(ending.revision) if ending.revision else "env.py failed"
     return _Told(Failed, f"{ending.verb}.failed", message, why, where)

@@ -76,11 +76,6 @@ def _why(view: View, partial: Partial, found: Trace) -> str:
     return "" if found.revisions else "Alembic takes no step"
 
 
-def why_not_finished(view: View, partial: Partial) -> str:
-    """Why a half-done revision cannot be finished; empty where that is proved."""
-    return prove(view, partial, None).why
-
-
 def plan_of(view: View, partial: Partial, proof: Proof, ran: int | None) -> Plan:
     """What is left of the revision as a plan. Raises ``Refused`` (``repair.not-proved``) where it was not proved."""
     way = partial.way

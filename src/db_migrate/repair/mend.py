@@ -9,18 +9,21 @@ from db_migrate.catalog.objects import Catalog
 from db_migrate.errors import Refused, UsageError
 from db_migrate.execute.run import Order, execute_plan
 from db_migrate.execute.stamp import stamp_revisions
+from db_migrate.repair.after import showing_rows
 from db_migrate.repair.bridge import write_bridge
 from db_migrate.repair.doctor import examine
-from db_migrate.repair.finish import plan_of, prove
+from db_migrate.repair.finish import Proof, plan_of, prove
 from db_migrate.repair.lost import find_missing, in_its_place, place_for
 from db_migrate.repair.partial import Partial
 from db_migrate.repair.pending import as_applied
 from db_migrate.repair.position import Place, locate
+from db_migrate.repair.rows import in_the_way, shows
 from db_migrate.repair.statements import journalled
 from db_migrate.repair.undo import undo
 from db_migrate.repair.view import View
 from db_migrate.results import Diagnosis, RunResult, StepResult
 from db_migrate.rules.finding import Severity
+from db_migrate.trace.effects import Direction
 from db_migrate.trace.resuming import UNFORESEEN
 
 RAN, RERUN = "ran", "rerun"
@@ -99,6 +102,7 @@ class Mending:
         plan = plan_of(view, partial, proof, self.wish.ran)
         if not any(each.statements for each in proof.trace.revisions):
             return _stamped(view, partial.way.end)
+        _check_rows(view, partial, proof)
         if view.heads != partial.way.start:
             _stamp(view, partial.way.start)
         result = execute_plan(
@@ -115,8 +119,10 @@ class Mending:
             )
         )
         error = result.error
-        if error is None or not error.why.startswith(UNFORESEEN):
+        if error is None:
             return result
+        if not error.why.startswith(UNFORESEEN):
+            return replace(result, error=showing_rows(self.look(), error))
         return replace(result, error=replace(error, code="repair.data", next=_ANSWERS))
 
     def _undo(self, view: View, partial: Partial) -> RunResult:
@@ -190,6 +196,20 @@ class Mending:
         with journalled(view, view.current, "") as run:
             run.alone([str(diagnosis.evidence["statement"])])
             return _result(view, run.run, view.current, tuple(run.steps))
+
+
+def _check_rows(view: View, partial: Partial, proof: Proof) -> None:
+    """Raise where rows of the target keep what is left of a revision from running there."""
+    offending = in_the_way(view, proof.trace) if partial.way.direction is Direction.UPGRADE else ()
+    if offending:
+        raise Refused(
+            "repair.rows",
+            f"what is left of revision {partial.way.revision} would fail on rows of the target",
+            why="\n".join(each.message for each in offending),
+            where=partial.way.file,
+            state="nothing was changed",
+            next=[*(shows(view, each) for each in offending), "db-migrate repair", "db-migrate repair --back"],
+        )
 
 
 _ANSWERS = ("db-migrate repair --data ran", "db-migrate repair --data rerun", "db-migrate repair --back")

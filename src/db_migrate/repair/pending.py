@@ -12,9 +12,10 @@ from db_migrate.execute.journal import AppliedScript, Journal
 from db_migrate.postgres.redact import redact
 from db_migrate.repair.position import Place, Position, locate
 from db_migrate.repair.registry import Case, Need, diagnosis
+from db_migrate.repair.rows import Failed, last_failure
 from db_migrate.repair.trial import Trial, trial
 from db_migrate.repair.view import View
-from db_migrate.repair.words import differences_in, plural, revisions_named, summary_of
+from db_migrate.repair.words import differences_in, plural, psql, revisions_named, summary_of
 from db_migrate.results import Cure
 from db_migrate.rules.finding import Severity
 
@@ -28,6 +29,11 @@ def pending(view: View) -> Iterator[Case]:
     if not tried.pending or not tried.well:
         return
     number = len(tried.pending)
+    sent = (sql for revision, sql in tried.sent if revision == tried.pending[0])
+    failed = last_failure(view, tried.pending[0], sent)
+    if failed is not None:
+        yield _failed_before(view, tried, failed)
+        return
     yield Case(
         view.database,
         f"the target is at {revisions_named(view.current)}, and {plural(number, 'revision')} {_wait(number)}; "
@@ -35,6 +41,23 @@ def pending(view: View) -> Iterator[Case]:
         Cure("db-migrate apply", f"proves {plural(number, 'revision')} on a copy and applies what was proved"),
         pending_evidence(view, tried),
     )
+
+
+def _failed_before(view: View, tried: Trial, failed: Failed) -> Case:
+    """It has been tried, and what it met there no copy has: only a full copy, with the rows, can tell more."""
+    revision = tried.pending[0]
+    message = (
+        f"revision {revision} is pending and runs on a copy of the target; on the target itself the server refused it, "
+        f"for what is in the rows: {failed.reason}"
+    )
+    cure = Cure(
+        "db-migrate apply --rehearse",
+        "runs it on a full copy, rows and all, and throws that away; once it goes through there, `db-migrate apply`",
+    )
+    if failed.query:
+        cure = Cure(psql(view.target.conninfo, failed.query), "shows the row; correct it, then `db-migrate apply`")
+    evidence = {**pending_evidence(view, tried), "statement": failed.sql, "raised": failed.error}
+    return Case(revision, message, cure, evidence, Severity.ERROR)
 
 
 def pending_evidence(view: View, tried: Trial) -> dict[str, Value]:

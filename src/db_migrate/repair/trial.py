@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from db_migrate.catalog.change import Action, Change
 from db_migrate.catalog.objects import Kind
@@ -14,8 +14,10 @@ from db_migrate.postgres.lacking import EXTENSION, lacking
 from db_migrate.postgres.session import connect
 from db_migrate.repair.position import Place, is_foreign, locate
 from db_migrate.repair.privileges import INSUFFICIENT, Lacking, grant_for
+from db_migrate.repair.rows import in_the_way
 from db_migrate.repair.view import View
 from db_migrate.repair.words import summary_of
+from db_migrate.rules.data import Offence
 from db_migrate.schemas.live import copy_of_live
 from db_migrate.schemas.scratch import Scratch
 from db_migrate.trace.effects import Direction, Trace, TracedRevision
@@ -31,6 +33,7 @@ class Trial:
     """How it went. ``failed`` is the revision that did not run, even with the ``grants`` that were given on the copy.
 
     ``newer`` is the major version on which it runs, where the target's does not. ``why``: no trial could be made.
+    ``rows`` are those of the target that it would fail on there; ``sent`` are the statements of what ran.
     """
 
     pending: tuple[str, ...] = ()
@@ -39,11 +42,13 @@ class Trial:
     newer: int | None = None
     extensions: tuple[str, ...] = ()
     why: str = ""
+    rows: tuple[Offence, ...] = ()
+    sent: tuple[tuple[str, str], ...] = ()
 
     @property
     def well(self) -> bool:
         """Whether all of them would run now."""
-        return not (self.failed or self.grants or self.extensions or self.why)
+        return not (self.failed or self.grants or self.extensions or self.why or self.rows)
 
 
 def waiting(view: View) -> tuple[str, ...]:
@@ -63,30 +68,40 @@ def trial(view: View) -> Trial:
     if not pending:
         return Trial()
     try:
-        failed, grants, done = _tried(view, view.scratch)
+        failed, grants, ran = _tried(view, view.scratch)
+        rows = in_the_way(view, ran)
     except DbMigrateError as error:
         return Trial(pending, why=error.message + (f": {error.why}" if error.why else ""))
     newer = _newer(view, failed) if failed is not None else None
-    return Trial(pending, failed, grants, newer, _unavailable(view, done), _lacking_here(view, failed))
+    done = (*ran.revisions, *([failed] if failed else []))
+    sent = tuple((each.revision, statement.sql) for each in ran.revisions for statement in each.statements)
+    unavailable, lacked = _unavailable(view, done), _lacking_here(view, failed)
+    return Trial(pending, failed, grants, newer, unavailable, lacked, rows, sent)
 
 
-def _tried(view: View, scratch: Scratch) -> tuple[TracedRevision | None, tuple[str, ...], tuple[TracedRevision, ...]]:
-    """The revision that fails, if one does; what was granted for others to run; all that ran."""
+def _tried(view: View, scratch: Scratch) -> tuple[TracedRevision | None, tuple[str, ...], Trace]:
+    """The revision that fails, if one does; what was granted for others to run; all that ran, as one run."""
     grants: list[str] = []
-    done: list[TracedRevision] = []
+    runs: list[Trace] = []
     with copy_of_live(scratch, view.target, view.live_state) as copy:
         install(copy.superuser)
         while True:
             found = _run(view, scratch, copy.runner)
-            unlike = () if done or scratch is not view.scratch else _unlike(view, found)
+            unlike = () if runs or scratch is not view.scratch else _unlike(view, found)
             if unlike:
                 raise Failed("copy.differs", "a copy of the target is not like it", why=summary_of(unlike))
-            done += found.revisions
+            runs.append(found)
             failed = next((each for each in found.revisions if each.error is not None), None)
             grant = _grant(view, failed)
             if not grant or grant in grants or len(grants) == _MOST_GRANTS or not _given(copy.superuser, grant):
-                return failed, tuple(grants), tuple(done)
+                return failed, tuple(grants), _as_one(runs)
             grants.append(grant)
+
+
+def _as_one(runs: list[Trace]) -> Trace:
+    """Runs that went on where the one before had failed, without what failed."""
+    revisions = tuple(each for run in runs for each in run.revisions if each.error is None)
+    return replace(runs[-1], revisions=revisions, before=runs[0].before)
 
 
 def _unlike(view: View, found: Trace) -> tuple[Change, ...]:
@@ -137,7 +152,7 @@ def _newer(view: View, failed: TracedRevision) -> int | None:
     if failed.error is None or failed.error.sqlstate not in _NEWER or newest.major <= view.scratch.major:
         return None
     with contextlib.suppress(DbMigrateError):
-        again, _grants, _done = _tried(view, newest)
+        again, _grants, _ran = _tried(view, newest)
         if again is None or again.revision != failed.revision:
             return newest.major
     return None

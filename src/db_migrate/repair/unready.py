@@ -12,6 +12,7 @@ from db_migrate.postgres.redact import redact
 from db_migrate.repair.graph_trouble import commutation
 from db_migrate.repair.pending import pending_evidence
 from db_migrate.repair.registry import Case, Need, diagnosis
+from db_migrate.repair.rows import shows
 from db_migrate.repair.trial import trial, waiting
 from db_migrate.repair.view import View, query
 from db_migrate.repair.words import plural, psql
@@ -54,6 +55,19 @@ def _failure(failed: TracedRevision) -> dict[str, Value]:
         "statement": redact(" ".join(refused.sql.split()))[:_CUT] if refused else "",
         "raised": redact(error.message) if error else "",
     }
+
+
+@diagnosis("revisions.rows", Severity.ERROR, Need.HISTORY)
+def rows(view: View) -> Iterator[Case]:
+    """What is pending runs on a copy of the target, and would fail on the target, on rows that are there."""
+    tried = view.once(trial)
+    for each in tried.rows:
+        message = f"revision {each.revision} is pending, and would fail on the target: {each.message}"
+        effect = "shows them; correct them, and `db-migrate apply` goes through"
+        if not each.query:
+            effect = "shows what to write instead: whatever is in these rows, it fails"
+        evidence = {**pending_evidence(view, tried), "rows": (each.message,), "query": each.query}
+        yield Case(each.object, message, Cure(shows(view, each), effect), evidence)
 
 
 @diagnosis("role.privilege", Severity.ERROR, Need.HISTORY)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from db_migrate.catalog.objects import Kind
 from db_migrate.rules import advice
-from db_migrate.rules.context import Context, Hit, Place
+from db_migrate.rules.context import Context, Hit, Place, RuleSettings
 from db_migrate.rules.estimate import in_words
-from db_migrate.rules.facts import Answer
+from db_migrate.rules.facts import Answer, Facts
 from db_migrate.rules.finding import Severity
 from db_migrate.rules.names import parts
 from db_migrate.rules.questions import LOSSES, Asks, Question, questions
 from db_migrate.rules.registry import About, Section, rule
-from db_migrate.trace.effects import Direction
+from db_migrate.trace.effects import Direction, Trace
 
 
 def answered(context: Context) -> Iterator[tuple[Place, Question, Answer]]:
@@ -29,9 +31,12 @@ def _how_many(question: Question, answer: Answer) -> str:
     count = "at least one" if answer.count is None else in_words(answer.count)
     noun = question.describes
     if answer.count is None or answer.count == 1:
-        noun = noun.replace("rows of", "row of", 1).replace("values of", "value of", 1)
+        noun = _ONE.sub(lambda found: f"{found[1]} of", noun, count=1)
     example = f" (first: {answer.sample})" if answer.sample else ""
     return f"{count} {noun}{example}"
+
+
+_ONE = re.compile(r"^(row|value|pair)s of")
 
 
 def _by_statistics(context: Context, place: Place, question: Question) -> str:
@@ -42,6 +47,27 @@ def _by_statistics(context: Context, place: Place, question: Question) -> str:
         return ""
     share = fraction if question.kind is Asks.NULLS else 1.0 - fraction
     return f"; by the statistics about {in_words(share * table.rows)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Offence:
+    """Rows of today that a statement of ``revision`` would fail on: how many, and the first of them, in ``message``.
+
+    ``query`` shows all of them; empty where none is to be corrected, since the statement fails whatever is in them.
+    """
+
+    revision: str
+    object: str
+    message: str
+    query: str
+
+
+def offences(trace: Trace, facts: Facts) -> Iterator[Offence]:
+    """What the target's rows would make fail, whatever is allowed; not what earlier statements write to."""
+    for place, question, answer in answered(Context(trace, facts, RuleSettings())):
+        if question.kind not in LOSSES and answer.found and not question.after_writes:
+            query = "" if question.kind is Asks.ROWS else _offenders(question)
+            yield Offence(place.revision.revision, question.object, _how_many(question, answer), query)
 
 
 @rule(
@@ -82,8 +108,12 @@ def _correction(place: Place, question: Question) -> str:
     if question.kind is Asks.ROWS:
         column = place.find(Kind.COLUMN, question.object)
         return advice.filled_column(column) if column is not None else ""
+    return f"-- the rows to correct first, on the target:\n{_offenders(question)};"
+
+
+def _offenders(question: Question) -> str:
     _count, _, source = question.sql.partition(" FROM ")
-    return f"-- the rows to correct first, on the target:\nSELECT * FROM {source};"
+    return f"SELECT * FROM {source}"
 
 
 @rule(

@@ -191,6 +191,7 @@ class Workspace(Looking):
         follows: str = "",
     ) -> RunResult:
         from db_migrate.execute.run import Order, execute_plan
+        from db_migrate.repair.after import showing_rows
 
         order = Order(
             plan=plan,
@@ -208,7 +209,7 @@ class Workspace(Looking):
         result = execute_plan(order)
         self._forget_live()
         if result.error is not None:
-            return result
+            return replace(result, error=showing_rows(self._view(), result.error))
         return replace(result, verify=VerifyOutcome(*self._check(plan, proved)))
 
     def generate(self, request: NewRevisionRequest, questioner: Questioner | None = None) -> Generate:
