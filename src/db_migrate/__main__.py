@@ -1,7 +1,20 @@
 """``python -m db_migrate`` is the command ``db-migrate``."""
 
+import signal
 import sys
 
-from db_migrate.cli import main
 
-sys.exit(main())
+def run() -> int:
+    """Be the command. Until it can be said in words, Ctrl-C just ends: nothing has begun."""
+    told = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if told:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from db_migrate.cli import main
+
+    if told:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    return main()
+
+
+if __name__ == "__main__":
+    sys.exit(run())

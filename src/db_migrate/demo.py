@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -20,6 +21,8 @@ Run = Callable[[list[str]], int]
 """Runs one command of this program in this process and returns its exit code."""
 
 DATABASE = "mesh"
+_INTERRUPTED = 130
+_ENDING_SECONDS = 5.0
 INTENT = """
 db_migrate_allow = {
     "drop-column:public.invoices.legacy_number": "the accounting system was retired in 2025; no release reads it",
@@ -112,6 +115,8 @@ class _Walk:
         _prompt(f"db-migrate {line}")
         code = self._run(shlex.split(line))
         _flush()
+        if code == _INTERRUPTED:
+            raise KeyboardInterrupt  # the command was, and has said so
         if code != expect:
             raise _unexpected(f"db-migrate {line}", code, expect, self._place)
         if code:
@@ -165,12 +170,23 @@ def _flush() -> None:
 def _workplace(folder: Path | None) -> Iterator[Path]:
     """The example, copied into the folder or into a temporary one."""
     if folder is None:
-        with tempfile.TemporaryDirectory(prefix="db-migrate-demo-") as temporary:
-            yield _copied(Path(temporary) / "mesh")
+        temporary = Path(tempfile.mkdtemp(prefix="db-migrate-demo-"))
+        try:
+            yield _copied(temporary / "mesh")
+        finally:
+            _remove(temporary)
         return
     if folder.exists() and any(folder.iterdir()):
         raise UsageError("demo.folder", f"{folder} is not empty", state="nothing was changed")
     yield _copied(folder)
+
+
+def _remove(folder: Path) -> None:
+    """Remove the folder; a server in it that was interrupted while it started may write a moment longer."""
+    until = time.monotonic() + _ENDING_SECONDS
+    while folder.exists() and time.monotonic() < until:
+        shutil.rmtree(folder, ignore_errors=True)
+        time.sleep(0.05)
 
 
 def _copied(folder: Path) -> Path:

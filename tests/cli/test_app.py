@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -121,6 +122,14 @@ def test_ctrl_c_ends_130(run: Run, library: Recorder) -> None:
         assert outcome.code == 130
         error = json.loads(outcome.out)["error"]
         assert (error["code"], error["state"], error["next"]) == ("interrupted", state, ["db-migrate status"])
+
+
+def test_ctrl_c_while_python_still_imports_says_nothing(tmp_path: Path) -> None:
+    """Before there is anybody to say it in words, an interruption is the signal's: no traceback."""
+    (tmp_path / "click.py").write_text("import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(9)\n")
+    command = [sys.executable, "-m", "db_migrate", "status"]
+    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(tmp_path)}, capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, b"", b"")
 
 
 def test_the_end_of_input_is_a_bug_not_an_interruption(run: Run, library: Recorder) -> None:

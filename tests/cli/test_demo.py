@@ -31,6 +31,15 @@ def test_the_demo_walks_through_the_whole_workflow(tmp_path: Path) -> None:
     assert (tmp_path / "project" / "plan.sql").read_text("utf-8").startswith("-- upgrade 0020 -> 0103")
 
 
+def test_a_demo_that_is_interrupted_leaves_nothing(tmp_path: Path) -> None:
+    """Ctrl-C in one of its commands ends the demo like any command, and its temporary folder is gone."""
+    script = "import sys\nfrom db_migrate.demo import walk\nsys.exit(walk(lambda _words: 130, None))"
+    environ = {**os.environ, "TMPDIR": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", script], env=environ, capture_output=True, text=True, check=False)
+    assert done.stderr.rstrip().endswith("KeyboardInterrupt")
+    assert not list(tmp_path.glob("db-migrate-demo-*"))
+
+
 def test_the_demo_leaves_a_used_folder_alone(tmp_path: Path) -> None:
     """A folder that is not empty is refused, and what is in it stays."""
     (tmp_path / "mine.txt").write_text("mine", encoding="utf-8")

@@ -278,7 +278,7 @@ def test_schemas_in_a_loop_are_targets_of_one_run(project: Project) -> None:
     assert project.run("verify").code == 0
     status = project.run("status", "--json")
     assert [each["drift"]["history_live"] for each in status.json["targets"]] == [0, 0], status.json["warnings"]
-
+    assert project.run("doctor", "--json").json["diagnoses"] == []
     project.sql("INSERT INTO t_a.items (n) VALUES (11)", 'INSERT INTO "T b".items (n) VALUES (22)')
     name = project.database.dbname
     back = project.run("rollback", "-1", "--confirm", name, "--allow", "downgrade-not-inverse:r2", "--json")
@@ -291,6 +291,13 @@ def test_schemas_in_a_loop_are_targets_of_one_run(project: Project) -> None:
         ["t_a.items.n"],
         ['"T b".items.n'],
     ]
+    project.sql('UPDATE "T b".alembic_version SET version_num = \'r2\'')
+    (behind, wrong) = sorted(project.run("doctor", "--json").json["diagnoses"], key=lambda each: each["severity"])[::-1]
+    assert (behind["code"], wrong["severity"]) == ("revisions.pending", "error")
+    assert behind["message"].endswith("(schema t_a)")
+    assert wrong["message"].endswith("(schema T b)")
+    repaired = project.run("repair", "--json")
+    assert repaired.code == 0, repaired.out + repaired.err
     again = project.run("apply", "--json")
     assert again.code == 0, again.out + again.err
     assert project.sql('SELECT n FROM t_a.items UNION ALL SELECT n FROM "T b".items') == [(11,), (22,)]

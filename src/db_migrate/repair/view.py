@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -19,10 +19,10 @@ from db_migrate.project.config import ProjectConfig
 from db_migrate.project.graph import Graph, build_graph
 from db_migrate.repair.reading import Reading, read_files
 from db_migrate.results import RunSummary
-from db_migrate.schemas.compare import Side, compare
+from db_migrate.schemas.compare import Side, compare, in_schema
 from db_migrate.schemas.scratch import Scratch
 from db_migrate.schemas.states import known_catalog
-from db_migrate.schemas.target import LiveState, Target
+from db_migrate.schemas.target import LiveState, Target, without_version_tables
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -38,7 +38,10 @@ def query(name: str) -> bytes:
 
 @dataclass(frozen=True)
 class Sources:
-    """Where the view's parts come from; each is called at most once, and may raise what it raises."""
+    """Where the view's parts come from; each is called at most once, and may raise what it raises.
+
+    ``beside`` are the other schemas of the database that env.py migrates, which are looked at by themselves.
+    """
 
     settings: Settings
     project: ProjectConfig
@@ -48,6 +51,7 @@ class Sources:
     scratch: Callable[[], Scratch]
     newest: Callable[[], Scratch]
     history: Callable[[tuple[str, ...]], Catalog]
+    beside: Sequence[Target] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +141,12 @@ class View:
         return self._histories[revisions]
 
     def plain(self, catalog: Catalog) -> Catalog:
-        """A catalog without Alembic's own tables, and without schemas that have nothing else."""
+        """A catalog without Alembic's own tables, and without schemas that have nothing else.
+
+        Of a schema that is migrated by itself it is what is in that.
+        """
         hidden = self._hidden
+        catalog = in_schema(catalog, self.target.schema) if self.target.schema else catalog
         left = catalog.only(lambda o: o.name not in hidden and o.parent not in hidden)
         theirs = {name.partition(".")[0] for name in hidden} - {"public"}
         empty = {each for each in theirs if not any(o.name.startswith(f"{each}.") for o in left)}
@@ -147,8 +155,8 @@ class View:
     @cached_property
     def _hidden(self) -> frozenset[str]:
         found = (table for table, _ in self.live_state.heads)
-        others = (each.object for each in self.other_tables if each.ours)
-        return frozenset((*(table.qualified for table in (*found, *self.target.version_tables)), *others))
+        others = (name for each in self.other_tables if each.ours for name in (each.object, each.name))
+        return without_version_tables((*found, *self.target.version_tables)).union(others)
 
     @cached_property
     def other_tables(self) -> tuple[OtherTable, ...]:
@@ -156,6 +164,7 @@ class View:
         from psycopg import sql
 
         used = {(table.schema or "public", table.name) for table, _ in self.live_state.heads}
+        used |= {(table.home, table.name) for each in self._sources.beside for table in each.version_tables}
         found = []
         with self.session() as connection:
             for schema, name, readable, others in connection.execute(query("version_tables")).fetchall():

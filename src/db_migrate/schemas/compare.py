@@ -48,7 +48,7 @@ def compare(
     from_: Side, to: Side, hidden: frozenset[str], acknowledgements: Sequence[Acknowledgement], *, sql: bool = True
 ) -> Comparison:
     """The changes from one side to the other; ``hidden`` are relations of no side, such as version tables."""
-    before, after = _without(from_.catalog, hidden), _without(to.catalog, hidden)
+    before, after = without(from_.catalog, hidden), without(to.catalog, hidden)
     if to.models is not None and from_.models is None:
         before, after = comparable_with_models(before, replace(to.models, catalog=after))
     elif from_.models is not None and to.models is None:
@@ -86,7 +86,7 @@ def not_compared(catalogs: Iterable[Catalog]) -> tuple[str, ...]:
     )
 
 
-def _without(catalog: Catalog, hidden: Iterable[str]) -> Catalog:
+def without(catalog: Catalog, hidden: Iterable[str]) -> Catalog:
     """The catalog without some relations, all that belongs to them, and what is said of that.
 
     ``hidden`` are names as SQL or as programs write them.

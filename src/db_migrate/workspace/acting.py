@@ -307,8 +307,18 @@ class Workspace(Looking):
         A half-done revision is finished, or undone with ``back``; ``data`` says which of the data statements of which
         nothing tells have run: all (``ran``), none (``rerun``), or so many from the first on. With ``bridge`` a schema
         that is no revision's is taken into the history: a revision is written that leads to it from the nearest one.
-        Raises ``Refused`` before anything is changed; what goes wrong later is in the result's ``error``.
+        Of several databases or schemas each is mended by itself, up to the first that cannot be. Raises ``Refused``
+        before anything is changed; what goes wrong later is in the result's ``error``.
         """
+        parts = self._each()
+        results: list[RunResult] = []
+        for part in parts:
+            results.append(part._repair(back=back, data=data, confirm=confirm, bridge=bridge))
+            if results[-1].error is not None:
+                break
+        return results[0] if len(parts) == 1 else joined_runs(results, None)
+
+    def _repair(self, *, back: bool, data: str | None, confirm: str | None, bridge: bool) -> RunResult:
         from db_migrate.repair.mend import Mending, Wish, data_answer
 
         def look() -> View:

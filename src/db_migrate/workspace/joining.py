@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from db_migrate.errors import DbMigrateError, ErrorReport
-from db_migrate.results import DriftCounts, Plan, RunResult, Status, Verify, VerifyOutcome
+from db_migrate.results import Doctor, DriftCounts, Plan, RunResult, Status, Verify, VerifyOutcome
+from db_migrate.rules.finding import Severity
 from db_migrate.schemas.target import LiveState
 
 
@@ -51,7 +52,30 @@ def joined_verify(parts: Sequence[Verify]) -> Verify:
     )
 
 
-def joined_runs(parts: Sequence[RunResult], plan: Plan) -> RunResult:
+def joined_doctor(parts: Sequence[Doctor]) -> Doctor:
+    """All diagnoses; one that is not of all of them has the name of the database or schema that it is of."""
+    if len(parts) == 1:
+        return parts[0]
+    from db_migrate.plan.several import common, kind_of, labels
+
+    names = labels([each.target for each in parts])
+    kind = kind_of(parts).removesuffix("s")
+    everywhere = [each for each in parts[0].diagnoses if all(each in part.diagnoses for part in parts)]
+    own = (
+        replace(diagnosis, message=f"{diagnosis.message} ({kind} {name})")
+        for name, part in zip(names, parts, strict=True)
+        for diagnosis in part.diagnoses
+        if diagnosis not in everywhere
+    )
+    order = list(Severity)
+    return Doctor(
+        target=common([each.target for each in parts]),
+        warnings=tuple(dict.fromkeys(warning for each in parts for warning in each.warnings)),
+        diagnoses=tuple(sorted((*everywhere, *own), key=lambda each: order.index(each.severity))),
+    )
+
+
+def joined_runs(parts: Sequence[RunResult], plan: Plan | None) -> RunResult:
     """The runs of several as one: its state and error are those of the one that stopped, if one did.
 
     The error's state says where each of them is.

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from db_migrate.catalog.change import Change
 from db_migrate.catalog.diff import diff, drifted
@@ -28,9 +28,10 @@ from db_migrate.results import (
     Status,
     Verify,
 )
-from db_migrate.schemas.compare import in_schema, not_compared
+from db_migrate.schemas.compare import in_schema, not_compared, without
+from db_migrate.schemas.target import without_version_tables
 from db_migrate.trace.effects import Direction
-from db_migrate.workspace.joining import joined_status, joined_verify
+from db_migrate.workspace.joining import joined_doctor, joined_status, joined_verify
 from db_migrate.workspace.proving import Proving
 
 if TYPE_CHECKING:
@@ -119,12 +120,19 @@ class Looking(Proving):
     def _changes_of_revisions(self) -> dict[str, tuple[Change, ...]]:
         """What each revision changed, as far as the history can be replayed."""
         from db_migrate.catalog.sql import with_sql
+        from db_migrate.generate.dispose import in_words
         from db_migrate.schemas.states import replay_all
 
         states = replay_all(self.scratch, self.graph).states
-        catalogs = (self._history(()), *(each.catalog for each in states))
-        steps = zip(states, pairwise(catalogs), strict=True)
-        return {state.revision: with_sql(diff(before, after), before, after) for state, (before, after) in steps}
+        hidden = without_version_tables(table for table, _ in self.live_state.heads)
+        catalogs = (without(each, hidden) for each in (self._history(()), *(each.catalog for each in states)))
+        steps = zip(("base", *(each.revision for each in states)), pairwise(catalogs), states, strict=False)
+        return {
+            state.revision: tuple(
+                in_words(each, state.revision, earlier) for each in with_sql(diff(before, after), before, after)
+            )
+            for earlier, (before, after), state in steps
+        }
 
     def report(self) -> ReportData:
         """Everything that a report shows; what cannot be made is left out and named."""
@@ -275,9 +283,20 @@ class Looking(Proving):
     def doctor(self) -> Doctor:
         """Every diagnosis that applies, each with its cure. Changes nothing.
 
-        What keeps it from looking (a server that cannot be reached, an env.py that raises) is a diagnosis too. Raises
-        ``ConfigurationError`` (``project.not-found``) where nothing says that there is a project.
+        What keeps it from looking (a server that cannot be reached, an env.py that raises) is a diagnosis too. Where
+        env.py migrates several databases or schemas, each is looked at by itself. Raises ``ConfigurationError``
+        (``project.not-found``) where nothing says that there is a project.
         """
+        return joined_doctor([part._doctor() for part in self._each()])
+
+    def _each(self) -> tuple[Self, ...]:
+        """The parts; this itself where nobody can tell which there are, which is what is to be told then."""
+        try:
+            return self._parts
+        except DbMigrateError:
+            return (self,)
+
+    def _doctor(self) -> Doctor:
         from db_migrate.repair.doctor import examine
         from db_migrate.repair.no_project import no_project
 
@@ -304,5 +323,6 @@ class Looking(Proving):
                 scratch=lambda: self.scratch,
                 newest=lambda: self._first_scratch,
                 history=self._history,
+                beside=self._beside,
             )
         )

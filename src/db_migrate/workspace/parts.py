@@ -42,7 +42,13 @@ class Parts(Sides):
             self.__dict__["target"] = targets[0]
             self._mean(targets[0])
             return (self,)
-        return tuple(self._part(each) for each in targets)
+        parts = tuple(self._part(each) for each in targets)
+        for part in parts:
+            part.__dict__["_parts"] = (part,)
+            part._beside = tuple(
+                each for each in targets if each is not part.target and each.conninfo == part.target.conninfo
+            )
+        return parts
 
     def _part(self, target: Target) -> Self:
         part = type(self)(self.settings, self._stack)

@@ -39,6 +39,8 @@ class Sides:
         self.watcher: Watcher = Unwatched()
         """Who is told of runs while they go on."""
         self._cached = True
+        self._beside: tuple[Target, ...] = ()
+        """The other schemas of the database that env.py migrates too, each by itself."""
         self._privileges = False
 
     @cached_property
