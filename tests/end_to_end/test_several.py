@@ -291,7 +291,7 @@ def test_schemas_in_a_loop_are_targets_of_one_run(project: Project) -> None:
         ["t_a.items.n"],
         ['"T b".items.n'],
     ]
-    project.sql('UPDATE "T b".alembic_version SET version_num = \'r2\'')
+    project.sql("UPDATE \"T b\".alembic_version SET version_num = 'r2'")
     (behind, wrong) = sorted(project.run("doctor", "--json").json["diagnoses"], key=lambda each: each["severity"])[::-1]
     assert (behind["code"], wrong["severity"]) == ("revisions.pending", "error")
     assert behind["message"].endswith("(schema t_a)")
