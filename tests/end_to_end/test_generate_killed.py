@@ -191,9 +191,9 @@ def _stopped(project: Project, step: str, number: signal.Signals) -> tuple[int, 
             process.send_signal(number)
         code = process.wait(60)
         said += _until(ours, process, lambda _: True)
+    _gone(children)  # before they could go on: what they start would find the gates of the next case
     stop.unlink(missing_ok=True)
     reached.unlink(missing_ok=True)
-    _gone(children)
     return code, said
 
 
