@@ -22,6 +22,14 @@ def test_the_least_recently_used_go_first(tmp_path: Path) -> None:
     assert cache.get(second) is None
 
 
+def test_it_stays_about_as_large_as_it_may_be(tmp_path: Path) -> None:
+    """Not every writer looks through the folder, and still it never grows to twice its size."""
+    cache = Cache(tmp_path, largest=30_000)
+    for number in range(1500):
+        cache.put(f"{number:064x}.catalog", b"x" * 100)
+        assert number % 100 or sum(each.stat().st_size for each in tmp_path.iterdir()) < 60_000
+
+
 def test_leftovers_and_strangers(tmp_path: Path) -> None:
     """What a killed writer left is removed after an hour; files of others in the folder are left alone."""
     cache = Cache(tmp_path, largest=10)
