@@ -126,7 +126,10 @@ def test_a_lost_revision_is_found_and_written_back(repository: Project, monkeypa
 
             assert (found.code, found.object) == ("revision.lost", "rev3"), losing
             assert place in str(found.evidence["found_in"]), losing
+            if place == "git ":  # and git has it there
+                git(repository.folder, "cat-file", "-e", str(found.evidence["found_in"])[4:].replace(": ", ":"))
             if losing is deleted:
+                assert found.evidence["branches"] == ()
                 assert "Ada" in str(found.evidence["deleted_by"])
                 assert "not needed any more" in str(found.evidence["deleted_by"])
             if losing is on_a_branch:

@@ -80,18 +80,19 @@ def _in_git(folder: Path, revision: str) -> Iterator[Found]:
                 if (name, content) not in seen and _is(content, revision):
                     seen.add((name, content))
                     stash = commit in stashes or commit in untracked
-                    yield _from_git(folder, commit, name, content, stash=stash)
+                    yield _from_git(folder, tree, name, content, stash=stash)
 
 
 def _from_git(folder: Path, commit: str, name: str, content: bytes, *, stash: bool) -> Found:
+    """What a commit has under a name; the branches are those that have it still."""
     short = git_text(folder, "rev-parse", "--short", commit).strip()
     form = "--format=%h %an, %as: %s"
     deleted = git_text(folder, "log", "--all", "-1", "--diff-filter=D", form, "--", f":/{name}").strip()
-    listed = (
-        () if stash else git_text(folder, "branch", "-a", "--contains", commit, "--format=%(refname:short)").split()
-    )
+    branches = ("branch", "-a", "--contains", commit, "--format=%(refname:short)")
+    listed = [] if stash else git_text(folder, *branches).split()
+    there = tuple(each for each in listed if git_text(folder, "ls-tree", "--full-tree", each, "--", name))
     place = f"{'a stash' if stash else 'git'} {short}: {name}"
-    return Found(Path(name).name, content, place, deleted, tuple(listed))
+    return Found(Path(name).name, content, place, deleted, there)
 
 
 def _is(content: bytes, revision: str) -> bool:

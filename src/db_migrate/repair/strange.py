@@ -60,9 +60,11 @@ def _makers(view: View, heads: tuple[str, ...], differences: Sequence[Change]) -
     last: dict[str, str] = {}
     for before, after in pairwise(view.once(all_states).states):
         if after.revision in done:
-            for change in diff(before.catalog, after.catalog):
-                last[change.object] = after.revision
-    found = {last.get(each.object) or last.get(each.object.rpartition(".")[0]) for each in differences}
+            was, now = before.catalog.objects, after.catalog.objects
+            last |= {key[1]: after.revision for key in was.keys() | now.keys() if was.get(key) != now.get(key)}
+    tables = {each.name: each.parent or "" for each in view.live}
+    names = [each.from_object or each.object for each in differences]
+    found = {last.get(name) or last.get(tables.get(name, "")) for name in names}
     return tuple(each for each in view.graph.ordered() if each in found)
 
 
@@ -131,7 +133,7 @@ def never_ran(view: View) -> Iterator[Case]:
         "before": children,
         **differences_in(view.once(locate).differences),
     }
-    cure = Cure(f"db-migrate drift --from history@{head} --to live", "shows the SQL that would add what is missing")
+    cure = Cure(drift_command(view.heads), "shows the SQL that would add what is missing")
     if len(children) == 1 and len(file.down_revision) <= 1 and view.heads == graph.effective_heads:
         parent = next(iter(file.down_revision), None)
         child = graph.revisions[children[0]].file

@@ -23,8 +23,8 @@ def stamp_command(revisions: Sequence[str]) -> str:
 
 
 def drift_command(revisions: Sequence[str]) -> str:
-    """What shows how the target differs from a place in the history."""
-    return f"db-migrate drift --from history@{','.join(revisions) or 'base'} --to live"
+    """What shows how the target differs from a place in the history, and the SQL that makes it that."""
+    return f"db-migrate drift --from live --to history@{','.join(revisions) or 'base'} --sql"
 
 
 def differences_in(changes: Iterable[Change]) -> dict[str, Value]:

@@ -25,7 +25,7 @@ from db_migrate.postgres.session import connect
 from db_migrate.project.graph import Graph
 from db_migrate.project.inputs import is_self_contained
 from db_migrate.project.jobs import Inputs
-from db_migrate.project.outcomes import ChildError
+from db_migrate.project.outcomes import ChildError, MigrateOutcome
 from db_migrate.schemas.asked import remember_more, state_now
 from db_migrate.schemas.replay import Witness
 from db_migrate.schemas.scratch import Scratch, read
@@ -220,15 +220,12 @@ def _replayed(scratch: Scratch, known: Histories | None, revisions: tuple[str, .
 
 def _run(scratch: Scratch, database: ConnInfo, revisions: tuple[str, ...]) -> None:
     tables = scratch.project.tables
-    if tables is not None:
-        make_schemas(database, (VersionTable(name, schema or None, path).home for name, schema, path in tables))
     if not revisions:
+        _make_homes(scratch, database)
         _only_env_py(scratch, database)
     for revision in revisions:
         witness = Witness()
-        outcome = scratch.migrate("upgrade", revision, database, witness)
-        if outcome.failure is not None and _with_schemas(database, witness):
-            outcome = scratch.migrate("upgrade", revision, database, witness)
+        outcome = upgrade(scratch, database, revision, witness)
         if outcome.failure is not None:
             failed = witness.revision or revision
             where = f"{outcome.failure.file}:{outcome.failure.line}" if outcome.failure.file else ""
@@ -250,6 +247,21 @@ def _run(scratch: Scratch, database: ConnInfo, revisions: tuple[str, ...]) -> No
                 state="nothing was changed",
                 next=["db-migrate status"],
             )
+
+
+def upgrade(scratch: Scratch, database: ConnInfo, revision: str, witness: Witness) -> MigrateOutcome:
+    """Run the history to ``revision`` in a scratch database; the schemas that only version tables need are made."""
+    _make_homes(scratch, database)
+    outcome = scratch.migrate("upgrade", revision, database, witness)
+    if outcome.failure is not None and _with_schemas(database, witness):
+        outcome = scratch.migrate("upgrade", revision, database, witness)
+    return outcome
+
+
+def _make_homes(scratch: Scratch, database: ConnInfo) -> None:
+    """Make the schemas of the version tables that are meant, where env.py migrates several schemas."""
+    tables = scratch.project.tables or ()
+    make_schemas(database, (VersionTable(name, schema or None, path).home for name, schema, path in tables))
 
 
 def _only_env_py(scratch: Scratch, database: ConnInfo) -> None:
@@ -276,9 +288,11 @@ def make_schemas(database: ConnInfo, names: Iterable[str]) -> bool:
     """Make the schemas that are not there; whether there was any such."""
     from psycopg import sql
 
-    made = False
+    made, wanted = False, sorted(set(names))
+    if not wanted:
+        return made
     with contextlib.closing(connect(database)) as connection:
-        for name in sorted(set(names)):
+        for name in wanted:
             if connection.execute("SELECT FROM pg_namespace WHERE nspname = %s", [name]).fetchone() is None:
                 connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(name)))
                 made = True

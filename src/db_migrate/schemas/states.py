@@ -10,7 +10,8 @@ from db_migrate.errors import DbMigrateError
 from db_migrate.project import events
 from db_migrate.project.child_process import Link, Step
 from db_migrate.project.graph import Graph
-from db_migrate.schemas.history import Histories
+from db_migrate.schemas.history import Histories, upgrade
+from db_migrate.schemas.replay import Witness
 from db_migrate.schemas.scratch import Scratch, read
 
 
@@ -52,7 +53,7 @@ def replay_all(scratch: Scratch, graph: Graph) -> States:
         return States(tuple(_state(s, c) for s, c in zip(steps, cached, strict=True) if c is not None))
     with scratch.database("the history, revision by revision") as database:
         walker = _Walker(lambda: read(database))
-        outcome = scratch.migrate("upgrade", "heads", database, walker)
+        outcome = upgrade(scratch, database, "heads", walker)
     states = tuple(_state(step, catalog) for step, catalog in zip(steps, walker.catalogs, strict=False))
     known.keep({state.heads: state.catalog for state in states})
     failure = outcome.failure
@@ -75,17 +76,18 @@ def _state(step: Step, catalog: Catalog) -> State:
     return State(_heads(step), step.revision, catalog)
 
 
-class _Walker:
+class _Walker(Witness):
     """Reads the catalog after each revision; ``running`` is the one that was running last."""
 
     def __init__(self, look: Callable[[], Catalog]) -> None:
+        super().__init__()
         self._look = look
         self.catalogs: list[Catalog] = []
         self.running = ""
 
     def event(self, event: events.Event, link: Link) -> None:
         """Take in one event of the child."""
-        del link
+        super().event(event, link)
         match event:
             case events.StepBegin(revision=revision):
                 self.running = revision

@@ -1,0 +1,78 @@
+"""States that people made with plain Alembic, git and psql: each named for what it is, and ended by what is advised."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.conftest import TargetServer
+
+from db_migrate.workspace import open_project
+
+from .conftest import Project
+
+
+@pytest.fixture(scope="module")
+def four(tmp_path_factory: pytest.TempPathFactory, target_server: TargetServer) -> Project:
+    """Four revisions, applied by plain Alembic, with rows. To be copied."""
+    project = Project(tmp_path_factory.mktemp("states"), target_server.new_database())
+    project.lay_out()
+    project.revision("r1", "CREATE TABLE users (id int PRIMARY KEY); INSERT INTO users VALUES (1)", "DROP TABLE users")
+    project.revision("r2", "CREATE TABLE orders (id int, user_id int REFERENCES users)", "DROP TABLE orders")
+    project.revision("r3", "ALTER TABLE users ADD email text", "ALTER TABLE users DROP email")
+    project.revision("r4", "CREATE TABLE logs (t text); CREATE UNIQUE INDEX logs_t ON logs (t)", "DROP TABLE logs")
+    project.plain()
+    return project
+
+
+@pytest.fixture
+def project(four: Project, tmp_path: Path, target_server: TargetServer) -> Project:
+    """A copy of it, and of its database."""
+    return four.copied(tmp_path, target_server)
+
+
+def advised(project: Project, command: str) -> str:
+    """Run a command of ours as it was advised; what it printed."""
+    words = shlex.split(command)
+    assert words[0] == "db-migrate"
+    given = ["--url", project.conninfo.url()]
+    ran = subprocess.run(
+        [sys.executable, "-m", "db_migrate", *given, *words[1:]],
+        cwd=project.folder,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"DB_MIGRATE_CACHE_DIR": str(project.folder / "cache")},
+        check=False,
+    )
+    assert ran.returncode in (0, 1), ran.stderr
+    return ran.stdout
+
+
+def test_a_version_table_that_env_py_wants_elsewhere_now(project: Project) -> None:
+    """The schema for it is not there, or is there and empty: the table is found where it was, and moved."""
+    project.lay_out(", version_table_schema='ops'")
+    for made in ("SELECT", "CREATE SCHEMA ops"):
+        project.sql(made)
+        found = project.only("version.elsewhere")
+        assert found.evidence["rows"] == ("r4",)
+    advised(project, found.cure.command)
+    assert project.codes() == []
+    assert project.sql("SELECT * FROM ops.alembic_version") == [("r4",)]
+
+
+def test_the_sql_that_takes_back_what_was_done_by_hand(project: Project) -> None:
+    """The command that is advised for a schema that is no revision's shows it, and it does."""
+    project.sql("DROP INDEX logs_t", "ALTER TABLE users ALTER email TYPE varchar(50)")
+    found = project.only("schema.differs")
+    assert found.evidence["made_by"] == ("r3", "r4")
+    shown = advised(project, found.cure.command)
+    with open_project(project.settings()) as workspace:
+        (comparison,) = workspace.drift(from_="live", to="history@r4").comparisons
+    for change in comparison.changes:
+        assert change.sql in " ".join(shown.split()), shown
+        project.sql(change.sql)
+    assert project.codes() == []
