@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import re
 import textwrap
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -34,6 +35,9 @@ GROUND = "0000"
 OWNER = "rules_lab"
 """An ordinary role that owns the database, as the target's own role mostly does."""
 
+_AT_MOST = 12
+"""How many histories on the ground there are at once: more than one example has branches."""
+
 _ENV = """
 from alembic import context
 from sqlalchemy import create_engine, pool
@@ -60,18 +64,36 @@ class Lab:
     versions: Path
     template: str
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    histories: deque[list[str]] = field(default_factory=deque)
     no_facts: Facts = field(default_factory=Facts.unknown)
     traced: dict[tuple[str, ...], Trace] = field(default_factory=dict)
 
+    def new(self, down_revision: str) -> str:
+        """The id of one more revision. The oldest history goes: at each run Alembic loads every file that is there."""
+        revision = f"r{next(self.numbers):04}"
+        if down_revision == GROUND:
+            self.histories.append([])
+        if len(self.histories) > _AT_MOST:
+            gone = self.histories.popleft()
+            for each in gone:
+                (self.versions / f"{each}.py").unlink()
+            self.traced = {
+                key: trace
+                for key, trace in self.traced.items()
+                if not any(each.revision in gone for each in trace.revisions)
+            }
+        self.histories[-1].append(revision)
+        return revision
+
     def add(self, example: str, down_revision: str = GROUND) -> str:
         """Write a revision; returns its id."""
-        revision = f"r{next(self.numbers):04}"
+        revision = self.new(down_revision)
         (self.versions / f"{revision}.py").write_text(revision_source(example, revision, down_revision))
         return revision
 
     def add_source(self, source: str, instead_of: str, down_revision: str = GROUND) -> str:
         """Write a revision of which the whole file is given, but for what it is called; returns its id."""
-        revision = f"r{next(self.numbers):04}"
+        revision = self.new(down_revision)
         text = source.replace(instead_of, revision)
         text = re.sub(r"^down_revision = .*", f"down_revision = {down_revision!r}", text, flags=re.MULTILINE)
         (self.versions / f"{revision}.py").write_text(text)

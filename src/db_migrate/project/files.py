@@ -69,15 +69,10 @@ def revision_paths(locations: Sequence[Path], *, recursive: bool = False) -> tup
     seen: dict[Path, None] = {}
     for location in locations:
         if location.is_dir():
-            seen |= dict.fromkeys(_real(path) for path in _files(location, recursive=recursive))
+            seen |= dict.fromkeys(_files(location, recursive=recursive))
         elif location.exists() or location.is_symlink():
             raise no_folder(location)
     return tuple(seen)
-
-
-def _real(path: Path) -> Path:
-    """Where a file really lies; a link that leads nowhere is what it is."""
-    return path.resolve() if path.exists() else path.absolute()
 
 
 def no_folder(location: Path) -> ConfigurationError:
@@ -100,10 +95,13 @@ def leads_nowhere(path: Path) -> str:
 
 
 def _files(location: Path, *, recursive: bool) -> Iterator[Path]:
+    """Where the files really lie; a link that leads nowhere is what it is."""
     for root, folders, names in os.walk(location):
-        if Path(root).name.endswith("__pycache__"):
+        if root.endswith("__pycache__"):
             continue
-        yield from (Path(root, name) for name in sorted(names) if _REVISION_FILE.match(name))
+        folder = Path(root).resolve()
+        for path in (folder / name for name in sorted(names) if _REVISION_FILE.match(name)):
+            yield path.resolve() if path.is_symlink() and path.exists() else path
         if not recursive:
             return
         folders.sort()
