@@ -1,38 +1,28 @@
-"""The embedded server: shared, stopped with the last user, recovered from any kill, jailed, for root and for users."""
+"""The embedded server: shared, stopped with the last user, recovered from any kill."""
 
 from __future__ import annotations
 
 import contextlib
-import errno
-import itertools
 import os
-import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import sys
-import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import psycopg
 import pytest
 
 from db_migrate.errors import ConfigurationError, Failed
-from db_migrate.jail import namespaces
-from db_migrate.postgres import binaries, cluster, identity, instance
-from db_migrate.postgres.conninfo import ConnInfo
-from db_migrate.postgres.identity import Identity
+from db_migrate.postgres import binaries, instance
 from db_migrate.postgres.instance import Instance, read_state
 from db_migrate.postgres.local import database as local_database
 from db_migrate.postgres.local import local_server
 from db_migrate.postgres.server import Server, running, scratch_server
 from db_migrate.postgres.session import connect
 
-SOURCE = str(Path(instance.__file__).parents[2])
+from .servers import SOURCE, processes, wait_until
 
 HOLD = """
 import sys, time
@@ -42,55 +32,6 @@ with scratch_server(runtime_dir=Path(sys.argv[1])) as server:
     print(server.conninfo().dsn(), flush=True)
     sys.stdin.read()
 """
-
-
-ROOMY = "/dev/shm" if os.access("/dev/shm", os.W_OK) and shutil.disk_usage("/dev/shm").free > 1 << 30 else "/tmp"
-
-
-@pytest.fixture(scope="session")
-def pristine() -> Iterator[Path]:
-    """A folder with a data directory that was used and left in order: copying it is quicker than making one."""
-    path = Path(tempfile.mkdtemp(prefix="dbm-", dir=ROOMY))
-    with scratch_server(runtime_dir=path):
-        pass
-    wait_until(lambda: not processes(path))
-    yield path
-    shutil.rmtree(path)
-
-
-@pytest.fixture
-def empty_folder() -> Iterator[Path]:
-    """A private folder for a server of the test's own; its processes are gone at the end."""
-    path = Path(tempfile.mkdtemp(prefix="dbm-", dir=ROOMY))
-    yield path
-    wait_until(lambda: not processes(path))
-    shutil.rmtree(path)
-
-
-@pytest.fixture
-def folder(empty_folder: Path, pristine: Path) -> Path:
-    """The same, with a data directory in it, so that a server starts quickly."""
-    shutil.copytree(pristine, empty_folder, dirs_exist_ok=True)
-    return empty_folder
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 15) -> None:
-    """Fail unless ``condition`` becomes true in time."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.01)
-
-
-def processes(folder: Path) -> list[int]:
-    """Supervisors and postmasters whose command line names ``folder``."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            words = (entry / "cmdline").read_bytes()
-            if str(folder).encode() in words and (b"supervisor" in words or b"postgres" in words.split(b"\0")[0]):
-                found.append(int(entry.name))
-    return found
 
 
 @contextlib.contextmanager
@@ -297,229 +238,6 @@ def test_a_server_that_cannot_start_says_why(folder: Path) -> None:
     with pytest.raises(Failed, match="did not start") as caught, running(place, found):
         pass
     assert "too long" in caught.value.why
-
-
-@pytest.fixture
-def listeners() -> Iterator[tuple[int, str, list[str]]]:
-    """Real listeners on TCP and on a Unix socket named as PostgreSQL's, and the list of connections they saw."""
-    seen: list[str] = []
-    folder = tempfile.mkdtemp(prefix="dbm-", dir="/tmp")
-    tcp, unix = socket.create_server(("127.0.0.1", 0)), socket.socket(socket.AF_UNIX)
-    unix.bind(f"{folder}/.s.PGSQL.5432")
-    unix.listen()
-    threads = [
-        threading.Thread(target=record, args=(name, listener, seen))
-        for name, listener in (("tcp", tcp), ("unix", unix))
-    ]
-    for thread in threads:
-        thread.start()
-    yield int(tcp.getsockname()[1]), folder, seen
-    for listener in (tcp, unix):
-        listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
-    for thread in threads:
-        thread.join()
-    shutil.rmtree(folder)
-
-
-def record(name: str, listener: socket.socket, seen: list[str]) -> None:
-    """Note each connection until the listener is shut down."""
-    with contextlib.suppress(OSError):
-        while True:
-            connection, _ = listener.accept()
-            seen.append(name)
-            connection.close()
-
-
-def test_the_listeners_of_these_tests_do_see_connections(listeners: tuple[int, str, list[str]]) -> None:
-    """The next test would otherwise prove nothing."""
-    port, folder, seen = listeners
-    with socket.create_connection(("127.0.0.1", port)), socket.socket(socket.AF_UNIX) as client:
-        client.connect(f"{folder}/.s.PGSQL.5432")
-    wait_until(lambda: sorted(seen) == ["tcp", "unix"])
-
-
-@pytest.mark.parametrize("which", ["database", "database15"])
-def test_nothing_in_the_scratch_server_can_call_anybody(
-    which: str, request: pytest.FixtureRequest, listeners: tuple[int, str, list[str]]
-) -> None:
-    """dblink, subscriptions, foreign tables and programs started by COPY reach no listener, by TCP or Unix socket."""
-    conninfo: ConnInfo = request.getfixturevalue(which)
-    port, folder, seen = listeners
-    addresses = [f"host=127.0.0.1 port={port}", f"host={folder}", "host=127.0.0.1"]
-    script = folder + "/call.py"
-    Path(script).write_text(f"import socket\nsocket.create_connection(('127.0.0.1', {port}))\n")
-    with contextlib.closing(connect(conninfo)) as connection:
-        connection.execute("CREATE EXTENSION dblink; CREATE EXTENSION postgres_fdw")
-        for number, address in enumerate(addresses):
-            with pytest.raises(psycopg.Error):
-                connection.execute("SELECT dblink_connect(%s)", [f"{address} connect_timeout=2"])
-            with pytest.raises(psycopg.Error):
-                connection.execute(f"CREATE SUBSCRIPTION s{number} CONNECTION '{address}' PUBLICATION p".encode())
-        connection.execute(f"CREATE SERVER far FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '{folder}')".encode())
-        connection.execute("CREATE USER MAPPING FOR public SERVER far OPTIONS (user 'x', password_required 'false')")
-        connection.execute("CREATE FOREIGN TABLE f (a int) SERVER far")
-        with pytest.raises(psycopg.Error):
-            connection.execute("SELECT * FROM f")
-        with pytest.raises(psycopg.errors.ExternalRoutineException):
-            connection.execute(f"COPY (SELECT 1) TO PROGRAM '{sys.executable} {script}'".encode())
-    assert seen == []
-
-
-def test_the_jail_is_named(server: Server) -> None:
-    """On a machine that allows a jail there is one, and no warning; else there is a warning that says what follows."""
-    assert server.jail in ("seccomp", "namespace", "none")
-    assert bool(server.warnings) == (server.jail == "none")
-
-
-def test_a_program_started_by_copy_fails_for_the_jail_and_not_for_itself(database: ConnInfo, tmp_path: Path) -> None:
-    """COPY does run programs here; it is the connection that the kernel denies."""
-    script = "import socket,sys; s = socket.socket(socket.AF_UNIX); print(s.connect_ex(sys.argv[1]))"
-    (tmp_path / "call.py").write_text(script)
-    with contextlib.closing(connect(database)) as connection:
-        connection.execute("CREATE TABLE said (what text)")
-        command = f"{sys.executable} {tmp_path}/call.py {database.host}/.s.PGSQL.{database.port}"
-        connection.execute(f"COPY said FROM PROGRAM '{command}'".encode())
-        assert connection.execute("SELECT what FROM said").fetchone() == (str(errno.EACCES),)
-
-
-@pytest.mark.landlock
-@pytest.mark.parametrize("which", ["database", "database15"])
-def test_the_scratch_server_writes_nowhere_else(which: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
-    """Neither COPY TO a file nor a program that COPY starts changes a file, or a process, of the machine."""
-    conninfo: ConnInfo = request.getfixturevalue(which)
-    tmp_path.chmod(0o777)
-    precious = tmp_path / "precious"
-    precious.write_text("content")
-    precious.chmod(0o666)
-    with contextlib.closing(connect(conninfo)) as connection:
-        with pytest.raises(psycopg.errors.InsufficientPrivilege):
-            connection.execute(f"COPY (SELECT 1) TO '{tmp_path}/new'".encode())
-        with pytest.raises(psycopg.errors.InsufficientPrivilege):
-            connection.execute(f"COPY (SELECT 1) TO '{precious}'".encode())
-        for command in (f"rm {precious}", f"touch {tmp_path}/new", f"sh -c ''echo > {precious}''"):
-            with pytest.raises(psycopg.errors.ExternalRoutineException):
-                connection.execute(f"COPY (SELECT 1) TO PROGRAM '{command}'".encode())
-    assert [path.name for path in tmp_path.iterdir()] == ["precious"]
-    assert precious.read_text() == "content"
-
-
-@pytest.mark.landlock
-def test_programs_in_the_scratch_server_cannot_signal_others(database: ConnInfo) -> None:
-    """Where the kernel can keep signals inside (Landlock ABI 6), a program that COPY starts cannot kill anybody."""
-    with subprocess.Popen(["sleep", "60"]) as victim, contextlib.closing(connect(database)) as connection:
-        try:
-            with pytest.raises(psycopg.errors.ExternalRoutineException):
-                connection.execute(f"COPY (SELECT 1) TO PROGRAM 'kill {victim.pid}'".encode())
-            assert victim.poll() is None
-        finally:
-            victim.kill()
-
-
-def identities() -> list[Identity]:
-    """Every way of running a server that this user has."""
-    if os.geteuid() == 0:
-        return [Identity.NAMESPACE, Identity.OTHER_USER]
-    return [Identity.ITSELF]
-
-
-@pytest.mark.parametrize(
-    ("who", "jail"), list(zip(itertools.cycle(identities()), ["seccomp", "namespace", "none", "seccomp"], strict=False))
-)
-def test_each_fallback_gives_a_working_server(empty_folder: Path, who: Identity, jail: str) -> None:
-    """Whoever the server runs as, and whatever jails it, it starts, answers and stops."""
-    found = binaries.embedded()
-    place = Instance(empty_folder / "server", empty_folder / "sockets", found.bindir, found.version, durable=False)
-    bindir = cluster.prepare(place, who)
-    cluster.initialize(place, who, bindir)
-    process = cluster.start(place, who, bindir, jail)
-    try:
-        with contextlib.closing(connect(Server(place, found, jail, ()).conninfo())) as connection:
-            connection.execute("CREATE EXTENSION dblink; CREATE EXTENSION pg_trgm")
-    finally:
-        cluster.stop(process)
-    assert process.returncode == 0
-
-
-def test_programs_that_the_other_user_cannot_read_are_copied(empty_folder: Path) -> None:
-    """A copy of the embedded installation, libraries included, runs."""
-    found = binaries.embedded()
-    copied = cluster.copy_programs(found.bindir, empty_folder)
-    assert empty_folder in copied.parents
-    done = subprocess.run([copied / "initdb", "--version"], capture_output=True, text=True, check=True)
-    assert f"{found.major}." in done.stdout
-
-
-ORDINARY = """
-import os, sys
-from pathlib import Path
-from db_migrate.testing import scratch_database
-from db_migrate.postgres.server import scratch_server
-assert os.geteuid() != 0
-with scratch_server() as server, scratch_database() as url:
-    print(server.jail, server.instance.directory, server.socket_dir, url)
-"""
-
-
-def become_ordinary() -> None:
-    """In a child process of root: become somebody else, keeping what a namespace lets one keep."""
-    if os.geteuid() == 0:
-        nobody = identity.unprivileged()
-        if namespaces.possible(lambda: namespaces.map_user(nobody.pw_uid)):
-            namespaces.map_user(nobody.pw_uid)
-        else:
-            os.setgroups([])
-            os.setgid(nobody.pw_gid)
-            os.setuid(nobody.pw_uid)
-
-
-def test_an_ordinary_user_with_a_home_of_its_own_gets_a_server(empty_folder: Path) -> None:
-    """Without root, with another HOME and TMPDIR, everything works and stays in that user's folders."""
-    empty_folder.chmod(0o777)
-    environment = {
-        "PATH": os.environ["PATH"],
-        "PYTHONPATH": SOURCE,
-        "HOME": str(empty_folder),
-        "TMPDIR": str(empty_folder),
-    }
-    environment["DB_MIGRATE_RUNTIME_DIR"] = str(empty_folder / "run")
-    done = subprocess.run(
-        [sys.executable, "-c", ORDINARY],
-        env=environment,
-        cwd="/",
-        capture_output=True,
-        text=True,
-        preexec_fn=become_ordinary,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert str(empty_folder / "run") in done.stdout
-
-
-def test_a_user_without_a_name_gets_a_server(empty_folder: Path) -> None:
-    """A container that runs under a number without an entry in /etc/passwd can use the embedded server."""
-    nameless = next(number for number in range(54321, 60000) if not has_name(number))
-
-    def enter() -> None:
-        namespaces.map_user(nameless)
-
-    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": SOURCE, "HOME": str(empty_folder)}
-    environment["DB_MIGRATE_RUNTIME_DIR"] = str(empty_folder / "run")
-    done = subprocess.run(
-        [sys.executable, "-c", ORDINARY],
-        env=environment,
-        cwd="/",
-        capture_output=True,
-        text=True,
-        preexec_fn=enter,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-
-
-def has_name(number: int) -> bool:
-    """Whether a user number is in /etc/passwd."""
-    return any(user.pw_uid == number for user in pwd.getpwall())
 
 
 def test_no_secret_of_the_environment_reaches_the_server(folder: Path) -> None:
