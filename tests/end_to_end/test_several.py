@@ -309,6 +309,45 @@ def test_schemas_in_a_loop_are_targets_of_one_run(project: Project) -> None:
     assert [each["state"] for each in stopped.json["targets"]] == ["done", "stopped"]
 
 
+ONE_TENANT = """
+import os
+import sqlalchemy as sa
+from alembic import context
+
+metadata = sa.MetaData()
+sa.Table("items", metadata, sa.Column("id", sa.Integer, primary_key=True))
+engine = sa.create_engine(os.environ["DATABASE_URL"], poolclass=sa.pool.NullPool)
+with engine.connect() as connection:
+    schema = context.get_x_argument(as_dictionary=True)["tenant"]
+    connection.execute(sa.text(f'SET search_path TO "{schema}"'))
+    connection.commit()
+    connection.dialect.default_schema_name = schema
+    context.configure(connection=connection, target_metadata=metadata)
+    with context.begin_transaction():
+        context.run_migrations()
+"""
+
+
+def test_a_schema_that_only_the_target_has(project: Project) -> None:
+    """Where env.py sets a search_path to what no revision makes, history and models are made there all the same."""
+    project.write("migrations/env.py", ONE_TENANT)
+    project.sql('CREATE SCHEMA "T 9"')
+    project.revision(
+        "r1", "op.create_table('items', sa.Column('id', sa.Integer, primary_key=True))", "op.drop_table('items')"
+    )
+    tenant = ("-x", "tenant=T 9")
+    linted = project.run("lint", "--json", *tenant)
+    assert linted.code == 0, linted.out
+    assert project.run("apply", *tenant).code == 0
+    found = project.run("drift", "--json", *tenant)
+    assert [each["changes"] for each in found.json["comparisons"]] == [[], [], []], found.out
+    assert project.run("doctor", "--json", *tenant).json["diagnoses"] == []
+    (first,) = project.run("history", "--changes", "--json", *tenant).json["revisions"]
+    made = {(each["kind"], each["object"], each["explanation"]) for each in first["changes"]}
+    assert ("table", '"T 9".items', "exists only in r1") in made
+    assert not [each for each in made if "alembic_version" in each[1]]
+
+
 def test_schemas_that_env_py_looks_for_in_a_table(project: Project) -> None:
     """An empty database has none; with the table's rows on scratch all of them are found and migrated."""
     project.write("migrations/env.py", TRANSLATED)

@@ -205,3 +205,10 @@ def test_tables_that_refer_to_each_other_in_a_circle_are_drawn() -> None:
     assert len(drawn.lines) == 3
     assert {box.table: box.state for box in drawn.boxes} == {"public.a": "altered", "public.b": "", "public.self": ""}
     assert all(re.fullmatch(r"M[\d ]+ C[-\d ]+", line.path) for line in drawn.lines)
+
+
+def test_a_table_with_a_bracket_in_its_name_is_referred_to() -> None:
+    """What a foreign key refers to ends at the bracket that is not within quotes."""
+    odd = 'public."a (b)"'
+    drawn = draw([a_table(odd, "id"), a_table("public.c", "id", "a", refers=odd)], [])
+    assert len(drawn.lines) == 1

@@ -88,3 +88,30 @@ def test_a_schema_is_drawn_with_its_foreign_keys() -> None:
         "    }",
         '    "public.orders" }o--|| "public.users" : "fk"',
     ]
+
+
+def test_names_that_mermaid_has_other_uses_for_are_drawn_too() -> None:
+    """Brackets, dots, quotes, percent signs and keywords in names: each column is a word, each line ends at a table."""
+    odd = 'public."a (b).c"'
+    columns = ("имя", "2fa", "pk", "_x", '"per cent"')
+    table = SchemaEntry(
+        "table", odd, {}, tuple(SchemaEntry("column", f"{odd}.{each}", {"type": "text"}) for each in columns)
+    )
+    refers = SchemaEntry(
+        "table",
+        r'public."100%\x"',
+        {},
+        (SchemaEntry("foreign_key", r'public."100%\x".fk', {"referenced": f'{odd}("x (y)", z)'}),),
+    )
+    assert schema_mermaid(Schema(side="live", objects=(table, refers)), PLAIN).splitlines() == [
+        "erDiagram",
+        '    "public.#quot;a (b).c#quot;" {',
+        "        text имя",
+        "        text _2fa",
+        "        text _pk",
+        "        text _x",
+        "        text _per_cent_",
+        "    }",
+        '    "public.#quot;100#37;#92;x#quot;"',
+        '    "public.#quot;100#37;#92;x#quot;" }o--|| "public.#quot;a (b).c#quot;" : "fk"',
+    ]

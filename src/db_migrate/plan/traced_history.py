@@ -15,8 +15,9 @@ from db_migrate.plan.sources import own_sources
 from db_migrate.plan.stretch import Stretch
 from db_migrate.postgres.conninfo import ConnInfo
 from db_migrate.project.graph import Graph
+from db_migrate.project.outcomes import ChildError
 from db_migrate.results import DowngradeProof
-from db_migrate.schemas.history import history_key, remember, replay, template_of
+from db_migrate.schemas.history import history_key, make_homes, remember, replay, template_of
 from db_migrate.schemas.scratch import Scratch
 from db_migrate.trace import store
 from db_migrate.trace.effects import Direction, Trace, TracedRevision
@@ -83,7 +84,12 @@ def _run(
     ground = template_of(scratch, replay(scratch, graph, began)) if began else None
     with scratch.database("lint of the history", template=ground) as database:
         install(database)
-        traces = list(_upwards(scratch, graph, database, stretch))
+        try:
+            traces = list(_upwards(scratch, graph, database, stretch))
+        except ChildError:
+            if began or not make_homes(scratch, database):
+                raise
+            traces = list(_upwards(scratch, graph, database, stretch))
         joined = _joined(scratch, done, traces)
         chain = _as_ran(scratch, graph, stretch, chain, joined)
         _store(scratch, chain, joined, traces)

@@ -118,8 +118,8 @@ class Models(Message, frozen=True):
     """What env.py's ``target_metadata`` holds; with ``create`` also made real in ``database``.
 
     ``draft``: the DDL is written down instead of being run, which is many times faster; empty where a DDL event asks
-    the database something, which only a real one can answer. ``mappers``: tell what the ORM's mappers believe.
-    ``modules``: tell where modules were loaded from.
+    the database something, which only a real one can answer, and where names without a schema are not in ``public``.
+    ``mappers``: tell what the ORM's mappers believe. ``modules``: tell where modules were loaded from.
     """
 
     database: dict[str, str]

@@ -6,13 +6,17 @@ import re
 from collections.abc import Iterable
 
 from db_migrate.catalog.change import Action, Change
+from db_migrate.catalog.tokens import reference
 from db_migrate.report.style import Style, name
 from db_migrate.report.text.changes import value_text
 from db_migrate.report.text.schema import short
 from db_migrate.results import Schema, SchemaEntry
 
 _TABLES = frozenset({"table", "foreign_table"})
-_NOT_A_WORD = re.compile(r"[^A-Za-z0-9_()\[\]-]+")
+_NOT_A_WORD = re.compile(r"[^A-Za-z0-9_()\[\]\u00C0-\uFFFF-]+")
+_BEGINS = re.compile(r"[A-Za-z_\u00C0-\uFFFF]")
+_KEYS = frozenset({"PK", "FK", "UK"})
+_SPECIAL = re.compile(r'["%\\#]')
 
 
 def schema_mermaid(schema: Schema, _style: Style) -> str:
@@ -24,7 +28,7 @@ def schema_mermaid(schema: Schema, _style: Style) -> str:
         lines += entity(table.object, rows)
     known = {each.object for each in tables}
     for table in tables:
-        lines += [_relation(table, each) for each in table.columns if _referenced(each) in known]
+        lines += [_relation(table, each) for each in table.columns if referenced_table(each) in known]
     return "\n".join(lines) + "\n"
 
 
@@ -64,20 +68,22 @@ def _change_type(change: Change) -> str:
 
 def _relation(table: SchemaEntry, foreign_key: SchemaEntry) -> str:
     """``"public.invoices" }o--|| "public.users" : "invoices_user_id_fkey"``."""
-    ends = f'"{_quoted(table.object)}" }}o--|| "{_quoted(_referenced(foreign_key))}"'
+    ends = f'"{_quoted(table.object)}" }}o--|| "{_quoted(referenced_table(foreign_key))}"'
     return f'    {ends} : "{_quoted(short(foreign_key, table))}"'
 
 
-def _referenced(entry: SchemaEntry) -> str:
-    """The table that a foreign key refers to: ``referenced`` is ``schema.table(columns)``."""
+def referenced_table(entry: SchemaEntry) -> str:
+    """The table that a foreign key refers to; empty for whatever else."""
     referenced = entry.attributes.get("referenced") if entry.kind == "foreign_key" else None
-    return referenced.partition("(")[0].strip() if isinstance(referenced, str) else ""
+    return reference(referenced)[0].strip() if isinstance(referenced, str) else ""
 
 
 def _word(text: str) -> str:
-    """Mermaid takes words without blanks for types and columns."""
-    return _NOT_A_WORD.sub("_", text).strip("_") or "_"
+    """Mermaid takes words for types and columns: a letter first, no blanks, and none of its own for keys."""
+    word = _NOT_A_WORD.sub("_", text)
+    return word if _BEGINS.match(word) and word.upper() not in _KEYS else f"_{word}"
 
 
 def _quoted(text: str) -> str:
-    return name(text).replace('"', "#quot;")
+    """What may stand between Mermaid's double quotes, which have no escapes but the numbers of characters."""
+    return _SPECIAL.sub(lambda found: f"#{ord(found[0])};", name(text)).replace("#34;", "#quot;")

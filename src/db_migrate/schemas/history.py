@@ -26,7 +26,7 @@ from db_migrate.project.graph import Graph
 from db_migrate.project.inputs import is_self_contained
 from db_migrate.project.jobs import Inputs
 from db_migrate.project.outcomes import ChildError, MigrateOutcome
-from db_migrate.schemas.asked import remember_more, state_now
+from db_migrate.schemas.asked import learn, remember_more, state_now
 from db_migrate.schemas.replay import Witness
 from db_migrate.schemas.scratch import Scratch, read
 from db_migrate.schemas.target import VersionTable
@@ -276,12 +276,25 @@ def _only_env_py(scratch: Scratch, database: ConnInfo) -> None:
 def _with_schemas(database: ConnInfo, witness: Witness) -> bool:
     """Make the schemas that only version tables need: Alembic wants them there before any revision can make them.
 
-    False where none was missing, or where a revision had begun.
+    Those are named, or the first of the search_path that env.py has set. False where none was missing, or where a
+    revision had begun.
     """
-    wanted = {each.version_table_schema for each in witness.configured if each.version_table_schema}
+    tables = (
+        VersionTable(each.version_table, each.version_table_schema, each.search_path) for each in witness.configured
+    )
+    wanted = {each.home for each in tables}
     if witness.revision is not None or not wanted:
         return False
     return make_schemas(database, wanted)
+
+
+def make_homes(scratch: Scratch, database: ConnInfo) -> bool:
+    """Make the schemas of the version tables that env.py configures, where they are not there; whether any was not.
+
+    For whoever runs the history on an empty database and was refused before the first revision.
+    """
+    tables = scratch.project.tables or learn(scratch, with_targets=False)[1]
+    return make_schemas(database, (VersionTable(name, schema or None, path).home for name, schema, path in tables))
 
 
 def make_schemas(database: ConnInfo, names: Iterable[str]) -> bool:

@@ -54,7 +54,7 @@ class _Looked:
         self._entities = entities()
         if job.create:
             self._create(connection, capture)
-        elif job.draft:
+        elif job.draft and self.default_schema == _created_in(connection) == "public":
             drafted = draft(self.metadata, connection.dialect, self._missing_schemas(connection), self._entities)
             self.ddl.extend(drafted.statements)
             self.drafted = drafted.tables(self.default_schema)
@@ -116,6 +116,12 @@ def _as_list(metadata: Any) -> list[MetaData]:
     if metadata is None:
         return []
     return list(metadata) if isinstance(metadata, Sequence) else [metadata]
+
+
+def _created_in(connection: Any) -> str | None:
+    """The schema in which what has no other is made: a draft is run where it is the one that is always there."""
+    found: str | None = connection.exec_driver_sql("SELECT pg_catalog.current_schema()").scalar()
+    return found
 
 
 def _existing_schemas(connection: Any) -> set[str]:

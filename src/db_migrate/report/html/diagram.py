@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from db_migrate.catalog.change import Change
+from db_migrate.report.mermaid import referenced_table
 from db_migrate.report.style import name
 from db_migrate.report.text.changes import value_text
 from db_migrate.results import SchemaEntry
@@ -98,8 +99,7 @@ def _references(table: SchemaEntry, known: Mapping[str, SchemaEntry]) -> dict[st
     """The tables that a table refers to, each with the foreign key's columns."""
     found: dict[str, str] = {}
     for each in table.columns:
-        referenced = each.attributes.get("referenced") if each.kind == "foreign_key" else None
-        other = referenced.partition("(")[0].strip() if isinstance(referenced, str) else ""
+        other = referenced_table(each)
         if other in known:
             found.setdefault(other, value_text(each.attributes.get("columns")))
     return found
