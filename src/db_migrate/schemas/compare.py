@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from db_migrate.catalog.change import Change
 from db_migrate.catalog.comparing import SUBJECT_KINDS, subject_of
 from db_migrate.catalog.diff import diff
 from db_migrate.catalog.objects import RELATION_KINDS, Catalog, Kind
@@ -83,6 +84,20 @@ def not_compared(catalogs: Iterable[Catalog]) -> tuple[str, ...]:
             found.setdefault((each.kind, each.reason), {})[each.name] = None
     return tuple(
         f"not compared: {kind} {', '.join(names)} ({reason})" for (kind, reason), names in sorted(found.items())
+    )
+
+
+def in_words(comparison: Comparison) -> Comparison:
+    """The comparison with its explanations in the names of the sides, which the catalog calls *from* and *to*."""
+
+    def said(change: Change) -> Change:
+        text = change.explanation.replace("*from*", comparison.source).replace("*to*", comparison.to)
+        return replace(change, explanation=text)
+
+    return replace(
+        comparison,
+        changes=tuple(map(said, comparison.changes)),
+        acknowledged=tuple(replace(each, change=said(each.change)) for each in comparison.acknowledged),
     )
 
 

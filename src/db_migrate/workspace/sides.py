@@ -21,7 +21,7 @@ from db_migrate.project.graph import Graph, load_graph
 from db_migrate.project.jobs import ModelFacts
 from db_migrate.results import Comparison, RunSummary
 from db_migrate.rules.intents import Intent
-from db_migrate.schemas.compare import Side, compare, of_schema, parse_side, within
+from db_migrate.schemas.compare import Side, compare, in_words, of_schema, parse_side, within
 from db_migrate.schemas.finding import EMBEDDED_SCHEME, find_targets, the_one
 from db_migrate.schemas.history import replay, with_privileges
 from db_migrate.schemas.live_catalog import live_catalog, live_ground, state_of_live
@@ -129,7 +129,7 @@ class Sides:
         before, after = (within(self._side(name), self.settings.exclude_schemas) for name in (from_, to))
         if schema := self.target.schema:
             before, after = of_schema(before, schema), of_schema(after, schema)
-        return compare(before, after, self._hidden, acknowledged, sql=sql)
+        return in_words(compare(before, after, self._hidden, acknowledged, sql=sql))
 
     def _live_history(self) -> str:
         """The history that the live schema should be: that of the revisions it is at, as far as these may be read."""

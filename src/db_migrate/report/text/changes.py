@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 
 from db_migrate.catalog.change import Action, Change, ChangeClass
 from db_migrate.catalog.objects import RELATION_KINDS, Value
@@ -51,14 +50,7 @@ def _comparison(comparison: Comparison, style: Style, sql: bool) -> str:
     meaning = _MEANINGS.get((comparison.from_.split("@")[0], comparison.to.split("@")[0])) if drifted else None
     if meaning:
         lines += [style.dim(f"  {meaning[0]}; {meaning[1]}")]
-    changes = [_in_sides(each, comparison) for each in comparison.changes]
-    return "\n".join([*lines, changes_text(changes, style, sql=sql), *_acknowledged(comparison, style)])
-
-
-def _in_sides(change: Change, comparison: Comparison) -> Change:
-    """The change with its explanation in the names of the two sides, which the catalog calls *from* and *to*."""
-    explanation = change.explanation.replace("*from*", comparison.source).replace("*to*", comparison.to)
-    return replace(change, explanation=explanation)
+    return "\n".join([*lines, changes_text(comparison.changes, style, sql=sql), *_acknowledged(comparison, style)])
 
 
 def _acknowledged(comparison: Comparison, style: Style) -> list[str]:
