@@ -151,6 +151,16 @@ def test_what_is_no_duration_is_refused(tmp_path: Path, text: str) -> None:
     assert problems(error)[0].startswith("--lock-timeout: must be a duration")
 
 
+def test_a_timeout_is_one_that_postgresql_takes(tmp_path: Path) -> None:
+    """Milliseconds in 31 bits; a budget of ours is as long as anybody wants. A BOM is no part of the settings."""
+    (tmp_path / "db-migrate.toml").write_text('lock_timeout = "24d"\nlock_budget = "99d"', encoding="utf-8-sig")
+    assert load(cwd=tmp_path, environ={}).lock_budget == 99 * 86400
+    for key in ("lock_timeout", "statement_timeout"):
+        with pytest.raises(ConfigurationError) as error:
+            load({key: "25d"}, cwd=tmp_path, environ={})
+        assert "must be at most 24d" in problems(error)[0]
+
+
 def test_a_misspelt_variable_is_a_problem(tmp_path: Path) -> None:
     """A variable that is nearly one of ours is reported, and one that a target names as its own is not."""
     write(tmp_path, '[targets.live]\nurl_env = "DB_MIGRATE_URLS"')
@@ -241,7 +251,7 @@ def test_a_settings_file_under_another_name_is_read(tmp_path: Path) -> None:
     assert load(file=Path("ci.toml"), cwd=tmp_path, environ={}).name == "chosen"
 
 
-@pytest.mark.parametrize("content", [b"name = ", b"\xff\xfe", b"[a]\n[a]"])
+@pytest.mark.parametrize("content", [b"name = ", b"\xff\xfe", b"[a]\n[a]", b"a=" + b"[" * 9999])
 def test_a_file_that_is_no_toml_is_named(tmp_path: Path, content: bytes) -> None:
     """A file that cannot be read is reported with its path and the reason."""
     (tmp_path / "db-migrate.toml").write_bytes(content)

@@ -158,9 +158,13 @@ def test_a_configuration_that_cannot_be_used_says_why(
 def test_a_broken_pyproject_is_named(tmp_path: Path) -> None:
     """A TOML error is a configuration error with the file."""
     project(tmp_path)
-    (tmp_path / "pyproject.toml").write_text("[tool")
-    with pytest.raises(ConfigurationError, match="cannot be read"):
-        load_config(tmp_path)
+    for broken in ("[tool", "a=" + "[" * 9999):
+        (tmp_path / "pyproject.toml").write_text(broken)
+        with pytest.raises(ConfigurationError, match="cannot be read"):
+            load_config(tmp_path)
+    for other in ("tool = 5", "[tool]\nalembic = 5"):
+        (tmp_path / "pyproject.toml").write_text(other)
+        assert load_config(tmp_path).pyproject is None
 
 
 def test_no_project_at_all_says_where_it_looked(tmp_path: Path) -> None:

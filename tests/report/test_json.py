@@ -112,3 +112,10 @@ def test_what_is_no_json_object_is_no_plan(text: str) -> None:
     """Anything but an object is refused, never an unexpected exception."""
     with pytest.raises(UsageError, match="is not a plan that can be applied"):
         read_plan(text, "plan.json")
+
+
+def test_what_is_nested_too_deeply_is_no_plan() -> None:
+    """A file that would take all of Python's stack is refused like any other that is none."""
+    with pytest.raises(UsageError) as error:
+        read_plan("[" * 100_000, "plan.json")
+    assert error.value.code == "plan.unreadable"

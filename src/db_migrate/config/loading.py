@@ -26,6 +26,7 @@ from db_migrate.config.parsing import (
     named,
     text,
     texts,
+    timeout,
     whole,
 )
 from db_migrate.config.values import (
@@ -45,9 +46,9 @@ from db_migrate.errors import ConfigurationError
 ENVIRONMENT_PREFIX = "DB_MIGRATE_"
 
 _BUDGETS: Mapping[str, Parser[Any]] = {
-    "lock_timeout": duration,
+    "lock_timeout": timeout,
     "lock_budget": duration,
-    "statement_timeout": duration,
+    "statement_timeout": timeout,
     "block_budget": duration,
 }
 
@@ -187,18 +188,19 @@ def _table_of(file: Path) -> tuple[Path, Mapping[str, object], str] | None:
     import tomllib  # 10 ms that `--help` need not pay
 
     try:
-        document = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        document = tomllib.loads(file.read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise ConfigurationError(
             "settings.unreadable",
             f"{file.name} cannot be read",
             why=str(error),
             where=str(file),
-            state="nothing changed",
+            state="nothing was changed",
         ) from error
     if file.name != "pyproject.toml":
         return file, document, ""
-    table = document.get("tool", {}).get("db-migrate")
+    tools = document.get("tool")
+    table = tools.get("db-migrate") if isinstance(tools, dict) else None
     return None if table is None else (file, table, "tool.db-migrate.")
 
 

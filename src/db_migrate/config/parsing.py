@@ -81,6 +81,14 @@ def duration(value: object) -> float:
     raise Invalid("must be a duration with its unit, such as 50ms, 1s, 10m or 2h")
 
 
+def timeout(value: object) -> float:
+    """Seconds, as ``duration``, within what PostgreSQL takes for a timeout: milliseconds in 31 bits."""
+    seconds = duration(value)
+    if seconds * 1000 >= 1 << 31:
+        raise Invalid("must be at most 24d, PostgreSQL's limit for a timeout; 0 is none at all")
+    return seconds
+
+
 def age(given: str) -> float:
     """Seconds, from a duration that was typed. Raises ``UsageError`` (``usage.age``)."""
     try:

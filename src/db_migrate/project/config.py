@@ -133,11 +133,12 @@ def _toml_section(path: Path) -> Mapping[str, Any]:
         return {}
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError, RecursionError) as error:
         raise ConfigurationError(
             "project.config", "pyproject.toml cannot be read", why=str(error), where=str(path)
         ) from error
-    section = content.get("tool", {}).get("alembic", {})
+    tools = content.get("tool")
+    section = tools.get("alembic") if isinstance(tools, dict) else None
     return section if isinstance(section, dict) else {}
 
 

@@ -51,7 +51,7 @@ def read_plan(text: str, where: str) -> Plan:
     """
     try:
         data = msgspec.json.decode(text)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise _unreadable(where, f"it is not JSON: {error}") from error
     if not isinstance(data, dict) or data.get("verb") != "plan":
         raise _unreadable(where, 'it is not what `db-migrate plan --out FILE` writes: "verb" is not "plan"')
