@@ -76,3 +76,58 @@ def test_the_sql_that_takes_back_what_was_done_by_hand(project: Project) -> None
         assert change.sql in " ".join(shown.split()), shown
         project.sql(change.sql)
     assert project.codes() == []
+
+
+def test_a_merge_of_which_one_side_never_ran(project: Project) -> None:
+    """Somebody stamped the merge: what never ran comes behind it, and the side that did run stays below."""
+    project.revision("a5", "CREATE TABLE a5 (id int)", "DROP TABLE a5", down="r4")
+    project.plain()
+    project.revision("b5", "CREATE TABLE b5 (id int)", "DROP TABLE b5", down="r4")
+    project.revision("m6", "pass", down=("a5", "b5"))
+    project.plain("m6", verb="stamp")
+    found = project.only("revision.skipped")
+    assert found.object == "b5"
+    subprocess.run(found.cure.command, shell=True, check=True)
+    assert project.only("revisions.pending").evidence["pending"] == ("b5",)
+    with open_project(project.settings()) as workspace:
+        assert workspace.apply().to == ("b5",)
+    assert project.codes() == []
+
+
+def test_files_that_a_merge_or_somebody_have_left(project: Project) -> None:
+    """A revision in a folder below, which another needs; both sides of a conflict in one file; nothing else is blamed.
+
+    A version table whose row says nothing at all.
+    """
+    below = project.versions / "old"
+    below.mkdir()
+    file = project.versions / "r2.py"
+    file.rename(below / "r2.py")
+    found = project.only("graph.ignored-file")
+    assert (found.severity, found.object) == ("error", str(below / "r2.py"))
+    with open_project(project.settings()) as workspace:
+        workspace.repair()
+    assert file.is_file()
+    text = file.read_text()
+    file.write_text(f"<<<<<<< HEAD\n{text}=======\n{text}>>>>>>> theirs\n")
+    found = project.only("file.unreadable")
+    length = len(text.splitlines())
+    assert found.evidence["lines"] == ("1: <<<<<<< HEAD", f"{length + 2}: =======", f"{2 * length + 3}: >>>>>>> theirs")
+    shown = subprocess.run(found.cure.command, shell=True, check=True, capture_output=True, text=True).stdout
+    assert len(shown.splitlines()) == 3
+    file.write_text(text)
+    project.sql("UPDATE alembic_version SET version_num = ''")
+    assert project.only("revision.lost").cure.command == "db-migrate stamp r4"
+
+
+def test_a_backup_that_was_restored_over_what_was_newer(project: Project) -> None:
+    """It says r2, and what r4 made is there still, with its rows: r3 runs, and r4 is stamped; nothing is lost."""
+    project.sql(
+        "INSERT INTO logs VALUES ('x')", "ALTER TABLE users DROP email", "UPDATE alembic_version SET version_num = 'r2'"
+    )
+    found = project.only("revision.ahead")
+    assert (found.object, found.evidence["missing_between"]) == ("r4", ("r3",))
+    advised(project, found.cure.command)
+    advised(project, project.only("version.wrong").cure.command)
+    assert project.codes() == []
+    assert project.sql("SELECT t, (SELECT count(*) FROM users) FROM logs") == [("x", 1)]

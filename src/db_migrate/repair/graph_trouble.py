@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from db_migrate.catalog.objects import Value
@@ -12,7 +13,7 @@ from db_migrate.errors import DbMigrateError
 from db_migrate.generate.merge import commuting
 from db_migrate.project.files import RevisionFile, leads_nowhere
 from db_migrate.project.graph import Graph
-from db_migrate.repair.finding import checkout, commit_with, find_file, is_revision, parents_of
+from db_migrate.repair.finding import checkout, commit_with, find_file, is_revision, parents_of, read_text
 from db_migrate.repair.registry import Case, Need, diagnosis
 from db_migrate.repair.view import View
 from db_migrate.repair.words import plural
@@ -25,8 +26,27 @@ def unreadable(view: View) -> Iterator[Case]:
     """A file in the folder of revisions is none that can be read."""
     for each in view.reading.unreadable:
         error = each.error
-        evidence = {"code": error.code, "why": error.why, "where": error.where}
+        evidence: dict[str, Value] = {"code": error.code, "why": error.why, "where": error.where}
+        marks = _marks_of_merge(each.file)
+        if marks:
+            message = f"{each.file.name} has both sides of a merge that nobody has finished"
+            command = f"grep -nE {shlex.quote(_MARKS.pattern)} {shlex.quote(str(each.file))}"
+            effect = "shows where the sides begin and end; keep one, or make a revision of each"
+            yield Case(str(each.file), message, Cure(command, effect), {**evidence, "lines": marks})
+            continue
         yield Case(str(each.file), error.message, _to_read(each.file), evidence)
+
+
+_MARKS = re.compile(r"^(<<<<<<<|=======|>>>>>>>)")
+
+
+def _marks_of_merge(file: Path) -> tuple[str, ...]:
+    """The lines with git's marks of a conflict."""
+    if not file.is_file():
+        return ()
+    lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+    found = [f"{number}: {line}" for number, line in enumerate(lines, 1) if _MARKS.match(line)]
+    return tuple(found) if any("<<<<<<<" in each for each in found) else ()
 
 
 def _to_read(file: Path) -> Cure:
@@ -79,7 +99,7 @@ def _free(wanted: str, view: View) -> str:
     return wanted
 
 
-def set_variable(variable: str, value: str | None, file: Path) -> str:
+def set_variable(variable: str, value: str | tuple[str, ...] | None, file: Path) -> str:
     """The command that sets a variable of a revision file."""
     pattern = rf"s/^({variable}\b[^=]*= *).*/\1{value!r}/"
     return f"sed -i -E {shlex.quote(pattern)} {shlex.quote(str(file))}"
@@ -211,7 +231,33 @@ def is_labelled(graph: Graph, head: str) -> bool:
 
 @diagnosis("graph.ignored-file", Severity.WARNING, Need.FILES)
 def ignored_file(view: View) -> Iterator[Case]:
-    """A revision lies in a folder that Alembic does not look into."""
+    """A revision lies in a folder that Alembic does not look into; an error where another one comes after it."""
+    places = {each.resolve() for each in view.project.version_locations}
+    wanted = {parent for each in view.reading.files for parent in (*each.down_revision, *each.depends_on)}
+    for path, location in view.once(ignored_files).items():
+        cure = Cure(f"mv {shlex.quote(str(path))} {shlex.quote(str(location))}/", "Alembic sees the revision")
+        message = f"{path.parent.name}/{path.name} is a revision that Alembic does not see"
+        evidence = {"version_locations": tuple(map(str, sorted(places)))}
+        needed = _revision_of(path) in wanted
+        yield Case(str(path), message, cure, evidence, Severity.ERROR if needed else None)
+
+
+def is_ignored(view: View, revision: str) -> bool:
+    """Whether a revision's file is there, where Alembic does not look."""
+    return any(_revision_of(path) == revision for path in view.once(ignored_files))
+
+
+def _revision_of(path: Path) -> str:
+    read = read_text(path.read_bytes())
+    return read.revision if read else ""
+
+
+def ignored_files(view: View) -> Mapping[Path, Path]:
+    """The revisions beside or below the folders that Alembic looks into, each with the folder that it belongs into."""
+    return dict(_ignored(view))
+
+
+def _ignored(view: View) -> Iterator[tuple[Path, Path]]:
     if view.project.recursive_version_locations or view.reading.folders:
         return
     read = {each.file for each in view.reading.files}
@@ -220,18 +266,12 @@ def ignored_file(view: View) -> Iterator[Case]:
         for path in sorted(location.glob("*/**/*.py")):
             if path.parent in places or "__pycache__" in path.parts or path in read or not is_revision(path):
                 continue
-            yield _ignored(path, location, places)
+            yield path, location
     usual = (view.project.script_location / "versions").resolve()
     if usual not in places:
         for path in sorted(usual.glob("*.py")):
             if path not in read and is_revision(path):
-                yield _ignored(path, min(places), places)
-
-
-def _ignored(path: Path, location: Path, places: Collection[Path]) -> Case:
-    cure = Cure(f"mv {shlex.quote(str(path))} {shlex.quote(str(location))}/", "Alembic sees the revision")
-    message = f"{path.parent.name}/{path.name} is a revision that Alembic does not see"
-    return Case(str(path), message, cure, {"version_locations": tuple(map(str, sorted(places)))})
+                yield path, min(places)
 
 
 @diagnosis("graph.leftover-bytecode", Severity.WARNING, Need.FILES)

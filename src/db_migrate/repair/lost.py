@@ -9,7 +9,7 @@ from pathlib import Path
 from db_migrate.catalog.objects import Value
 from db_migrate.errors import DbMigrateError
 from db_migrate.repair.finding import Found, find_file, parents_of
-from db_migrate.repair.graph_trouble import by_id
+from db_migrate.repair.graph_trouble import by_id, is_ignored
 from db_migrate.repair.pending import applied_scripts
 from db_migrate.repair.position import Place, is_foreign, locate
 from db_migrate.repair.registry import Case, Need, diagnosis
@@ -99,7 +99,7 @@ def place_for(view: View, found: Found) -> Path:
 def _gone(view: View, revision: str) -> Case:
     """Nobody has the file: the way across leads to a revision whose schema this is, or nearly is."""
     position = view.once(locate)
-    message = f"the database is at revision {revision}, whose file nobody has any more"
+    message = f"the database is at revision {revision or 'without a name'}, whose file nobody has any more"
     if position.place is Place.ELSEWHERE:
         best = position.matches[-1].heads
         cure = Cure(stamp_command(best), f"the schema is exactly that of {revisions_named(best)}; nothing else changes")
@@ -109,6 +109,11 @@ def _gone(view: View, revision: str) -> Case:
         f"the nearest is {revisions_named(nearest)}, but for: {summary_of(position.differences)}. "
         "`db-migrate repair --bridge` writes a revision that leads from there to what is here, and stamps it"
     )
+    if set(view.current) & set(view.graph.revisions):
+        effect += (
+            f". If another project migrates this database too, {revision} is its row: set a version_table of its own "
+            "for each in env.py"
+        )
     evidence = {"nearest": nearest, "searched": _SEARCHED, **differences_in(position.differences)}
     return Case(revision, message, Cure(drift_command(nearest), effect), evidence)
 
@@ -125,7 +130,7 @@ def missing_parent(view: View) -> Iterator[Case]:
     labels = {label for each in view.reading.files for label in each.branch_labels}
     for each in view.reading.files:
         for parent in (*each.down_revision, *(d for d in each.depends_on if d not in labels)):
-            if parent not in known:
+            if parent not in known and not is_ignored(view, parent):
                 yield _missing(view, each.revision, each.file, parent)
 
 

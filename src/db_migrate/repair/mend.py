@@ -13,6 +13,7 @@ from db_migrate.repair.after import showing_rows
 from db_migrate.repair.bridge import write_bridge
 from db_migrate.repair.doctor import examine
 from db_migrate.repair.finish import Proof, plan_of, prove
+from db_migrate.repair.graph_trouble import ignored_files
 from db_migrate.repair.lost import find_missing, in_its_place, place_for
 from db_migrate.repair.partial import Partial
 from db_migrate.repair.pending import as_applied
@@ -183,6 +184,15 @@ class Mending:
         file.write_bytes(data)
         return _wrote(f"{file} was written as it was applied; the edited one is {kept.name}")
 
+    def seen(self, view: View, diagnosis: Diagnosis) -> RunResult | None:
+        """Put the file of a revision where Alembic sees it, where something needs it."""
+        found = {str(path): (path, folder) for path, folder in view.once(ignored_files).items()}
+        path, folder = found[diagnosis.object]
+        if diagnosis.severity is not Severity.ERROR or (folder / path.name).exists():
+            return None
+        path.rename(folder / path.name)
+        return _wrote(f"{path} was moved to {folder}")
+
     def settled(self, view: View, diagnosis: Diagnosis) -> RunResult:
         """Note what became of runs that ended without a word; whatever takes the lock does that first."""
         del diagnosis
@@ -217,6 +227,7 @@ _ANSWERS = ("db-migrate repair --data ran", "db-migrate repair --data rerun", "d
 _Cure = Callable[[Mending, View, Diagnosis], RunResult | None]
 
 _CURES: dict[str, _Cure] = {
+    "graph.ignored-file": Mending.seen,
     "graph.missing-parent": Mending.restore,
     "revision.lost": Mending.restore,
     "revision.edited": Mending.as_applied,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -9,6 +10,7 @@ from itertools import pairwise
 from db_migrate.catalog.change import Action, Change
 from db_migrate.catalog.diff import diff, drifted
 from db_migrate.catalog.objects import TABLE_KINDS, Kind, Value
+from db_migrate.project.files import RevisionFile
 from db_migrate.repair.around import look_around
 from db_migrate.repair.graph_trouble import set_variable
 from db_migrate.repair.pending import edited_scripts
@@ -18,6 +20,7 @@ from db_migrate.repair.view import View
 from db_migrate.repair.words import differences_in, drift_command, plural, revisions_named, summary_of
 from db_migrate.results import Cure
 from db_migrate.rules.finding import Severity
+from db_migrate.schemas.states import State
 
 
 @diagnosis("schema.differs", Severity.ERROR, Need.HISTORY)
@@ -26,7 +29,7 @@ def schema_differs(view: View) -> Iterator[Case]:
     position = view.once(locate)
     if position.place is not Place.NEAR or position.nearest is None or (view.current and not view.known):
         return
-    if view.once(is_foreign) or view.once(skipped):
+    if view.once(is_foreign) or view.once(skipped) or view.once(ahead):
         return
     if view.once(edited_scripts) or position.older:
         return  # that is why
@@ -135,15 +138,70 @@ def never_ran(view: View) -> Iterator[Case]:
     }
     cure = Cure(drift_command(view.heads), "shows the SQL that would add what is missing")
     if len(children) == 1 and len(file.down_revision) <= 1 and view.heads == graph.effective_heads:
-        parent = next(iter(file.down_revision), None)
-        child = graph.revisions[children[0]].file
-        commands = (set_variable("down_revision", parent, child), set_variable("down_revision", head, file.file))
+        child = graph.revisions[children[0]]
+        commands = (
+            set_variable("down_revision", _parents_without(view, child, file), child.file),
+            set_variable("down_revision", head, file.file),
+        )
         cure = Cure(
             " && ".join(commands),
             f"puts {found.revision} behind {head}, so that `db-migrate apply` runs it here; where it has run already "
             "the schema stays the same",
         )
     yield Case(found.revision, message, cure, evidence)
+
+
+def ahead(view: View) -> Skipped | None:
+    """A pending revision, not the next one, whose changes are all that is here beside the recorded state."""
+    position = view.once(locate)
+    if position.place is not Place.NEAR or not view.known or not view.current or position.older:
+        return None
+    extra = {_doing(each) for each in position.differences}
+    done = view.graph.ancestors(*view.heads)
+    for before, after in pairwise(view.once(all_states).states):
+        waits = after.revision not in done and not set(view.graph.parents(after.revision)) <= done
+        if waits and _is_here(view, before, after):
+            changes = drifted(diff(before.catalog, after.catalog))
+            if changes and {_doing(each) for each in changes} == extra:
+                return Skipped(after.revision, changes)
+    return None
+
+
+def _is_here(view: View, before: State, after: State) -> bool:
+    """Whether all that one state has more, or otherwise, than the one before is here just so."""
+    was, now = before.catalog.objects, after.catalog.objects
+    return all(view.live.objects.get(key) == item for key, item in now.items() if was.get(key) != item)
+
+
+@diagnosis("revision.ahead", Severity.ERROR, Need.HISTORY)
+def ran_ahead(view: View) -> Iterator[Case]:
+    """A pending revision has run here, and one before it has not: a backup was restored over what was newer."""
+    found = view.once(ahead)
+    if found is None:
+        return
+    before = view.graph.parents(found.revision)
+    between = view.graph.between(view.heads, before)
+    message = (
+        f"{', '.join(view.heads)} is recorded, and what {found.revision} makes is here too, without "
+        f"{', '.join(between)}: {summary_of(found.changes)}"
+    )
+    evidence: dict[str, Value] = {
+        "recorded": view.current,
+        "missing_between": between,
+        **differences_in(view.once(locate).differences),
+    }
+    effect = (
+        f"runs what is missing before {found.revision}; what is here is then its schema, and doctor says to stamp it"
+    )
+    yield Case(found.revision, message, Cure(f"db-migrate apply {shlex.join(before)}", effect), evidence)
+
+
+def _parents_without(view: View, child: RevisionFile, taken: RevisionFile) -> str | tuple[str, ...] | None:
+    """What a revision comes after once one of its parents is taken out from below it; a merge keeps the others."""
+    others = tuple(each for each in child.down_revision if each != taken.revision)
+    covered = view.graph.ancestors(*others)
+    found = (*others, *(each for each in taken.down_revision if each not in covered))
+    return found if len(found) > 1 else next(iter(found), None)
 
 
 def told_otherwise(view: View) -> frozenset[str]:

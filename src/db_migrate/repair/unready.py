@@ -13,6 +13,7 @@ from db_migrate.repair.graph_trouble import commutation
 from db_migrate.repair.pending import pending_evidence
 from db_migrate.repair.registry import Case, Need, diagnosis
 from db_migrate.repair.rows import shows
+from db_migrate.repair.strange import ahead
 from db_migrate.repair.trial import trial, waiting
 from db_migrate.repair.view import View, query
 from db_migrate.repair.words import plural, psql
@@ -35,7 +36,7 @@ def failing(view: View) -> Iterator[Case]:
     failed, clash = tried.failed, view.once(commutation)
     if failed is None or failed.error is None or tried.newer or tried.extensions or tried.why:
         return
-    if clash is not None and not clash.proved:
+    if (clash is not None and not clash.proved) or view.once(ahead):
         return  # that is why
     error = failed.error.message.strip()
     message = f"revision {failed.revision} is pending, and does not run on a copy of the target: "
