@@ -158,7 +158,7 @@ def test_a_schema_that_was_changed_after_planning_is_refused_and_named(site: Sit
     plan, before = site.plan(), site.live()
     site.sql("ALTER TABLE c ADD COLUMN by_hand int")
     with pytest.raises(Refused) as caught:
-        site.execute(plan, expected=before)
+        site.execute(plan, read_expected=lambda: before)
     assert caught.value.code == "plan.stale"
     assert "public.c.by_hand" in caught.value.why
     assert site.sql("SELECT to_regclass('t')") == [(None,)]

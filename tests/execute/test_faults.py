@@ -304,7 +304,7 @@ class Hit:
 
     def was_cleared(self, name: str) -> bool:
         """Whether an index that a DROP INDEX CONCURRENTLY left invalid was dropped at the run's end."""
-        query = "SELECT count(*) FROM db_migrate.journal WHERE content -> 'dropped_invalid_indexes' ? 'public." + name
+        query = "SELECT count(*) FROM db_migrate.entries WHERE content -> 'dropped_invalid_indexes' ? 'public." + name
         return self.case.shape.down and self.site.sql(f"{query}'") != [(0,)]
 
     def check_end(self) -> None:

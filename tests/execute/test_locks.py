@@ -299,3 +299,39 @@ def test_serializable_sessions_and_roles_that_end_idle_ones_do_not_end_the_run(s
             other.rollback()
             done = run.result()
     assert (done.error, done.state) == (None, "done")
+
+
+def test_limits_on_time_are_told_with_who_sets_them(site: Site) -> None:
+    """A statement that takes too long for the database, a session that ends itself: what and why, and where it is."""
+    name = site.conninfo.dbname
+    site.sql(
+        "CREATE TABLE a (id int)",
+        "INSERT INTO a SELECT generate_series(1, 100)",
+        *(
+            f"ALTER DATABASE {name} SET {each}"
+            for each in ("statement_timeout = '300ms'", "transaction_timeout = '1s'")
+        ),
+    )
+    here = f"CASE WHEN current_database() = '{name}' THEN {{}} END"
+    slow = f"UPDATE a SET id = id FROM (SELECT pg_sleep(coalesce({here.format(2)}, 0))) s"
+    brief = here.format("'150ms'")
+    own = f"SELECT set_config('{{}}', coalesce({brief}, '0'), true)"
+    idle = 'op.execute("{}")\nimport time\ntime.sleep(0.4)\nop.execute("ALTER TABLE a ADD COLUMN b int")'
+    block = "op.execute('ALTER TABLE a ADD COLUMN b int')\nwith op.get_context().autocommit_block():\n    "
+    cases = (
+        (f'op.execute("{slow}")', 4, "statement_timeout is 300ms, which the database sets"),
+        (idle.format(own.format("transaction_timeout")), 4, "due to transaction timeout"),
+        (idle.format(own.format("idle_in_transaction_session_timeout")), 4, "due to idle-in-transaction timeout"),
+        (f'import time\ntime.sleep(1.2)\nop.execute("SET LOCAL statement_timeout = 0")\nop.execute("{slow}")', 0, ""),
+        (f'{block}op.execute("{slow}")', 5, "statement_timeout is 300ms, which the database sets"),
+    )
+    for number, (up, code, why) in enumerate(cases):
+        site.heads.clear()
+        site.revision("r1", up)
+        done = site.apply()
+        assert (done.exit_code, number) == (code, number), done.error
+        if done.error is not None:
+            assert why in done.error.why, done.error
+            assert done.error.next[-1] == ("db-migrate repair" if code == 5 else "db-migrate apply")
+            assert done.to == ()
+        site.sql("DROP TABLE alembic_version")

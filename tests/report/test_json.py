@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 
 import pytest
 
 from db_migrate.catalog.change import Action, Change
 from db_migrate.catalog.objects import Kind
-from db_migrate.errors import ErrorReport, UsageError
+from db_migrate.errors import ErrorReport, Refused, UsageError
 from db_migrate.report.json import document, encode, error_document, read_plan
 from db_migrate.results import RunResult, Stamp, TargetSummary, Verify
 
@@ -90,17 +91,35 @@ def test_a_plan_is_the_same_after_a_file() -> None:
     assert read_plan(encode(document("plan", plan, 1)), "plan.json") == plan
 
 
+def resealed(made: dict[str, object]) -> str:
+    """A document with the seal that it would have if we had written it."""
+    text = encode({**made, "seal": "0" * 64})
+    return text.replace("0" * 64, hashlib.sha256(text.encode()).hexdigest())
+
+
+def test_every_byte_of_a_plan_counts() -> None:
+    """One that is changed, left out or put in anywhere makes it another file, or none that can be read."""
+    text = encode(document("plan", a_plan(), 1))
+    assert resealed(document("plan", a_plan(), 1)) == text
+    for place in range(0, len(text), 7):
+        before, after = text[:place], text[place + 1 :]
+        for other in (f"{before}~{after}", f"{before}{after}", f"{before} {text[place:]}"):
+            with pytest.raises((UsageError, Refused)) as error:
+                read_plan(other, "plan.json")
+            assert error.value.code in ("plan.unreadable", "plan.altered"), (place, other)
+
+
 @pytest.mark.parametrize(
     ("change", "why"),
     [
         ({"verb": "drift"}, '"verb" is not "plan"'),
-        ({"schema_version": 2}, "its schema_version is 2, known is 1"),
+        ({"schema_version": 2, "made_by": "9.0"}, "its schema_version is 2, known is 1, made by db-migrate 9.0"),
         ({"hash": None}, "$.hash: None is not str"),
     ],
 )
 def test_another_document_is_no_plan(change: Mapping[str, object], why: str) -> None:
     """A file of another kind, version or shape is refused with the reason."""
-    text = encode({**document("plan", a_plan(), 0), **change})
+    text = resealed({**document("plan", a_plan(), 0), **change})
     with pytest.raises(UsageError) as error:
         read_plan(text, "plan.json")
     assert error.value.code == "plan.unreadable"

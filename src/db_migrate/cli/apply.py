@@ -86,7 +86,7 @@ def _plan_in(what: str) -> Plan | None:
     from db_migrate.report.json import read_plan
 
     try:
-        text = Path(what).read_text(encoding="utf-8")
+        text = Path(what).read_bytes().decode()
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(
             "plan.unreadable",

@@ -59,6 +59,7 @@ def _attempt(child: Child, conductor: Conductor, handler: Handler, verb: str, ta
                 conductor.position.failed_sql if failure else "",
                 failure.message if failure else "",
                 (failure.sqlstate or "") if failure else "",
+                conductor.position.limit if failure else "",
             )
         if not outcome.revisions:
             return Ending(verb, _running(conductor), error=InterruptedByUser())

@@ -20,7 +20,6 @@ from db_migrate.execute.discipline import (
     Got,
     Intention,
     Look,
-    Manners,
     Retrying,
     Sleep,
     Tried,
@@ -39,9 +38,19 @@ from db_migrate.execute.keep.store import runner
 from db_migrate.execute.keeping import Keeper
 from db_migrate.execute.locks import strong, strongest
 from db_migrate.execute.monitor import Monitor
+from db_migrate.execute.position import Position, Rules
 from db_migrate.execute.progress import Blocker, ProgressKind
 from db_migrate.execute.recording import Recorder, Step
-from db_migrate.execute.worker import Worker, introduce, observe, restore_timeouts, set_timeouts, try_locks
+from db_migrate.execute.worker import (
+    Worker,
+    introduce,
+    limit_of,
+    observe,
+    restore_timeouts,
+    set_timeouts,
+    try_locks,
+    unlimited,
+)
 from db_migrate.project import events
 from db_migrate.project.child_process import Link, QueryError
 from db_migrate.results import Plan, PlannedRevision, PlannedStatement
@@ -53,25 +62,11 @@ if TYPE_CHECKING:
 
 _TRY_AGAIN = frozenset({"55P03", "40P01"})
 """``lock_not_available`` and ``deadlock_detected``."""
+_SESSION_ENDED = frozenset({"25P03", "25P04", "57P01", "57P05"})
+"""Idle in a transaction for too long, a transaction that took too long, an administrator's wish, idle for too long."""
 
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """How the run is to behave. ``statement_timeout`` in seconds, None: none of ours."""
-
-    manners: Manners
-    statement_timeout: float | None
-
-
-@dataclass(slots=True)
-class Position:
-    """How far the run has come. ``committed``: something of the revision ``at`` is, though it has not ended."""
-
-    at: int = 0
-    committed: bool = False
-    attempt: int = 1
-    last_failure: events.StatementFailed | None = None
-    failed_sql: str = ""
+_CANCELLED = "57014"
+"""``query_canceled``."""
 
 
 @dataclass(slots=True)
@@ -153,9 +148,7 @@ class Conductor:
             failure = events.StatementFailed(connection=0, sqlstate=error.sqlstate, message=str(error), seconds=0.0)
             self.position.last_failure = failure
         else:
-            self.ending = Failed(
-                f"{self.recorder.verb}.failed", "the server refused a statement of ours", why=str(error)
-            )
+            self.ending = _ended(self.recorder.verb, self._revision_name, error)
 
     def _dispatch(self, event: events.Event, link: Link) -> None:
         match event:
@@ -189,7 +182,7 @@ class Conductor:
         row = self.watch.execute(query.encode(), [worker.pid]).fetchone()
         worker.foreign = row is None
         if not worker.foreign:
-            introduce(link, self.watch.info.server_version)
+            worker.limit = introduce(link, self.watch.info.server_version)
             self.recorder.note(Entry.WORKER, {"pid": worker.pid, "backend_start": row[0] if row else None})
 
     def _begin_revision(self, event: events.StepBegin) -> None:
@@ -249,7 +242,8 @@ class Conductor:
             got = self._clear_the_way(event, sort, planned, worker, link)
             if not event.autocommit:
                 self._keep_rows(planned, worker, expectation, link)
-            self.keeper.before(planned, expectation.revision, link, held=got.held)
+            with unlimited(link, worker, self.rules.statement_timeout):
+                self.keeper.before(planned, expectation.revision, link, held=got.held)
         else:
             index = expectation.place(text)
             if event.autocommit and not expectation.is_planned(text):
@@ -291,7 +285,8 @@ class Conductor:
             drive(acquire(needed, ahead, self.rules.manners, self.budget), lambda each: self._perform(each, link))
         elif try_locks(link, needed, self.rules.manners.lock_timeout) is Tried.BUSY:
             raise QueryError("a table whose rows are to be kept is being written to", "55P03")
-        self.keeper.before_data(planned, expectation.revision, link)
+        with unlimited(link, worker, self.rules.statement_timeout):
+            self.keeper.before_data(planned, expectation.revision, link)
 
     def _clear_the_way(
         self, event: events.Statement, sort: StatementSort, planned: PlannedStatement, worker: Worker, link: Link
@@ -365,9 +360,12 @@ class Conductor:
     def _own_pids(self) -> list[int]:
         return [worker.pid for worker in self.workers.values()]
 
+    @property
+    def _revision_name(self) -> str:
+        return self.revision.revision if self.revision else ""
+
     def _tell(self, kind: ProgressKind, **facts: Any) -> None:
-        revision = self.revision
-        self.recorder.tell(kind, revision=revision.revision if revision else "", **facts)
+        self.recorder.tell(kind, revision=self._revision_name, **facts)
 
     def _after(self, event: events.StatementDone, link: Link) -> None:
         worker = self.workers[event.connection]
@@ -411,6 +409,8 @@ class Conductor:
         if step is not None:
             self.position.failed_sql = step.sql
             self.recorder.fail(step, event.seconds, event.message)
+        if event.sqlstate == _CANCELLED and "statement timeout" in event.message:
+            self.position.limit = limit_of(worker, self.rules.statement_timeout)
 
     def _may_retry(self, event: events.MayRetry, link: Link) -> None:
         """Outside of transactions only the statement itself is begun anew, if it was but a lock. Raises BudgetSpent."""
@@ -442,7 +442,8 @@ class Conductor:
         self._check(worker, link)
         self._expectation.check_commit()
         if worker.recorded:
-            self.keeper.before_commit(self._expectation.revision, link)
+            with unlimited(link, worker, self.rules.statement_timeout):
+                self.keeper.before_commit(self._expectation.revision, link)
         if worker.xid is not None:
             self.recorder.committing(worker.number, worker.xid, event.revision)
 
@@ -464,6 +465,13 @@ class Conductor:
         self.position.committed = False
         self.position.attempt = 1
         self._expectation = None
+
+
+def _ended(verb: str, revision: str, error: QueryError) -> Failed:
+    """Why a statement of our own in the revision's session did not work: often the session is not there any more."""
+    if error.sqlstate in _SESSION_ENDED:
+        return Failed(f"{verb}.session-ended", f"the server ended the session of revision {revision}", why=str(error))
+    return Failed(f"{verb}.failed", "the server refused a statement of ours", why=str(error))
 
 
 def _is_long(sort: StatementSort, planned: PlannedStatement) -> bool:

@@ -117,14 +117,7 @@ class IndexesAhead:
         """A session that may build an index on the table, for as long as that takes, and can be interrupted."""
         from psycopg import sql
 
-        with closing(
-            connect(
-                self.target.conninfo,
-                lock_timeout_ms=0,
-                statement_timeout_ms=0,
-                settings={"search_path": "pg_catalog"},
-            )
-        ) as connection:
+        with closing(connect(self.target.conninfo, settings={"search_path": "pg_catalog"})) as connection:
             row = connection.execute(_OWNER.format(table=literal(kept.parked_in)).encode()).fetchone()
             if row is not None and not row[1]:
                 connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(str(row[0]))))

@@ -49,7 +49,7 @@ class Ending:
     """What stopped a run: what the child's user code raised, or what we met ourselves.
 
     ``sql`` and ``message``: the last statement that failed and the server's words, with its ``sqlstate``; ``revision``
-    was running.
+    was running. ``limit``: the limit on time that it met, in words.
     """
 
     verb: str
@@ -59,6 +59,7 @@ class Ending:
     sql: str = ""
     message: str = ""
     sqlstate: str = ""
+    limit: str = ""
 
     @property
     def by_rows(self) -> bool:
@@ -141,5 +142,8 @@ def _failed(ending: Ending) -> _Told:
     why = ending.message or (failure.message if failure else "")
     if ending.sql and ending.message:
         why = f"{why}\n{redact(ending.sql)}"
+    if ending.limit:
+        advice = 'op.execute("SET LOCAL statement_timeout = 0") before it, in its transaction, lets it take its time'
+        why = f"{why}\n{ending.limit}; {advice}"
     message = failed(ending.revision) if ending.revision else "env.py failed"
     return _Told(Failed, f"{ending.verb}.failed", message, why, where)

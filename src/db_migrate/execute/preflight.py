@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+from db_migrate import __version__
 from db_migrate.catalog.change import Change
-from db_migrate.catalog.diff import diff
+from db_migrate.catalog.diff import diff, drifted
 from db_migrate.catalog.objects import Catalog
 from db_migrate.errors import Refused
 from db_migrate.plan.document import checksum, plan_hash
@@ -16,15 +17,22 @@ _SHOWN = 10
 
 
 def check_document(plan: Plan) -> None:
-    """Raise ``Refused`` (``plan.altered``) when the plan is not the one that its hash names."""
-    if plan_hash(plan) != plan.hash:
-        raise Refused(
-            "plan.altered",
-            "the plan was changed after it was made",
-            why="its hash is not that of its content",
-            state="nothing was changed",
-            next=["db-migrate plan --out plan.json"],
-        )
+    """Raise ``Refused`` (``plan.altered``) when the plan is not the one that its hash names.
+
+    ``plan.other-version`` when another version of db-migrate has made it, which may know more of a plan than we do.
+    """
+    if plan_hash(plan) == plan.hash:
+        return
+    code, message = "plan.altered", "the plan was changed after it was made"
+    if plan.made_by not in ("", __version__):
+        code, message = "plan.other-version", f"db-migrate {plan.made_by} made the plan, this is {__version__}"
+    raise Refused(
+        code,
+        message,
+        why="its hash is not that of its content, as this version reads it",
+        state="nothing was changed",
+        next=["db-migrate plan --out plan.json"],
+    )
 
 
 def check_files(plan: Plan, files: Mapping[str, Path]) -> None:
@@ -83,7 +91,9 @@ def _schema(target: TargetSummary) -> str:
     return f"the schema {target.schema!r}" if target.schema else f"the database {target.database!r} as a whole"
 
 
-def check_start(plan: Plan, current: Iterable[str], live: Catalog, expected: Catalog | None, follows: str = "") -> None:
+def check_start(
+    plan: Plan, current: Iterable[str], live: Catalog, began: Callable[[], Catalog | None], follows: str = ""
+) -> None:
     """Raise ``Refused`` (``plan.stale``) when the database is not where the plan begins; says what changed.
 
     ``follows`` is the fingerprint after another schema of the database was migrated, where the plan was made for that.
@@ -94,7 +104,8 @@ def check_start(plan: Plan, current: Iterable[str], live: Catalog, expected: Cat
         )
     if live.fingerprint in (plan.fingerprint.from_, follows):
         return
-    changes = diff(expected, live) if expected is not None else ()
+    expected = began()
+    changes = drifted(diff(expected, live)) if expected is not None else ()
     raise _stale("the schema was changed after the plan was made", "", "; ".join(_described(changes)))
 
 

@@ -19,7 +19,7 @@ from db_migrate.execute import preflight
 from db_migrate.execute.aftermath import find_out
 from db_migrate.execute.attempts import carry_out
 from db_migrate.execute.backup import back_up, touched
-from db_migrate.execute.conductor import Conductor, Rules
+from db_migrate.execute.conductor import Conductor
 from db_migrate.execute.consent import check_consent
 from db_migrate.execute.debris import built_by, drop_indexes, invalid_indexes
 from db_migrate.execute.discipline import Budget, Manners
@@ -33,6 +33,7 @@ from db_migrate.execute.keeping import Keeper
 from db_migrate.execute.monitor import Monitor, monitoring
 from db_migrate.execute.opening import interrupted, locked, state_of, watching, who
 from db_migrate.execute.outcome import Ending, RunState, explain
+from db_migrate.execute.position import Rules
 from db_migrate.execute.progress import Observer, ProgressKind, nobody
 from db_migrate.execute.recording import Recorder
 from db_migrate.execute.spans import spanned
@@ -58,8 +59,8 @@ class Order:
     """What is to be executed, where and how.
 
     ``read_live`` reads the target's catalog now, in the way in which the plan's *from* fingerprint was read;
-    ``expected`` is the catalog that it began with, to say what has changed since. ``resuming``: the plan is what is
-    left of a revision of which this is committed.
+    ``read_expected`` gets the catalog that it began with, where that is known, to say what has changed since.
+    ``resuming``: the plan is what is left of a revision of which this is committed.
     """
 
     plan: Plan
@@ -69,7 +70,7 @@ class Order:
     read_live: Callable[[], Catalog]
     verb: str = "apply"
     confirm: str | None = None
-    expected: Catalog | None = None
+    read_expected: Callable[[], Catalog | None] = lambda: None
     observer: Observer = nobody
     resuming: Committed | None = None
     backup: Path | None = None
@@ -168,12 +169,16 @@ class _Run:
         """Check once more, now that nobody else can change it, then do it."""
         order, plan = self._order, self._order.plan
         live = state_of(self._watch, order.target)
+        preflight.check_server(plan, live.summary)
         if order.settings.journal:
-            self._prepare_journal(live.current)
+            preflight.check_environment(self._journal.environment(), order.target.name)
+            if self._journal.exists:
+                self._settle(live.current)
         if set(live.current) == set(plan.destination):
             return self._unchanged(live.current)
-        preflight.check_server(plan, live.summary)
-        preflight.check_start(plan, live.current, order.read_live(), order.expected, order.follows)
+        preflight.check_start(plan, live.current, order.read_live(), order.read_expected, order.follows)
+        if order.settings.journal:
+            self._journal.ensure()
         if order.backup is not None:
             self._backup = back_up(self._watch, order.target.conninfo, touched(plan), order.backup, self._run)
         self._open(live.role)
@@ -227,9 +232,9 @@ class _Run:
         failures = [each.described(moment) for moment in moments for each in self._hooks.run(moment, **facts)]
         return replace(done, warnings=(*done.warnings, *failures))
 
-    def _prepare_journal(self, heads: tuple[str, ...]) -> None:
+    def _settle(self, heads: tuple[str, ...]) -> None:
+        """Close the runs that were never closed."""
         order = self._order
-        preflight.check_environment(self._journal.environment(), order.target.name)
         self._journal.ensure()
         self._warnings += settle(
             self._watch,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,28 @@ _ANSWER = "db_migrate.answer"
 _CLIENT_CHECK = "10s"
 _IDLE, _PATIENCE = "idle_in_transaction_session_timeout", "15min"
 """Longer than the usual lock budget, and short enough that what a lost network leaves behind does not stay."""
+_STATEMENT_TIMEOUT = (
+    "SELECT pg_catalog.current_setting(name), (setting::float8 / 1000)::text, source "
+    "FROM pg_catalog.pg_settings WHERE name = 'statement_timeout'"
+)
+_WHOSE = {
+    "user": "the role",
+    "database": "the database",
+    "database user": "the role in this database",
+    "client": "env.py",
+    "session": "env.py",
+    "configuration file": "the server",
+}
+"""Who sets a parameter, by what ``pg_settings`` calls the source."""
 _INSUFFICIENT_PRIVILEGE = "42501"
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """How many seconds a statement may last, and who says so."""
+
+    seconds: float
+    words: str
 
 
 @dataclass(slots=True)
@@ -32,15 +54,16 @@ class Worker:
 
     ``open``: it is in a transaction that we have seen a statement of; ``busy``: that has done something, so that
     waiting would make others wait; ``failed``: it can only be rolled back; ``xid``: of its transaction, once it has
-    one; ``hurried``: it has the short lock_timeout; ``recorded``: the version table has
-    been written; ``foreign``: it is not connected to the target's database. ``restore`` are session settings to put
-    back. ``committed`` is what others see of relations that its transaction has locks on, by oid: name, kind, whether
-    it is the system's; nobody can change that before the transaction ends.
+    one; ``hurried``: it has the short lock_timeout; ``recorded``: the version table has been written; ``foreign``: it
+    is not connected to the target's database. ``limit`` is what its session limits statements to; ``restore`` are
+    session settings to put back. ``committed`` is what others see of relations that its transaction has locks on, by
+    oid: name, kind, whether it is the system's; nobody can change that before the transaction ends.
     """
 
     number: int
     pid: int
     foreign: bool = False
+    limit: Limit | None = None
     open: bool = False
     busy: bool = False
     failed: bool = False
@@ -59,16 +82,45 @@ class Worker:
         self.committed.clear()
 
 
-def introduce(link: Link, server_version: int) -> None:
+def introduce(link: Link, server_version: int) -> Limit | None:
     """Make a new session notice within seconds that its client is gone (14+), so that its work does not outlive us.
 
-    And let it wait: settings of the role that end idle sessions are for clients that nobody looks after.
+    And let it wait: settings of the role that end idle sessions and long transactions are for clients that nobody looks
+    after. Returns what limits its statements; None where nothing does.
     """
     settings = {_IDLE: _PATIENCE}
     if server_version >= 140000:
         settings |= {"client_connection_check_interval": _CLIENT_CHECK, "idle_session_timeout": "0"}
+    if server_version >= 170000:
+        settings["transaction_timeout"] = "0"
     calls = ", ".join(f"pg_catalog.set_config('{name}', '{value}', false)" for name, value in settings.items())
     link.query(f"SELECT {calls}")
+    value, seconds, source = link.query(_STATEMENT_TIMEOUT)[0]
+    if not float(seconds or 0):
+        return None
+    return Limit(float(seconds or 0), f"statement_timeout is {value}, which {_WHOSE.get(source or '', source)} sets")
+
+
+def limit_of(worker: Worker, own: float | None) -> str:
+    """In words, the limit that a statement has met which was cancelled; ``own`` is that of the settings, in seconds."""
+    if own and worker.hurried and (worker.limit is None or own < worker.limit.seconds):
+        return f"statement_timeout is {own:g} s in the settings"
+    return worker.limit.words if worker.limit else ""
+
+
+@contextmanager
+def unlimited(link: Link, worker: Worker, own: float | None) -> Iterator[None]:
+    """Let what keeps and puts back data take its time, however long the role's own statements may last.
+
+    Not where the settings limit the statements of this transaction: to ``own`` seconds.
+    """
+    if worker.limit is None or worker.failed or (own and worker.hurried):
+        yield
+        return
+    value = link.query("SELECT pg_catalog.current_setting('statement_timeout')")[0][0]
+    link.query("SELECT pg_catalog.set_config('statement_timeout', '0', true)")
+    yield
+    link.query(f"SELECT pg_catalog.set_config('statement_timeout', '{value}', true)")
 
 
 def try_locks(link: Link, locks: Iterable[Lock], timeout: float) -> Tried:

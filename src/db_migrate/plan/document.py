@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 import msgspec
 
+from db_migrate import __version__
 from db_migrate.plan.masking import without_passwords
 from db_migrate.postgres.redact import redact_statement
 from db_migrate.results import (
@@ -80,6 +81,7 @@ def assemble(
         prepared=trace.prepared,
         throughput=facts.throughput if facts.known else None,
         search_path=subject.search_path,
+        made_by=__version__,
     )
     return replace(plan, hash=plan_hash(plan))
 
@@ -96,12 +98,15 @@ def _stable(plan: Plan) -> Plan:
     return replace(
         plan,
         hash="",
+        seal="",
+        made_by="",
         warnings=(),
         throughput=None,
         revisions=tuple(
             replace(r, statements=tuple(_without_estimate(s) for s in r.statements if not s.only_looks))
             for r in plan.revisions
         ),
+        restored=tuple(replace(each, seconds=None) for each in plan.restored),
         targets=tuple(map(_stable, plan.targets)),
     )
 

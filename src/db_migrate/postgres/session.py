@@ -27,15 +27,16 @@ def connect(
     *,
     application_name: str = "db-migrate",
     autocommit: bool = True,
-    lock_timeout_ms: int | None = None,
-    statement_timeout_ms: int | None = None,
+    lock_timeout_ms: int = 0,
+    statement_timeout_ms: int = 0,
     connect_timeout: int = 10,
     settings: Mapping[str, str] | None = None,
 ) -> psycopg.Connection[tuple[object, ...]]:
-    """A connection to ``conninfo``; ``connect_timeout`` in seconds, None keeps the server's own timeouts.
+    """A connection to ``conninfo``; ``connect_timeout`` in seconds, other timeouts are none unless given.
 
     The server notices within 10 s that we are gone (14+), and ends a transaction that we leave idle for 10 minutes; a
-    session that waits while others work is not ended, whatever the role's settings say.
+    session that waits while others work is not ended, and what takes long is not cancelled, whatever the role's
+    settings say: those are for an application's sessions (pg_dump does the same).
     ``settings`` are further configuration parameters for the session. Raises ``Failed`` with ``connect.database``,
     ``connect.authentication``, ``connect.too-many`` or ``connect.failed``.
     """
@@ -48,14 +49,16 @@ def connect(
         connection = psycopg.Connection.connect(make_conninfo("", **parameters), autocommit=True)
     except psycopg.OperationalError as error:
         raise _explain(error, conninfo) from None
-    wanted = {"idle_in_transaction_session_timeout": str(_IDLE_IN_TRANSACTION_MS)}
+    wanted = {
+        "idle_in_transaction_session_timeout": str(_IDLE_IN_TRANSACTION_MS),
+        "lock_timeout": str(lock_timeout_ms),
+        "statement_timeout": str(statement_timeout_ms),
+    }
     if connection.info.server_version >= 140000:
         wanted["client_connection_check_interval"] = str(_CLIENT_CHECK_MS)
         wanted["idle_session_timeout"] = "0"
-    if lock_timeout_ms is not None:
-        wanted["lock_timeout"] = str(lock_timeout_ms)
-    if statement_timeout_ms is not None:
-        wanted["statement_timeout"] = str(statement_timeout_ms)
+    if connection.info.server_version >= 170000:
+        wanted["transaction_timeout"] = "0"
     try:
         _configure(connection, {**wanted, **(settings or {})})
         connection.autocommit = autocommit

@@ -115,7 +115,7 @@ class Mending:
                 read_live=self.read_live,
                 verb="repair",
                 confirm=self.wish.confirm,
-                expected=proof.live,
+                read_expected=lambda: proof.live,
                 resuming=partial.settled(self.wish.ran),
             )
         )

@@ -6,16 +6,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import shlex
 from typing import Any
 
 import msgspec
 
-from db_migrate.errors import ErrorReport, UsageError
+from db_migrate.errors import ErrorReport, Refused, UsageError
 from db_migrate.report.builtins import Mismatch, from_builtins, to_builtins
 from db_migrate.results import Plan, Result
 
 SCHEMA_VERSION = 1
+
+_UNSEALED = "0" * 64
+"""Stands in the place of a plan's seal when that is made."""
 
 
 def document(verb: str, result: Result, exit_code: int) -> dict[str, Any]:
@@ -23,7 +27,8 @@ def document(verb: str, result: Result, exit_code: int) -> dict[str, Any]:
     own: dict[str, Any] = to_builtins(result)
     target, warnings, error = own.pop("target"), own.pop("warnings"), own.pop("error", None)
     head = _head(verb, exit_code == 0, target, warnings)
-    return head | own | ({"error": error} if error is not None else {})
+    made = head | own | ({"error": error} if error is not None else {})
+    return made | {"seal": _seal(encode(made | {"seal": _UNSEALED}))} if verb == "plan" else made
 
 
 def error_document(verb: str, error: ErrorReport, known: object = None) -> dict[str, Any]:
@@ -44,10 +49,11 @@ def line(data: object) -> str:
 
 
 def read_plan(text: str, where: str) -> Plan:
-    """The plan in a file that ``plan --out`` or ``plan --json`` wrote.
+    """The plan in a file that ``plan --out`` or ``plan --json`` wrote, byte for byte.
 
-    ``where`` names the file in errors. Raises UsageError ``plan.unreadable``. Whether the plan still holds is for
-    ``apply`` to judge, by its hash and fingerprints.
+    ``where`` names the file in errors. Raises UsageError ``plan.unreadable``, and ``Refused`` (``plan.altered``) when
+    the file is not as it was written. Whether the plan still holds is for ``apply`` to judge, by its hash and
+    fingerprints.
     """
     try:
         data = msgspec.json.decode(text)
@@ -56,11 +62,27 @@ def read_plan(text: str, where: str) -> Plan:
     if not isinstance(data, dict) or data.get("verb") != "plan":
         raise _unreadable(where, 'it is not what `db-migrate plan --out FILE` writes: "verb" is not "plan"')
     if data.get("schema_version") != SCHEMA_VERSION:
-        raise _unreadable(where, f"its schema_version is {data.get('schema_version')!r}, known is {SCHEMA_VERSION}")
+        found = data.get("schema_version")
+        maker = f", made by db-migrate {data.get('made_by')}" if data.get("made_by") else ""
+        raise _unreadable(where, f"its schema_version is {found!r}, known is {SCHEMA_VERSION}{maker}")
+    seal = data.get("seal")
+    if not isinstance(seal, str) or not seal or _seal(text.replace(seal, _UNSEALED, 1)) != seal:
+        raise Refused(
+            "plan.altered",
+            "the plan was changed after it was made",
+            why="the file is not byte for byte what `db-migrate plan` wrote: its seal is another one",
+            where=where,
+            state="nothing was changed",
+            next=(f"db-migrate plan --out {shlex.quote(where)}",),
+        )
     try:
-        return from_builtins(data, Plan)
+        return from_builtins({**data, "seal": ""}, Plan)
     except Mismatch as error:
         raise _unreadable(where, str(error)) from error
+
+
+def _seal(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _unreadable(where: str, why: str) -> UsageError:

@@ -177,7 +177,8 @@ class Plan(Result):
     ``prepared`` is what Alembic itself sends before the first revision: its version table, where there is none.
     ``throughput`` is what seconds are estimated with; None without a target. ``search_path`` is what env.py sets it
     to, if it does. ``targets``: where env.py migrates several databases or schemas, the plan of each, in the order in
-    which they are executed; the other fields are then about all of them.
+    which they are executed; the other fields are then about all of them. ``seal`` is in a document of its own the
+    SHA-256 of its bytes, with 64 zeros in the place of the seal; ``apply`` takes a file only as it was written.
     """
 
     fingerprint: Fingerprints
@@ -195,6 +196,9 @@ class Plan(Result):
     throughput: Throughput | None = None
     search_path: str = ""
     targets: tuple[Plan, ...] = ()
+    made_by: str = ""
+    """The version of db-migrate that made it; no part of the hash."""
+    seal: str = ""
 
 
 @dataclass(frozen=True, slots=True)

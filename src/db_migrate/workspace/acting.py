@@ -201,7 +201,7 @@ class Workspace(Looking):
             read_live=self._read_live,
             verb=verb,
             confirm=confirm,
-            expected=proved.before if proved else None,
+            read_expected=lambda: proved.before if proved else self._began_with(plan),
             observer=self.watcher.happened,
             backup=backup,
             follows=follows,

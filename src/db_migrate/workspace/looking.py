@@ -185,9 +185,13 @@ class Looking(Proving):
         is in ``targets``.
         """
         if run is not None:
-            return self._planned([self._proved_before(run, allow, values=values, derive=derive)])
-        direction = Direction.DOWNGRADE if down else Direction.UPGRADE
-        return self._planned(self._proved_each(revision, allow, direction, values=values, derive=derive))
+            proved = [self._proved_before(run, allow, values=values, derive=derive)]
+        else:
+            direction = Direction.DOWNGRADE if down else Direction.UPGRADE
+            proved = self._proved_each(revision, allow, direction, values=values, derive=derive)
+        for part, each in proved:
+            part._remember(each)
+        return self._planned(proved)
 
     def lint(
         self,
@@ -258,6 +262,8 @@ class Looking(Proving):
         from db_migrate.execute.verify import verify
 
         expected = proved.trace.after if proved and proved.plan.revisions else None
+        if plan is not None and plan.fingerprint.to == self._live_catalog.fingerprint:
+            expected = self._live_catalog
         live, schema = self._live_catalog, self.target.schema if expected is None else ""
         unknown: tuple[Problem, ...] = ()
         if expected is None and set(self.live_state.current) <= set(self.graph.revisions):

@@ -7,12 +7,14 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Self
 
+from db_migrate.errors import DbMigrateError
 from db_migrate.results import Plan
 from db_migrate.schemas.target import LiveState, Target
 from db_migrate.trace.effects import Direction
 from db_migrate.workspace.comparing import Comparing
 
 if TYPE_CHECKING:
+    from db_migrate.catalog.objects import Catalog
     from db_migrate.plan.ahead import Ahead
     from db_migrate.plan.make import Proved
 
@@ -33,6 +35,27 @@ class Proving(Comparing):
         steps = partial(part.scratch.child.steps, Direction.DOWNGRADE.value, current=current)
         word = word_for(run, current, part.graph, steps)
         return part, part._proved(word, allow, Direction.DOWNGRADE, values=values, derive=derive)
+
+    def _remember(self, proved: Proved) -> None:
+        """Keep what a plan begins with, to say what was changed if that is not so any more when it is executed."""
+        from db_migrate.catalog.store import dumps
+
+        if self.scratch.cache is not None and proved.plan.revisions:
+            self.scratch.cache.put(_began(proved.plan), dumps(proved.before))
+
+    def _began_with(self, plan: Plan) -> Catalog | None:
+        """What a plan began with: as it was kept here, else as the history says; None where neither is to be had."""
+        from db_migrate.catalog.store import loads
+
+        content = self.scratch.cache.get(_began(plan)) if self.scratch.cache is not None else None
+        try:
+            if content is not None:
+                return loads(content)
+            history, live = self._history(plan.current), self._read_live()
+        except (DbMigrateError, ValueError):
+            return None
+        ours = (each for each in live if not self._hidden.isdisjoint((each.name, each.parent)))
+        return live.where((*history, *ours))
 
     def _planned(self, proved: Sequence[tuple[Self, Proved]]) -> Plan:
         """The one plan, or those of several in one."""
@@ -78,6 +101,10 @@ class Proving(Comparing):
             self._history,
             Wish(revision, derive, self._hidden),
         )
+
+
+def _began(plan: Plan) -> str:
+    return f"{plan.fingerprint.from_}.began"
 
 
 def _is_near(one: Target, other: Target) -> bool:
