@@ -184,6 +184,21 @@ def test_a_long_list_of_pending_revisions_is_cut() -> None:
     assert "  … 15 more" in lines
 
 
+def test_status_after_a_run_that_was_cut_short_leads_to_doctor() -> None:
+    """What stopped inside a revision, or crashed, comes first, and the next command looks at it before any plan."""
+    from db_migrate.results import RunSummary
+
+    pending = (PendingRevision("2", "b", "/p/2.py"),)
+    for state, first in (("partial", "inside a revision"), ("crashed", "crashed"), ("done", "1 revision pending")):
+        run = RunSummary("r", "apply", state, ("1",), ("1",), "2026-01-01T00:00:00Z", 1.5, "me", "")
+        status = Status(
+            current=("1",), heads=("2",), pending=pending, unknown=(), drift=DriftCounts(0, 0), last_run=run
+        )
+        lines = status_text(status, PLAIN).splitlines()
+        assert first in lines[0]
+        assert lines[-1] == f"next: db-migrate {'plan' if state == 'done' else 'doctor'}"
+
+
 def test_a_run_shows_every_statement_with_its_waits() -> None:
     """Statements have their times, the wait for locks and the attempts where there were some."""
     steps = (

@@ -34,8 +34,16 @@ def status_text(status: Status, style: Style) -> str:
     )
 
 
+_CUT_SHORT = {"partial": "the last run stopped inside a revision", "crashed": "the last run crashed"}
+"""What may be half-done after it, and is looked at before anything else."""
+
+
+def _cut_short(status: Status) -> str:
+    return _CUT_SHORT.get(status.last_run.state, "") if status.last_run is not None else ""
+
+
 def _verdict(status: Status, style: Style) -> str:
-    problems = []
+    problems = [each for each in (_cut_short(status),) if each]
     if status.unknown:
         problems.append(f"{count(len(status.unknown), 'revision')} in the database without a file")
     if status.pending:
@@ -56,13 +64,14 @@ def _drift(counts: DriftCounts) -> str:
 
 
 def _pending(status: Status, style: Style) -> str:
+    command = "db-migrate doctor" if _cut_short(status) else "db-migrate plan"
     if not status.pending:
-        return ""
+        return f"next: {style.info(command)}" if _cut_short(status) else ""
     rows = [(f"  {name(each.revision)}", name(each.message), place(each.file)) for each in status.pending]
     lines = columns(rows)
     if len(lines) > _LISTED:
         lines[_LISTED // 2 : -_LISTED // 2] = [f"  … {len(lines) - _LISTED} more"]
-    return "\n".join(["pending", *lines, "", f"next: {style.info('db-migrate plan')}"])
+    return "\n".join(["pending", *lines, "", f"next: {style.info(command)}"])
 
 
 def _unknown(status: Status, style: Style) -> str:
