@@ -326,12 +326,14 @@ def test_limits_on_time_are_told_with_who_sets_them(site: Site) -> None:
         (f'{block}op.execute("{slow}")', 5, "statement_timeout is 300ms, which the database sets"),
     )
     for number, (up, code, why) in enumerate(cases):
+        site.use_driver(f"postgresql+{'asyncpg' if number == 1 else 'psycopg'}")
         site.heads.clear()
         site.revision("r1", up)
         done = site.apply()
         assert (done.exit_code, number) == (code, number), done.error
         if done.error is not None:
             assert why in done.error.why, done.error
+            assert done.error.code == ("apply.session-ended" if "due to" in why else "apply.failed")
             assert done.error.next[-1] == ("db-migrate repair" if code == 5 else "db-migrate apply")
             assert done.to == ()
         site.sql("DROP TABLE alembic_version")

@@ -6,6 +6,7 @@ with ``link.abort``; why is in ``ending``, for ``run`` to tell the user.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -43,6 +44,7 @@ from db_migrate.execute.progress import Blocker, ProgressKind
 from db_migrate.execute.recording import Recorder, Step
 from db_migrate.execute.worker import (
     Worker,
+    are_there,
     introduce,
     limit_of,
     observe,
@@ -64,6 +66,9 @@ _TRY_AGAIN = frozenset({"55P03", "40P01"})
 """``lock_not_available`` and ``deadlock_detected``."""
 _SESSION_ENDED = frozenset({"25P03", "25P04", "57P01", "57P05"})
 """Idle in a transaction for too long, a transaction that took too long, an administrator's wish, idle for too long."""
+
+_CONNECTION = "08"
+"""The class of errors of the connection."""
 
 _CANCELLED = "57014"
 """``query_canceled``."""
@@ -148,7 +153,20 @@ class Conductor:
             failure = events.StatementFailed(connection=0, sqlstate=error.sqlstate, message=str(error), seconds=0.0)
             self.position.last_failure = failure
         else:
-            self.ending = _ended(self.recorder.verb, self._revision_name, error)
+            self.ending = self._refused(error)
+
+    def _refused(self, error: QueryError) -> Failed:
+        """Why a statement of our own in the revision's session did not work: often that is not there any more."""
+        from psycopg import OperationalError
+
+        verb, ended = self.recorder.verb, error.sqlstate in _SESSION_ENDED
+        if (error.sqlstate or _CONNECTION).startswith(_CONNECTION):  # some drivers know only that it is gone
+            with contextlib.suppress(OperationalError):
+                ended = not are_there(self.watch, self.sessions())
+        if ended:
+            message = f"the server ended the session of revision {self._revision_name}"
+            return Failed(f"{verb}.session-ended", message, why=str(error))
+        return Failed(f"{verb}.failed", "the server refused a statement of ours", why=str(error))
 
     def _dispatch(self, event: events.Event, link: Link) -> None:
         match event:
@@ -465,13 +483,6 @@ class Conductor:
         self.position.committed = False
         self.position.attempt = 1
         self._expectation = None
-
-
-def _ended(verb: str, revision: str, error: QueryError) -> Failed:
-    """Why a statement of our own in the revision's session did not work: often the session is not there any more."""
-    if error.sqlstate in _SESSION_ENDED:
-        return Failed(f"{verb}.session-ended", f"the server ended the session of revision {revision}", why=str(error))
-    return Failed(f"{verb}.failed", "the server refused a statement of ours", why=str(error))
 
 
 def _is_long(sort: StatementSort, planned: PlannedStatement) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -99,6 +99,12 @@ def introduce(link: Link, server_version: int) -> Limit | None:
     if not float(seconds or 0):
         return None
     return Limit(float(seconds or 0), f"statement_timeout is {value}, which {_WHOSE.get(source or '', source)} sets")
+
+
+def are_there(watch: Connection[tuple[object, ...]], pids: Sequence[int]) -> bool:
+    """Whether the server still has all of these sessions."""
+    query = "SELECT count(*) FROM pg_catalog.pg_stat_activity WHERE pid = ANY (%s)"
+    return watch.execute(query.encode(), [list(pids)]).fetchone() == (len(pids),)
 
 
 def limit_of(worker: Worker, own: float | None) -> str:
