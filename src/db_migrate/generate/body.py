@@ -15,6 +15,7 @@ from db_migrate.generate.naming import Names
 from db_migrate.generate.pieces import AUTOCOMMIT, Form, Phase, Piece
 from db_migrate.generate.types import Types, Written
 from db_migrate.rules.python_text import block
+from db_migrate.rules.python_text import comment as as_comment
 
 _CONSTRAINTS = frozenset({Kind.PRIMARY_KEY, Kind.UNIQUE, Kind.CHECK, Kind.FOREIGN_KEY, Kind.EXCLUSION})
 
@@ -91,7 +92,7 @@ def body(pieces: Sequence[Piece], way: Direction) -> Body:
             existing.add(piece.key)
         repeated = said.get(piece.phase) == piece.comment
         said[piece.phase] = piece.comment or said.get(piece.phase, "")
-        comment = [f"# {line}" for line in piece.comment.split("\n") if line and not repeated]
+        comment = [as_comment(line) for line in piece.comment.split("\n") if line and not repeated]
         lines = "\n".join([*comment, *(each.python for each in written)])
         imports = frozenset(each for w in written for each in w.imports)
         if lines:

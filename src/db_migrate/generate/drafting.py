@@ -10,7 +10,7 @@ from db_migrate.generate.ground import Ground
 from db_migrate.generate.request import Request
 from db_migrate.generate.write import Draft
 from db_migrate.project.jobs import Proposal, WriteRevision
-from db_migrate.rules.python_text import indent
+from db_migrate.rules.python_text import comment, indent
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ def draft(ground: Ground, said: Request | Proposal, content: Content, revision: 
 
     ``said`` is what was asked for, or what the project's hooks made of it. Raises ChildError where Alembic refuses.
     """
-    waits = [f"# Waits until {content.waits_for}."] if content.waits_for else []
+    waits = [comment(f"Waits until {content.waits_for}.")] if content.waits_for else []
     job = WriteRevision(
         revision=revision or said.revision or random_id(),
         message=said.message,

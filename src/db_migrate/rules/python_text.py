@@ -22,6 +22,11 @@ def string(text: str) -> str:
     return plain
 
 
+def comment(text: str) -> str:
+    """A comment of one line: what would end it, or is not to be seen, is written as an escape."""
+    return "# " + "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
+
+
 def sql_string(sql: str) -> str:
     """SQL as the argument of ``sa.text`` or ``op.execute``: what looks like a parameter there is escaped."""
     escaped = _BIND.sub(r"\\:\1", _ESCAPED.sub(r"\\\\\1", sql))
