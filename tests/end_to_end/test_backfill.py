@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import psycopg
 
@@ -171,20 +172,45 @@ def _waiting(eye: psycopg.Connection[tuple[object, ...]], holder: int, process: 
     raise AssertionError("it never came to the row")
 
 
+@dataclass(frozen=True)
+class Since:
+    """When a transaction is known to have held no row yet, and how long it had waited for a processor by then."""
+
+    start: object
+    when: float
+    queued: float
+
+
 @contextlib.contextmanager
 def _longest(project: Project) -> Iterator[list[float]]:
-    """How old the transactions that have written something were, each time one looked."""
+    """How long transactions can have held rows, each time one looked, in seconds.
+
+    What looks for the rows of a batch holds none: a transaction without an id has written nothing. The time in which
+    its server process was ready to run, and others had the processor, is not its own.
+    """
     seconds: list[float] = []
     stop = threading.Event()
 
     def look() -> None:
         query = (
-            "SELECT extract(epoch FROM clock_timestamp() - xact_start)::float8 FROM pg_stat_activity"
-            " WHERE datname = current_database() AND backend_xid IS NOT NULL AND query LIKE '%UPDATE public.%'"
+            "SELECT pid, xact_start, extract(epoch FROM xact_start)::float8, backend_xid IS NOT NULL,"
+            " extract(epoch FROM clock_timestamp())::float8 FROM pg_stat_activity"
+            " WHERE datname = current_database() AND query LIKE '%UPDATE public.%' AND pid <> pg_backend_pid()"
         )
+        free: dict[int, Since] = {}
         with contextlib.closing(connect(project.database)) as eye:
             while not stop.wait(0.01):
-                seconds.extend(float(str(age)) for (age,) in eye.execute(query.encode()).fetchall())
+                before = {pid: _queued(pid) for pid in free}  # asked first, so that less is taken off
+                for row in eye.execute(query.encode()).fetchall():
+                    pid, start, began, writes, now = int(str(row[0])), row[1], row[2], row[3], float(str(row[4]))
+                    if start is None or not writes:
+                        free[pid] = Since(start, now, _queued(pid))
+                        continue
+                    if pid not in free or free[pid].start != start:
+                        free[pid] = Since(start, float(str(began)), _queued(pid))
+                        before.pop(pid, None)
+                    waited = before.get(pid, free[pid].queued) - free[pid].queued
+                    seconds.append(now - free[pid].when - waited)
 
     thread = threading.Thread(target=look)
     thread.start()
@@ -193,6 +219,14 @@ def _longest(project: Project) -> Iterator[list[float]]:
     finally:
         stop.set()
         thread.join()
+
+
+def _queued(pid: int) -> float:
+    """How long a process has waited for a processor since it was started, in seconds (the kernel's sched-stats)."""
+    try:
+        return int(Path(f"/proc/{pid}/schedstat").read_text("ascii").split()[1]) / 1e9
+    except OSError:  # it has ended
+        return 0.0
 
 
 def _filled(project: Project) -> dict[tuple[str, int], int]:

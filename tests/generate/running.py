@@ -12,7 +12,7 @@ from alembic.operations import Operations
 from tests.acceptance.oracles import read
 
 from db_migrate.catalog.change import Change
-from db_migrate.catalog.objects import Catalog, Kind
+from db_migrate.catalog.objects import Catalog
 from db_migrate.generate.body import Body, Direction, body
 from db_migrate.generate.dispose import Decision, decide, fills
 from db_migrate.generate.filling import Fill, How
@@ -28,6 +28,8 @@ from db_migrate.postgres.server import Server
 from db_migrate.postgres.session import connect
 from db_migrate.rules.python_text import indent
 
+PLAIN = Request()
+
 
 @dataclass(frozen=True)
 class Yes:
@@ -36,9 +38,9 @@ class Yes:
     rename: bool = True
     expression: str | None = None
 
-    def renamed(self, kind: Kind, old: str, new: str) -> bool | None:
+    def renamed(self, what: str, old: str, new: str) -> bool | None:
         """The same of everything."""
-        del kind, old, new
+        del what, old, new
         return self.rename
 
     def fill(self, column: str, *, new: bool) -> Fill | None:
@@ -57,12 +59,16 @@ class Generated:
 
 
 def between(
-    before: Catalog, after: Catalog, attempt: Attempt | None = None, questioner: Yes | None = None
+    before: Catalog,
+    after: Catalog,
+    attempt: Attempt | None = None,
+    questioner: Yes | None = None,
+    request: Request = PLAIN,
 ) -> Generated:
     """What leads from one catalog to the other."""
     attempt, questioner = attempt or Attempt(), questioner or Yes()
-    decision = decide(before, after, Request(), questioner)
-    choices = with_own_defaults(decision, Choices(attempt.safe, fills(decision, Request(), questioner)))
+    decision = decide(before, after, request, questioner)
+    choices = with_own_defaults(decision, Choices(attempt.safe, fills(decision, request, questioner)))
     types = Types({}), Types({})
 
     def bodies(part: Part) -> tuple[Body, Body]:
@@ -100,11 +106,18 @@ class Tried:
     failures: tuple[tuple[Attempt, str], ...] = ()
 
 
-def tried(server: Server, old: str, before: Catalog, after: Catalog, questioner: Yes | None = None) -> Tried:
+def tried(
+    server: Server,
+    old: str,
+    before: Catalog,
+    after: Catalog,
+    questioner: Yes | None = None,
+    request: Request = PLAIN,
+) -> Tried:
     """One form after the other, where ``old`` makes ``before``, until one is proved."""
     failures: list[tuple[Attempt, str]] = []
     for attempt in ATTEMPTS[1:]:  # the first one differs in the project's types, and there is no project
-        made = between(before, after, attempt, questioner)
+        made = between(before, after, attempt, questioner, request)
         with scratch_database(server, purpose="generate") as database:
             try:
                 left = _there_and_back(old, database, before, after, made)

@@ -12,7 +12,7 @@ from db_migrate.generate.filling import Fill, How
 from db_migrate.postgres.conninfo import ConnInfo
 from db_migrate.postgres.session import connect
 
-from .projects import Small
+from .projects import TEMPLATE, Small
 
 HOOKED = """
 import sqlalchemy as sa
@@ -158,6 +158,78 @@ def test_plugins(tmp_path: Path) -> None:
     assert "op.replace_entity" in source
     assert source.count("from sqlalchemy import text as sql_text") == 1, "both entities ask for it"
     assert project.generate().revisions == ()
+
+
+TRIGGERED = """
+import sqlalchemy as sa
+from alembic_utils.pg_function import PGFunction
+from alembic_utils.pg_trigger import PGTrigger
+from alembic_utils.replaceable_entity import register_entities
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.types import TypeDecorator
+
+
+class Money(TypeDecorator):
+    impl = sa.Numeric(12, 2)
+    cache_ok = True
+
+
+METADATA = sa.MetaData()
+sa.Table("orders", METADATA, sa.Column("id", sa.Integer, primary_key=True), sa.Column("total", Money, nullable=False),
+         sa.Column("doc", postgresql.JSONB))
+touch = "RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$"
+on = "BEFORE UPDATE ON public.orders FOR EACH ROW EXECUTE PROCEDURE public.touch()"
+register_entities([PGFunction("public", "touch()", touch),
+                   PGTrigger("public", "touched", on_entity="public.orders", definition=on)])
+"""
+
+
+def test_a_plugins_trigger_on_a_table_of_the_same_revision(tmp_path: Path) -> None:
+    """Autogenerate fails on it at first; the plugin makes it all the same, and types are written the project's way.
+
+    What the template imports is not imported again.
+    """
+    project = Small(tmp_path)
+    dialect = "from sqlalchemy.dialects import postgresql\n"
+    project.write("migrations/script.py.mako", TEMPLATE.replace("${imports", f"{dialect}${{imports", 1))
+    made = project.generate(TRIGGERED)
+    assert made.exit_code == 0, made.proof
+    (source,) = (each.source for each in made.revisions)
+    assert "models.Money(" in source
+    assert source.index("op.create_table") < source.index("op.create_entity(public_touch")
+    assert "CREATE TRIGGER touched" not in source.partition("def upgrade")[2]
+    assert source.count(dialect) == 1
+    assert project.generate().revisions == ()
+
+
+LABELLED = """
+import sqlalchemy as sa
+
+METADATA = sa.MetaData()
+level = sa.Enum("low", "high", name="level")
+sa.Table("t", METADATA, sa.Column("id", sa.Integer, primary_key=True), sa.Column("l", level, server_default="low"))
+"""
+
+
+@pytest.mark.parametrize("safe", [True, False])
+def test_a_default_that_is_a_label_of_the_same_revision(safe: bool, tmp_path: Path, database: ConnInfo) -> None:
+    """The label is committed first, then the default is set, once; there and back under plain Alembic, with rows."""
+    project = Small(tmp_path)
+    assert project.generate(LABELLED).exit_code == 0
+    made = project.generate(LABELLED.replace('"high"', '"high", "top"').replace('="low"', '="top"'), safe=safe)
+    assert made.exit_code == 0, made.proof
+    (source,) = (each.source for each in made.revisions)
+    up, down = source.partition("def upgrade")[2].split("def downgrade")
+    assert up.index("autocommit_block") < up.index("ADD VALUE 'top'") < up.index("op.alter_column")
+    assert up.count("server_default") == 1
+    assert down.count("'low'::public.level") == 1
+    project.alembic(database, "upgrade", "head")
+    with connect(database) as connection:
+        connection.execute("INSERT INTO t DEFAULT VALUES")
+        assert connection.execute("SELECT l::text FROM t").fetchall() == [("top",)]
+        connection.execute("UPDATE t SET l = 'low'")
+    project.alembic(database, "downgrade", "-1")
+    project.alembic(database, "upgrade", "head")
 
 
 SQLMODEL = """

@@ -12,7 +12,6 @@ import postgast
 import pytest
 from tests.acceptance.cases import Case, parse
 
-from db_migrate.catalog.objects import Kind
 from db_migrate.catalog.tokens import split_name
 from db_migrate.config import load
 from db_migrate.generate.request import Request
@@ -84,9 +83,9 @@ BATCHES = [_cases(number) for number in range(1, PROJECTS + 1)]
 class Apart(Yes):
     """Whatever looks renamed was, but not from one case to another."""
 
-    def renamed(self, kind: Kind, old: str, new: str) -> bool | None:
+    def renamed(self, what: str, old: str, new: str) -> bool | None:
         """Within a schema."""
-        del kind
+        del what
         return split_name(old)[0] == split_name(new)[0]
 
 

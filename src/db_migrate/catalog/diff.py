@@ -9,13 +9,14 @@ whose text only shows the new type of its column) is part of that one change and
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 from db_migrate.catalog.change import Action, AttributeChange, Change, ChangeClass
 from db_migrate.catalog.comparing import comparable, draws_numbers, identity, loosely, renamed_constraints, uniqueness
 from db_migrate.catalog.consequences import without_consequences
-from db_migrate.catalog.explain import explain
-from db_migrate.catalog.labels import followed, label_renames
+from db_migrate.catalog.explain import come_and_gone, explain
+from db_migrate.catalog.labels import Labels, followed, label_renames
 from db_migrate.catalog.objects import RANK, TABLE_KINDS, Catalog, Key, Kind, SchemaObject, Value
 from db_migrate.catalog.parts import is_part_of_another
 from db_migrate.catalog.projection import Rename
@@ -34,6 +35,7 @@ class Matched:
     partitions and stand-alone tables of the same name brought to one form. ``origins`` has, for each object of
     ``before`` whose key is another than in *from*, the key that it has there. ``unlike`` are the keys, in the order of
     the catalogs, of what both have and what is not the same on both wherever it is; it may still compare equal.
+    ``labels`` are those that are renamed.
     """
 
     renames: tuple[Rename, ...]
@@ -41,10 +43,13 @@ class Matched:
     after: Catalog
     origins: Mapping[Key, Key]
     unlike: tuple[Key, ...]
+    labels: Labels = field(default_factory=lambda: MappingProxyType({}))
 
 
 def match(from_: Catalog, to: Catalog, not_renamed: frozenset[Key] = frozenset()) -> Matched:
     """Find what is called differently, and read *from* under the new names; ``not_renamed`` are no such objects.
+
+    Nor are the labels of enums among them.
 
     Raises ValueError when the catalogs come from different major versions of PostgreSQL, since the same schema is
     then printed differently.
@@ -53,8 +58,9 @@ def match(from_: Catalog, to: Catalog, not_renamed: frozenset[Key] = frozenset()
         raise ValueError("catalogs of different PostgreSQL major versions cannot be compared")
     renames, before, origins = find_renames(from_, to, not_renamed)
     before, after = level(before, to)
-    before = followed(before, label_renames(before, after))
-    return Matched(renames, before, after, origins, _unlike(before, after))
+    labels = label_renames(before, after, not_renamed)
+    before = followed(before, labels)
+    return Matched(renames, before, after, origins, _unlike(before, after), labels)
 
 
 def _unlike(before: Catalog, after: Catalog) -> tuple[Key, ...]:
@@ -108,9 +114,11 @@ def _altered(matched: Matched) -> Iterator[Change]:
         attributes = attribute_changes(before, after, matched.before, matched.after)
         if attributes:
             class_ = _class_of(attributes, before, after)
-            yield Change(
+            change = Change(
                 after.kind, after.name, Action.ALTERED, attributes=attributes, parent=after.parent, class_=class_
             )
+            others = after.kind is Kind.ENUM and after.name not in matched.labels
+            yield replace(change, explanation=come_and_gone(attributes[0])) if others else change
 
 
 def _class_of(attributes: Iterable[AttributeChange], before: SchemaObject, after: SchemaObject) -> ChangeClass:

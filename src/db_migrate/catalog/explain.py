@@ -163,8 +163,13 @@ def _labels(change: Change, attribute: AttributeChange, item: SchemaObject) -> s
     del change, item
     old, new = _labels_of(attribute.from_), _labels_of(attribute.to)
     gone, come = [x for x in old if x not in new], [x for x in new if x not in old]
-    if len(old) == len(new) and len(gone) == len(come) and gone:
-        return f"labels renamed: {', '.join(f'{a} to {b}' for a, b in zip(gone, come, strict=True))}"
+    return f"labels renamed: {', '.join(f'{a} to {b}' for a, b in zip(gone, come, strict=True))}"
+
+
+def come_and_gone(attribute: AttributeChange) -> str:
+    """What another list of labels means where none of them is renamed."""
+    old, new = _labels_of(attribute.from_), _labels_of(attribute.to)
+    gone, come = [x for x in old if x not in new], [x for x in new if x not in old]
     parts = [f"{', '.join(map(repr, come))} can be stored now"] if come else []
     parts += [f"{', '.join(map(repr, gone))} cannot be stored any more"] if gone else []
     return "; ".join(parts) or "the same labels sort in another order"

@@ -7,10 +7,11 @@ shows the new label at once. The text of a function is only text, unless its bod
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from difflib import SequenceMatcher
 
-from db_migrate.catalog.objects import ROUTINE_KINDS, Catalog, Kind, SchemaObject, Value
+from db_migrate.catalog.objects import ROUTINE_KINDS, Catalog, Key, Kind, SchemaObject, Value
 from db_migrate.catalog.tokens import literal, replace_literals
 
 Labels = Mapping[str, Mapping[str, str]]
@@ -25,15 +26,49 @@ def renamed_labels(old: Value, new: Value) -> Mapping[str, str]:
     return pairs if not (pairs.keys() & set(new)) and not (set(pairs.values()) & set(old)) else {}
 
 
-def label_renames(before: Catalog, after: Catalog) -> Labels:
-    """The labels that were renamed of all enums that both sides have."""
-    pairs = ((item, after.objects.get(item.key)) for item in before.of_kinds(Kind.ENUM))
+def label_renames(before: Catalog, after: Catalog, not_renamed: frozenset[Key] = frozenset()) -> Labels:
+    """The labels that were renamed of all enums that both sides have, except of those that are ``not_renamed``."""
+    enums = (item for item in before.of_kinds(Kind.ENUM) if item.key not in not_renamed)
+    pairs = ((item, after.objects.get(item.key)) for item in enums)
     found = {
         item.name: renamed_labels(item.attributes["labels"], twin.attributes["labels"])
         for item, twin in pairs
         if twin is not None
     }
     return {name: labels for name, labels in found.items() if labels}
+
+
+def likely_label_renames(old: Sequence[str], new: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Labels that may have been renamed: one gone and one come between the same neighbours.
+
+    Where more have come than gone there, or fewer, each is taken with the one that is written most like it.
+    """
+    stayed = [label for label in old if label in new]
+    if stayed != [label for label in new if label in old]:
+        return
+    for gone, come in zip(_between(old, stayed), _between(new, stayed), strict=True):
+        yield from zip(gone, come, strict=True) if len(gone) == len(come) else _most_alike(gone, come)
+
+
+def _between(labels: Sequence[str], stayed: Sequence[str]) -> list[list[str]]:
+    runs: list[list[str]] = [[]]
+    for label in labels:
+        if label in stayed:
+            runs.append([])
+        else:
+            runs[-1].append(label)
+    return runs
+
+
+def _most_alike(gone: Sequence[str], come: Sequence[str]) -> Iterator[tuple[str, str]]:
+    ratios = (
+        (SequenceMatcher(None, a, b).ratio(), -n, -m, a, b) for n, a in enumerate(gone) for m, b in enumerate(come)
+    )
+    taken: set[str] = set()
+    for *_, a, b in sorted(ratios, reverse=True):
+        if taken.isdisjoint((a, b)):
+            taken |= {a, b}
+            yield a, b
 
 
 def followed(catalog: Catalog, labels: Labels) -> Catalog:

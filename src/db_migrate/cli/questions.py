@@ -12,7 +12,6 @@ import click
 from db_migrate.cli.options import Call
 
 if TYPE_CHECKING:
-    from db_migrate.catalog.objects import Kind
     from db_migrate.generate.filling import Fill
 
 
@@ -25,10 +24,10 @@ class Terminal:
         there = sys.stdin.isatty() and sys.stderr.isatty() and call.format != "json"
         return cls() if there else None
 
-    def renamed(self, kind: Kind, old: str, new: str) -> bool | None:
+    def renamed(self, what: str, old: str, new: str) -> bool | None:
         """Whether ``old`` is now called ``new``."""
         with _interruptible():
-            return click.confirm(f"Was {kind.replace('_', ' ')} {old} renamed to {new}?", default=False, err=True)
+            return click.confirm(f"Was {what} {old} renamed to {new}?", default=False, err=True)
 
     def fill(self, column: str, *, new: bool) -> Fill | None:
         """What the rows that are there get in a column that becomes NOT NULL."""

@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from db_migrate.catalog.change import Action, Change, ChangeClass
+from db_migrate.catalog.change import Action, AttributeChange, Change, ChangeClass
 from db_migrate.catalog.diff import match
 from db_migrate.catalog.objects import TABLE_KINDS, Catalog, Kind
 from db_migrate.catalog.sql import Operation, Script, script
 from db_migrate.catalog.sql.definitions import rename
+from db_migrate.catalog.sql.named_types import rename_label
 from db_migrate.catalog.sql.order import Verb
-from db_migrate.catalog.sql.steps import Sides, own_not_null, table_of
+from db_migrate.catalog.sql.steps import Sides, own_not_null, table_of, texts
 from db_migrate.catalog.tokens import last_part, unquoted
 from db_migrate.errors import UsageError
 from db_migrate.generate.filling import Fill, How
 from db_migrate.generate.ground import Ground
+from db_migrate.generate.naming import is_named
 from db_migrate.generate.pieces import Phase, Piece
-from db_migrate.generate.renaming import Explicit, Renames, is_named, settle_renames
+from db_migrate.generate.relabelling import Relabelled
+from db_migrate.generate.renaming import Explicit, Renames, settle_renames
 from db_migrate.generate.request import Questioner, Request
 from db_migrate.generate.safe import Choices, pieces
 
@@ -45,6 +48,11 @@ class Decision:
             Piece(Verb.RENAME, each.after.key, tuple(rename(each.before, each.rename.old, each.rename.new)), place)
             for place, each in enumerate(self.renames.explicit)
         ]
+        first += [
+            Piece(Verb.RENAME, each.enum.key, (rename_label(each.enum.name, each.old, each.new),), place)
+            for place, each in enumerate(self.renames.labels, len(first))
+        ]
+        choices = replace(choices, renamed=frozenset(each.key for each in first))
         return [*first, *pieces(self._shifted(self.script.forward), self.changes, self.way, choices)]
 
     def backward(self, choices: Choices) -> list[Piece]:
@@ -61,10 +69,18 @@ class Decision:
             )
             for place, each in enumerate(self.renames.explicit)
         ]
+        last += [
+            replace(
+                Piece(Verb.RENAME, each.enum.key, (rename_label(each.enum.name, each.new, each.old),), place),
+                phase=Phase.FINISH if late else Phase.MAIN,
+            )
+            for place, each in enumerate(self.renames.labels, len(last))
+        ]
         return [*found, *reversed(last)]
 
     def _shifted(self, operations: Iterable[Operation]) -> list[Operation]:
-        return [replace(each, owner=each.owner + len(self.renames.explicit)) for each in operations]
+        before = len(self.renames.explicit) + len(self.renames.labels)
+        return [replace(each, owner=each.owner + before) for each in operations]
 
 
 def dispose(ground: Ground, request: Request, questioner: Questioner) -> Decision:
@@ -102,7 +118,7 @@ def decision(
         to=after,
         renames=renames,
         script=made,
-        changes=(*(_renamed(each) for each in renames.explicit), *made.changes),
+        changes=(*map(_renamed, renames.explicit), *map(_relabelled, renames.labels), *made.changes),
         ignored=tuple(ignored),
         way=Sides(there.before, there.after),
         back=Sides(back.before, back.after),
@@ -121,12 +137,15 @@ _PLUGINS_KINDS = frozenset(
     }
 )
 """What Alembic itself has no operations for, and plugins such as alembic_utils have."""
+_ON_TABLES = frozenset({Kind.TRIGGER, Kind.POLICY})
 
 
 def left_to_plugins(whole: Decision) -> Decision:
     """The same without what a plugin has operations of its own for."""
     own = [each for each in whole.script.changes if each.kind not in _PLUGINS_KINDS]
-    return decision(whole.from_, whole.to, whole.renames, own, whole.ignored)
+    new = {o.key for o in whole.to if o.kind in _ON_TABLES and o.key not in whole.from_.objects}
+    to = whole.to.where(o for o in whole.to if o.key not in new) if new else whole.to  # a new table comes without them
+    return decision(whole.from_, to, whole.renames, own, whole.ignored)
 
 
 def _renamed(explicit: Explicit) -> Change:
@@ -140,6 +159,21 @@ def _renamed(explicit: Explicit) -> Change:
         reverse_sql="\n".join(f"{each};" for each in rename(explicit.after, new, old)),
         explanation="said to be the same under another name",
         parent=explicit.after.parent,
+    )
+
+
+def _relabelled(label: Relabelled) -> Change:
+    """The change of one label, with that of what mentions it: PostgreSQL stores which label, and not its name."""
+    labels = texts(label.enum.attributes["labels"])
+    now = tuple(label.new if each == label.old else each for each in labels)
+    return Change(
+        Kind.ENUM,
+        label.enum.name,
+        Action.ALTERED,
+        attributes=(AttributeChange("labels", labels, now),),
+        sql=f"{rename_label(label.enum.name, label.old, label.new)};",
+        reverse_sql=f"{rename_label(label.enum.name, label.new, label.old)};",
+        explanation=f"labels renamed: {label.old} to {label.new}",
     )
 
 

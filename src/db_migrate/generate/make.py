@@ -60,6 +60,9 @@ _NO_COMMITS = (
 )
 
 
+_TOGETHER = "what has to wait for a release could not be set apart, and is in one revision with the rest"
+
+
 @dataclass(frozen=True)
 class Bodies:
     """Both functions of a revision."""
@@ -136,12 +139,16 @@ def _operations_of(proposal: Proposal | None) -> Sequence[Proposed]:
 
 @dataclass(frozen=True)
 class Made:
-    """The revisions of one attempt, each with its part of the changes and its bodies, and their proof."""
+    """The revisions of one attempt, each with its part of the changes and its bodies, and their proof.
+
+    ``together``: why what would have to wait is not apart.
+    """
 
     parts: tuple[Part, ...]
     drafts: tuple[Draft, ...]
     bodies: tuple[Bodies, ...]
     proof: Proof
+    together: str | None = None
 
 
 class _Making:
@@ -155,6 +162,7 @@ class _Making:
         self._proposal = proposal
         self._decision = decision
         self._choices = choices
+        self._later: Proposal | None = None
 
     def made(self) -> Made:
         """Try one form after the other until one is proved; the first where none is.
@@ -174,7 +182,8 @@ class _Making:
                 continue  # the same as the first
             found.append(self._attempt(attempt))
             if found[-1].proof.holds:
-                return found[-1]
+                apart = attempt.divided or not attempt.safe or len(found[0].parts) == 1
+                return found[-1] if apart else replace(found[-1], together=_why(found[0].proof))
         return found[0]
 
     def _attempt(self, attempt: Attempt) -> Made:
@@ -182,7 +191,10 @@ class _Making:
         divided = parts(self._decision, choices, divided=self._choices.safe and attempt.divided)
         written = [self._bodies(part, attempt, choices) for part in divided]
         with draft_folder() as folder, self._ground.scratch.child.seeing(folder):
-            written[0] = replace(written[0], extra=self._extra(divided[0], written[0], folder))
+            extra = self._extra(divided[0], written[0], folder)
+            if self._proposal is None and self._later is not None:  # now it is known how the project writes its types
+                written = [self._bodies(part, attempt, choices) for part in divided]
+            written[0] = replace(written[0], extra=extra)
             drafts: list[Draft] = []
             for part, bodies in zip(divided, written, strict=True):
                 drafts.append(self._draft(part, bodies, drafts))
@@ -196,7 +208,7 @@ class _Making:
 
     def _bodies(self, part: Part, attempt: Attempt, choices: Choices) -> Bodies:
         decision = part.decision
-        proposal = self._proposal if attempt.project_types else None
+        proposal = (self._proposal or self._later) if attempt.project_types else None
         history, models = types_of(proposal, decision.way.before, decision.way.after)
         up = Direction(decision.way, (history, models), plain_sql=attempt.plain_sql, commits=attempt.commits)
         down = Direction(decision.back, (models, history), plain_sql=attempt.plain_sql, commits=attempt.commits)
@@ -207,7 +219,8 @@ class _Making:
         """What plugins and hooks want beside: hooks always, plugins what is left when our own part is done."""
         proposal = self._proposal
         if proposal is None or (_plugins(proposal) and bodies.upgrade.blocks):
-            proposal = self._proposal_after(part, bodies, folder) or proposal
+            self._later = self._proposal_after(part, bodies, folder)
+            proposal = self._later or proposal
         hooks = [each for each in _operations_of(self._proposal or proposal) if each.by_hook]
         chosen = [*_plugins(proposal), *hooks]
         return Extra(
@@ -270,7 +283,7 @@ class _Making:
         extra = made.bodies[0].extra.upgrade
         decision, history = self._decision, self._ground.history.catalog
         return Generate(
-            warnings=tuple(warnings),
+            warnings=(*warnings, *([f"{_TOGETHER}: {made.together}"] if made.together else [])),
             revisions=tuple(
                 NewRevision(draft.revision, str(draft.place), draft.waits_for, draft.written.text)
                 for draft in made.drafts
@@ -284,6 +297,10 @@ class _Making:
             remaining=proof.upgrade.differences,
             written=written,
         )
+
+
+def _why(proof: Proof) -> str:
+    return next((each.error for each in (proof.upgrade, proof.downgrade) if each.error), "it leads somewhere else")
 
 
 def _operations(changes: Sequence[Change], upgrade: Body, revision: str) -> Iterator[Operation]:

@@ -9,6 +9,12 @@ from db_migrate.generate.types import Written
 from db_migrate.rules.python_text import call, sql_string, string
 
 
+def is_named(given: str, qualified: str) -> bool:
+    """Whether somebody means the object by the name given, which may leave out the schema, and quotes."""
+    own, full = ([unquoted(part) for part in split_name(each)] for each in (given, qualified))
+    return own == full or own == full[1:]
+
+
 @dataclass(frozen=True, slots=True)
 class Names:
     """How names are written. ``default_schema`` is where names without a schema are."""

@@ -13,15 +13,18 @@ from types import MappingProxyType
 
 from db_migrate.catalog.change import Action, Change
 from db_migrate.catalog.diff import match
-from db_migrate.catalog.labels import Labels, label_renames, with_labels
+from db_migrate.catalog.labels import Labels, with_labels
 from db_migrate.catalog.objects import RELATION_KINDS, Catalog, Kind
 from db_migrate.catalog.projection import Rename, project
 from db_migrate.catalog.sql.order import Verb
-from db_migrate.catalog.tokens import last_part, replace_names, without_last
+from db_migrate.catalog.sql.steps import text
+from db_migrate.catalog.tokens import last_part, without_last
 from db_migrate.generate.backfill import string_literal
 from db_migrate.generate.dispose import Decision
 from db_migrate.generate.filling import Fill
+from db_migrate.generate.old_text import OldText
 from db_migrate.generate.pieces import Form, Piece
+from db_migrate.generate.relabelling import Relabelled
 from db_migrate.generate.renaming import Explicit, Renames
 
 WHY_VIEW = "The running release goes on under the old name, by way of a view."
@@ -60,8 +63,7 @@ class OldNames:
 
     def before_late(self, catalog: Catalog) -> Catalog | None:
         """A schema as it is before the renames that wait; None where another object has one of the old names."""
-        back = {enum: {new: old for old, new in renamed.items()} for enum, renamed in self.labels.items()}
-        catalog = with_labels(catalog, back)
+        catalog = with_labels(catalog, self._labels_back)
         for each in reversed(self.uncounted):
             if (each.kind, each.old) not in catalog.objects and (each.kind, each.new) in catalog.objects:
                 catalog = project(catalog, [_reversed(each)])[0]
@@ -71,15 +73,29 @@ class OldNames:
             catalog = project(catalog, [_reversed(each)])[0]
         return catalog
 
-    def fills_before(self, fills: Mapping[str, Fill]) -> Mapping[str, Fill]:
-        """How columns are filled while what waits has its old name; expressions may use either name."""
-        return {self.formerly(name): self._fill_before(name, fill) for name, fill in fills.items()}
+    @property
+    def _labels_back(self) -> Labels:
+        return {enum: {new: old for old, new in renamed.items()} for enum, renamed in self.labels.items()}
 
-    def _fill_before(self, column: str, fill: Fill) -> Fill:
-        table = without_last(column)
-        renamed = (each for each in self.late if each.kind is Kind.COLUMN and without_last(each.new) == table)
-        names = {last_part(each.new): last_part(each.old) for each in renamed}
-        return replace(fill, expression=replace_names(fill.expression, names)) if names else fill
+    def fills_before(self, fills: Mapping[str, Fill], catalog: Catalog) -> Mapping[str, Fill]:
+        """How columns are filled while what waits has its old name; expressions may use either name.
+
+        ``catalog`` has the columns under their old names.
+        """
+        return {self.formerly(name): self._fill_before(name, fill, catalog) for name, fill in fills.items()}
+
+    def _fill_before(self, column: str, fill: Fill, catalog: Catalog) -> Fill:
+        table, item = without_last(column), catalog.objects.get((Kind.COLUMN, self.formerly(column)))
+        names = {each.new: each.old for each in self.late}
+        own = {new: old for new, old in names.items() if without_last(new) == table}
+        written = OldText(
+            table=frozenset({last_part(table), last_part(names.get(table, table))}),
+            columns={last_part(new): last_part(old) for new, old in own.items()},
+            others={last_part(each.new): last_part(each.old) for each in self.late if each.kind is not Kind.COLUMN},
+            labels=self.labels,
+        )
+        type_ = text(item, "type") if item is not None else None
+        return replace(fill, expression=written.of(fill.expression, type_))
 
     def formerly(self, name: str) -> str:
         """What something is called while what waits has its old name."""
@@ -89,22 +105,27 @@ class OldNames:
         return name
 
     def carried_out(self, before: Catalog, refused: Iterable[tuple[Kind, str]]) -> tuple[Catalog, Renames]:
-        """A schema after the renames that wait, and they. Labels are found by who compares it."""
+        """A schema after the renames that wait, and they."""
         found = Renames(refused=set(refused))
         for each in self.late:
             old = before.objects[each.kind, each.old]
             before = project(before, [each])[0]
             found.explicit.append(Explicit(each, old, before.objects[each.kind, each.new]))
+        for enum, renamed in self.labels.items():
+            for old_label, new_label in renamed.items():
+                found.labels.append(Relabelled(before.objects[Kind.ENUM, enum], old_label, new_label))
+                before = with_labels(before, found.labels[-1].labels)
         return before, found
 
     def without_late(self, renames: Renames, start: Catalog) -> tuple[Catalog, Renames]:
         """The renames that were given less those that wait, and the schema in which only they are carried out."""
+        start = with_labels(start, self._labels_back)
         late = {(each.kind, each.new) for each in self.late}
         waiting = [each for each in renames.explicit if (each.rename.kind, each.rename.new) in late]
         for each in reversed(waiting):
             start = project(start, [_reversed(each.rename)])[0]
         rest = [each for each in renames.explicit if each not in waiting]
-        return start, Renames(rest, renames.refused)
+        return start, Renames(rest, refused=renames.refused)
 
 
 def old_names(whole: Decision, between: Catalog) -> OldNames:
@@ -114,7 +135,9 @@ def old_names(whole: Decision, between: Catalog) -> OldNames:
     renames = [*(each.rename for each in whole.renames.explicit), *matched.renames]
     late = [each for each in renames if (each.kind, each.new) in counted]
     views = {each.new: view for each in late if (view := _view(each, late, whole, between)) is not None}
-    labels = label_renames(matched.before, matched.after)
+    labels: dict[str, dict[str, str]] = {}
+    for label in whole.renames.labels:
+        labels.setdefault(label.enum.name, {})[label.old] = label.new
     used = [each for each in late if not each.name_only]
     if not labels and all(each.new in views or without_last(each.new) in views for each in used):
         return OldNames(tuple(views.values()))

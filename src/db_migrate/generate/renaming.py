@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from db_migrate.catalog.change import Action, Change, ChangeClass
@@ -10,11 +10,17 @@ from db_migrate.catalog.diff import diff
 from db_migrate.catalog.objects import Catalog, Key, Kind, SchemaObject
 from db_migrate.catalog.projection import Rename, project
 from db_migrate.catalog.sql.steps import text
-from db_migrate.catalog.tokens import last_part, split_name, unquoted, without_last
+from db_migrate.catalog.tokens import last_part, without_last
 from db_migrate.errors import UsageError
+from db_migrate.generate.naming import is_named
+from db_migrate.generate.relabelling import Relabelled, settle_labels
 from db_migrate.generate.request import Questioner, Request
 
 _ASKED = frozenset({Kind.TABLE, Kind.COLUMN, Kind.ENUM, Kind.DOMAIN, Kind.COMPOSITE_TYPE, Kind.SEQUENCE, Kind.VIEW})
+_GIVEN = (
+    *(Kind.TABLE, Kind.ENUM, Kind.DOMAIN, Kind.COMPOSITE_TYPE, Kind.COLUMN, Kind.SEQUENCE, Kind.VIEW, Kind.INDEX),
+)
+"""What may be said to have been renamed, in the order in which it is."""
 _ALIKE = 0.6
 """The share of its columns that a dropped table has in common with a created one, for it to be likely the same."""
 
@@ -40,12 +46,21 @@ class Explicit:
 
 @dataclass
 class Renames:
-    """What was decided: renames that the diff does not see by itself, in order, and pairs that are none."""
+    """What was decided: renames that the diff does not see by itself, in order, and pairs that are none.
+
+    ``labels`` are renamed after all else. An enum is among the ``refused`` where a label of it is another one now.
+    """
 
     explicit: list[Explicit] = field(default_factory=list)
+    labels: list[Relabelled] = field(default_factory=list)
     refused: set[Key] = field(default_factory=set)
     settled: set[tuple[Kind, str, str]] = field(default_factory=set)
     used: set[tuple[str, str]] = field(default_factory=set)
+
+    @property
+    def former_enums(self) -> Mapping[str, str]:
+        """The old names of enums that are renamed, by the new ones."""
+        return {each.rename.new: each.rename.old for each in self.explicit if each.rename.kind is Kind.ENUM}
 
 
 def settle_renames(
@@ -57,7 +72,7 @@ def settle_renames(
     name that was given and is none.
     """
     renames = Renames()
-    open_: list[Likely] = []
+    open_: list[tuple[str, str, str]] = []
     before = _given(before, after, request, renames)
     while True:
         changes = diff(before, after, frozenset(renames.refused))
@@ -67,20 +82,33 @@ def settle_renames(
         renames.settled.add(_key(likely))
         answer = _answer(likely, request, questioner, renames)
         if answer is None:
-            open_.append(likely)
+            open_.append((likely.kind.replace("_", " "), likely.old, likely.new))
         if answer is False:
             renames.refused |= {(likely.kind, likely.new), (likely.kind, likely.old)}
         elif not likely.recognised:
             before = _carry_out(likely, before, renames)
-    if open_:
+    settled = settle_labels(before, after, renames.former_enums, request, questioner)
+    if unknown := [pair for pair in request.renames if pair not in renames.used | settled.used]:
+        raise _unknown(*unknown[0])
+    if open_ := [*open_, *settled.open]:
         raise _unanswered(open_, request)
-    return renames, before, changes
+    renames.labels, renames.refused = settled.labels, renames.refused | settled.refused
+    return renames, settled.before, diff(settled.before, after, frozenset(renames.refused))
 
 
-def _unanswered(open_: Sequence[Likely], request: Request) -> UsageError:
+def _unknown(old: str, new: str) -> UsageError:
+    return UsageError(
+        "generate.unknown-rename",
+        f"{old} cannot have been renamed to {new}",
+        why="the first name has to be one of the history, and the second one of the models that is new there",
+        next=["db-migrate drift --from history --to models"],
+    )
+
+
+def _unanswered(open_: Sequence[tuple[str, str, str]], request: Request) -> UsageError:
     """All questions at once, as if the answer to each were yes: that is what the first command says."""
     first, *more = open_
-    pairs = [(_short(each.old), _short(each.new)) for each in open_]
+    pairs = [(_short(old), _short(new)) for _, old, new in open_]
     return UsageError(
         "generate.rename",
         f"was {_words(first)}?" + (f" And {', '.join(_words(each) for each in more)}?" if more else ""),
@@ -93,8 +121,9 @@ def _unanswered(open_: Sequence[Likely], request: Request) -> UsageError:
     )
 
 
-def _words(likely: Likely) -> str:
-    return f"{likely.kind.replace('_', ' ')} {likely.old} renamed to {likely.new}"
+def _words(likely: tuple[str, str, str]) -> str:
+    what, old, new = likely
+    return f"{what} {old} renamed to {new}"
 
 
 def _key(likely: Likely) -> tuple[Kind, str, str]:
@@ -113,7 +142,7 @@ def _carry_out(likely: Likely, before: Catalog, renames: Renames) -> Catalog:
 def _given(before: Catalog, after: Catalog, request: Request, renames: Renames) -> Catalog:
     """*from* after the renames that were given and that the diff would not see: those of tables first."""
     waiting = list(request.renames)
-    for kind in (Kind.TABLE, Kind.ENUM, Kind.COLUMN, Kind.INDEX):
+    for kind in _GIVEN:
         for pair in list(waiting):
             old = _find(_since(pair[0], renames), kind, before)
             new = _find(pair[1], kind, after)
@@ -124,21 +153,6 @@ def _given(before: Catalog, after: Catalog, request: Request, renames: Renames) 
             likely = Likely(kind, old, new, recognised=False)
             renames.settled.add(_key(likely))
             before = _carry_out(likely, before, renames)
-    labels = {
-        (f"{enum.name}.{label}", enum.name)
-        for enum in before
-        if enum.kind is Kind.ENUM
-        for label in enum.attributes["labels"] or ()  # type: ignore[union-attr]
-    }
-    unknown = [pair for pair in waiting if not any(is_named(pair[0], name) for name, _ in labels)]
-    if unknown:
-        old, new = unknown[0]
-        raise UsageError(
-            "generate.unknown-rename",
-            f"{old} cannot have been renamed to {new}",
-            why="the first name has to be one of the history, and the second one of the models that is new there",
-            next=["db-migrate drift --from history --to models"],
-        )
     return before
 
 
@@ -156,12 +170,6 @@ def _find(name: str, kind: Kind, side: Catalog) -> str | None:
     return found[0] if len(found) == 1 else None
 
 
-def is_named(given: str, qualified: str) -> bool:
-    """Whether somebody means the object by the name given, which may leave out the schema, and quotes."""
-    own, full = ([unquoted(part) for part in split_name(each)] for each in (given, qualified))
-    return own == full or own == full[1:]
-
-
 def _answer(likely: Likely, request: Request, questioner: Questioner, renames: Renames) -> bool | None:
     for pair in request.renames:
         if is_named(pair[0], likely.old) and is_named(pair[1], likely.new):
@@ -169,7 +177,7 @@ def _answer(likely: Likely, request: Request, questioner: Questioner, renames: R
             return True
         if is_named(pair[0], likely.old) or is_named(pair[1], likely.new):
             return False
-    return False if request.no_rename else questioner.renamed(likely.kind, likely.old, likely.new)
+    return False if request.no_rename else questioner.renamed(likely.kind.replace("_", " "), likely.old, likely.new)
 
 
 def _short(name: str) -> str:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Protocol
 
-from db_migrate.catalog.objects import Kind
 from db_migrate.generate.filling import Fill
 
 
@@ -72,8 +71,8 @@ class Request:
 class Questioner(Protocol):
     """Answers what the catalogs do not tell. None: nobody is there to answer."""
 
-    def renamed(self, kind: Kind, old: str, new: str) -> bool | None:
-        """Whether ``old`` is now called ``new``."""
+    def renamed(self, what: str, old: str, new: str) -> bool | None:
+        """Whether ``old``, a table or whatever it is, is now called ``new``."""
 
     def fill(self, column: str, *, new: bool) -> Fill | None:
         """What rows that are there get in a column that becomes NOT NULL; ``new``: the column does."""
@@ -82,9 +81,9 @@ class Questioner(Protocol):
 class Nobody:
     """The questioner where nobody can be asked."""
 
-    def renamed(self, kind: Kind, old: str, new: str) -> bool | None:
+    def renamed(self, what: str, old: str, new: str) -> bool | None:
         """No answer."""
-        del kind, old, new
+        del what, old, new
         return None
 
     def fill(self, column: str, *, new: bool) -> Fill | None:

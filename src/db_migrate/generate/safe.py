@@ -38,13 +38,15 @@ WHY_VOLATILE = "Each row gets a value of its own: set apart from adding the colu
 class Choices:
     """What was asked for and answered: fills by column, how fast to backfill, and whether to be safe at all.
 
-    ``apart``: where not, what builds an index or looks through a table is still apart from the rest.
+    ``apart``: where not, what builds an index or looks through a table is still apart from the rest. ``renamed``: what
+    has got its new name, or its labels theirs, before all else.
     """
 
     safe: bool = True
     fills: Mapping[str, Fill] = field(default_factory=lambda: MappingProxyType({}))
     pace: Pace = field(default_factory=Pace)
     apart: bool = False
+    renamed: frozenset[Key] = frozenset()
 
 
 def pieces(
@@ -56,7 +58,32 @@ def pieces(
     found = [made for piece in plain for made in way.of(piece)]
     if any(piece.form is Form.PYTHON for piece in found):
         found = [way.after_filling(piece) for piece in found]
-    return tuple(_after_what_it_needs(found, sides)) if choices.safe or choices.apart else tuple(found)
+    ordered = _after_what_it_needs(found, sides) if choices.safe or choices.apart else found
+    return tuple(_once(sorted(ordered, key=lambda piece: piece.phase)))
+
+
+def _once(found: Iterable[Piece]) -> Iterator[Piece]:
+    """The pieces without a default that is taken away, or given, right before the same column is given one."""
+    waiting: Piece | None = None
+    for piece in found:
+        if waiting is not None and not (waiting.key == piece.key and waiting.phase == piece.phase and _sets(piece)):
+            yield waiting
+        waiting = None
+        if _sets(piece) or (len(piece.statements) == 1 and piece.statements[0] == f"{_of(piece)} DROP DEFAULT"):
+            waiting = piece
+        else:
+            yield piece
+    if waiting is not None:
+        yield waiting
+
+
+def _sets(piece: Piece) -> bool:
+    """Whether the piece gives a column a default, and does nothing else."""
+    return len(piece.statements) == 1 and piece.statements[0].startswith(f"{_of(piece)} SET DEFAULT ")
+
+
+def _of(piece: Piece) -> str:
+    return f"ALTER TABLE {without_last(piece.key[1])} ALTER COLUMN {last_part(piece.key[1])}"
 
 
 class _Way:
@@ -67,7 +94,7 @@ class _Way:
         self._sides = sides
         self._choices = choices
         self._new = {p.key[1] for p in plain if p.verb is Verb.CREATE and p.key[0] in TABLE_KINDS}
-        self._renamed = {p.key for p in plain if p.verb is Verb.RENAME}
+        self._renamed = choices.renamed | {p.key for p in plain if p.verb is Verb.RENAME}
         self._disturbed = {self._table(p.key) for p in plain if p.verb in (Verb.DROP, Verb.ALTER) and _disturbs(p)}
         self._taken = {_slot(p.key) for p in plain if p.verb is Verb.CREATE and p.key[0] is not Kind.INDEX}
 
@@ -86,11 +113,11 @@ class _Way:
             yield piece
             if self._gets_own_default(piece):
                 yield from self._filled(piece, item)
-        elif not self._choices.safe and not (self._choices.apart and _takes_long(piece)):
-            yield piece
         elif piece.verb is Verb.ALTER and kind is Kind.ENUM:
             labels = all(" ADD VALUE " in each for each in piece.statements) and piece.key not in self._renamed
             yield replace(piece, phase=Phase.LABELS, form=Form.SQL, comment=WHY_LABELS) if labels else piece
+        elif not self._choices.safe and not (self._choices.apart and _takes_long(piece)):
+            yield piece
         elif piece.verb is Verb.DROP and kind is Kind.INDEX:
             yield self._dropped_index(piece)
         elif piece.verb is Verb.CREATE and item is not None and self._is_plain_table(item.parent):

@@ -48,7 +48,7 @@ class Part:
 
     def forward(self, choices: Choices) -> list[Piece]:
         """The upgrade."""
-        fills = choices.fills if self.contracts else self.names.fills_before(choices.fills)
+        fills = choices.fills if self.contracts else self.names.fills_before(choices.fills, self.decision.way.after)
         fills = {name: fill for name, fill in fills.items() if name not in self.unfilled}
         pieces = self.decision.forward(replace(choices, fills=fills))
         pieces = [replace(p, comment=p.comment or self.reasons.get(p.key, "")) for p in pieces]
@@ -142,7 +142,7 @@ def _reasons(whole: Decision, between: Catalog) -> Mapping[Key, str]:
 
 def _decided(whole: Decision, before: Catalog, after: Catalog, renames: Renames) -> Decision:
     refused = frozenset(whole.renames.refused)
-    kept = Renames(renames.explicit, set(refused))
+    kept = Renames(renames.explicit, renames.labels, set(refused))
     original = {(c.kind, c.object, c.action, c.class_) for c in whole.ignored}
     changes = [
         c

@@ -66,7 +66,7 @@ def alter(before: SchemaObject, after: SchemaObject, sides: Sides) -> Steps | No
     if after.kind is Kind.SEQUENCE:
         return sequences.alter(before, after)
     if after.kind in SWAPPED_KINDS:
-        return named_types.in_place(before, after)
+        return named_types.in_place(before, after, sides.labels.get(after.name, {}))
     about = _change_about(before, after)
     return about if about is not None else definitions.alter(before, after)
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
-from db_migrate.catalog.labels import renamed_labels
 from db_migrate.catalog.objects import Kind, SchemaObject
 from db_migrate.catalog.sql.columns import retype
 from db_migrate.catalog.sql.steps import Steps, text, texts
@@ -39,10 +38,13 @@ def drop(item: SchemaObject) -> Steps:
     return Steps((f"DROP {word(item.kind)} {item.name}",))
 
 
-def in_place(before: SchemaObject, after: SchemaObject) -> Steps | None:
-    """What changes a type without touching the columns that use it, or None where that cannot be."""
+def in_place(before: SchemaObject, after: SchemaObject, renamed: Mapping[str, str]) -> Steps | None:
+    """What changes a type without touching the columns that use it, or None where that cannot be.
+
+    ``renamed`` are new labels of an enum by the old ones.
+    """
     if after.kind is Kind.ENUM:
-        return _enum(before, after)
+        return _enum(before, after, renamed)
     if after.kind is Kind.DOMAIN:
         return _domain(before, after)
     if after.kind is Kind.COMPOSITE_TYPE:
@@ -50,12 +52,11 @@ def in_place(before: SchemaObject, after: SchemaObject) -> Steps | None:
     return None
 
 
-def _enum(before: SchemaObject, after: SchemaObject) -> Steps | None:
+def _enum(before: SchemaObject, after: SchemaObject, renamed: Mapping[str, str]) -> Steps | None:
     old, new = texts(before.attributes["labels"]), texts(after.attributes["labels"])
     statement = f"ALTER TYPE {after.name}"
-    if renamed := renamed_labels(old, new):
-        pairs = renamed.items()
-        return Steps(tuple(f"{statement} RENAME VALUE {literal(a)} TO {literal(b)}" for a, b in pairs))
+    if renamed:
+        return Steps(tuple(rename_label(after.name, a, b) for a, b in renamed.items()))
     if tuple(label for label in new if label in old) != old:
         return None
     main = []
@@ -65,6 +66,11 @@ def _enum(before: SchemaObject, after: SchemaObject) -> Steps | None:
             last = place and all(later not in old for later in new[place:])
             main.append(f"{statement} ADD VALUE {literal(label)}{'' if last else where}")
     return Steps(tuple(main))
+
+
+def rename_label(enum: str, old: str, new: str) -> str:
+    """``RENAME VALUE``, which touches no row."""
+    return f"ALTER TYPE {enum} RENAME VALUE {literal(old)} TO {literal(new)}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ class Plan:
     ) -> None:
         """``former``: where this leads back, the keys that the changes have for objects which have others here."""
         self.graph = Graph()
-        self._sides = Sides(matched.before, matched.after)
+        self._sides = Sides(matched.before, matched.after, matched.labels)
         self._owners = Owners(changes, self._sides, former)
         self._before, self._after = needs
         self._dropped = matched.before.objects.keys() - matched.after.objects.keys()

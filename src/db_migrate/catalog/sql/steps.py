@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from types import MappingProxyType
 
+from db_migrate.catalog.labels import Labels
 from db_migrate.catalog.objects import TABLE_KINDS, Catalog, Kind, SchemaObject, Value
 from db_migrate.catalog.tokens import last_part, literal
 
@@ -32,10 +34,11 @@ REPLACE = Steps(replace=True)
 
 @dataclass(frozen=True)
 class Sides:
-    """The two catalogs that a script leads from and to, names already matched."""
+    """The two catalogs that a script leads from and to, names already matched, and the labels that are renamed."""
 
     before: Catalog
     after: Catalog
+    labels: Labels = field(default_factory=lambda: MappingProxyType({}))
 
     @property
     def major(self) -> int:

@@ -5,7 +5,9 @@ Nothing is written into the project: the text goes to the parent, which puts it 
 
 from __future__ import annotations
 
+import ast
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +32,9 @@ def write(project: AlembicProject, job: jobs.WriteRevision) -> jobs.WrittenRevis
 
         def into_our_folder(source: Any, destination: Any, **arguments: Any) -> None:
             aside = Path(folder) / Path(destination).name
-            render(source, aside, **arguments)
+            render(source, aside, **{**arguments, "imports": ""})
+            imports = "\n".join(missing(job.imports, aside.read_text(encoding="utf-8")))
+            render(source, aside, **{**arguments, "imports": imports})
             write_hooks._run_hooks(aside, script.hooks)
             aside.with_suffix(".place").write_text(str(destination), encoding="utf-8")
             raise _Made(aside)
@@ -41,7 +45,6 @@ def write(project: AlembicProject, job: jobs.WriteRevision) -> jobs.WrittenRevis
             "config": config,
             **project.template_args,
             **dict(zip(project.tokens, (job.upgrade, job.downgrade), strict=True)),
-            "imports": "\n".join(job.imports),
         }
         try:
             script.generate_revision(
@@ -59,3 +62,24 @@ def write(project: AlembicProject, job: jobs.WriteRevision) -> jobs.WrittenRevis
             text = found.path.read_text(encoding="utf-8")
             return jobs.WrittenRevision(folder=str(destination.parent), name=destination.name, text=text)
     raise RuntimeError("Alembic made no revision file")
+
+
+def missing(imports: Iterable[str], text: str) -> list[str]:
+    """The import lines of which a file's own do not do the same."""
+    try:
+        there = _imported(text)
+        return [line for line in imports if not _imported(line) or not _imported(line) <= there]
+    except SyntaxError:  # in a hook's text, or a template that is no Python without what belongs into it
+        return list(imports)
+
+
+def _imported(text: str) -> set[tuple[str, ...]]:
+    """What each import at the top of a text makes known: its module, and its name there and here."""
+    found: set[tuple[str, ...]] = set()
+    for statement in ast.parse(text).body:
+        if isinstance(statement, ast.Import):
+            found |= {(each.name, each.asname or "") for each in statement.names}
+        elif isinstance(statement, ast.ImportFrom):
+            module = "." * statement.level + (statement.module or "")
+            found |= {(module, each.name, each.asname or each.name) for each in statement.names}
+    return found
