@@ -26,6 +26,14 @@ name = op.get_bind().execute(sa.text("SELECT name FROM towns ORDER BY id")).fetc
 op.execute(f"COMMENT ON TABLE towns IS 'places'")
 """
 
+FILLED = """
+op.add_column("users", sa.Column("short", sa.Text))
+users = sa.table("users", sa.column("id"), sa.column("full_name"), sa.column("short"))
+for row in op.get_bind().execute(sa.select(users.c.id, users.c.full_name)).all():
+    op.execute(users.update().where(users.c.id == row.id).values(short=row.full_name[-4:]))
+op.alter_column("users", "short", nullable=False)
+"""
+
 
 def test_a_loop_over_rows_is_recognised_and_held_to_its_intent(project: Project) -> None:
     """Without one, apply takes back what it did not see on scratch; with one, it may write just what that says."""
@@ -53,6 +61,29 @@ def test_a_loop_over_rows_is_recognised_and_held_to_its_intent(project: Project)
     allowed = project.run("apply", "--json")
     assert allowed.code == 0, allowed.out
     assert project.sql("SELECT count(*) FROM people") == [(40,)]
+
+
+def test_a_column_that_a_loop_fills_may_well_become_not_null(project: Project) -> None:
+    """Nobody knows what the loop writes, so it is no error that scratch saw nothing written; and it can be applied."""
+    project.revision("r1", GROUND, "op.drop_table('people'); op.drop_table('users'); op.drop_table('towns')")
+    assert project.alembic("upgrade", "head").code == 0
+    project.sql("INSERT INTO users (full_name) SELECT 'secret' || i FROM generate_series(1, 40) i")
+    file = project.revision("r2", FILLED, "op.drop_column('users', 'short')")
+
+    planned = project.run("plan", "--json")
+
+    assert planned.code == 0, planned.out
+    (found,) = findings(planned.json, "would-fail-on-data")
+    assert (found["object"], found["severity"]) == ("public.users.short", "warning")
+    assert "this revision reads its rows first" in found["message"]
+    assert [each["code"] for each in project.run("doctor", "--json").json["diagnoses"]] == ["revisions.pending"]
+    file.write_text(
+        file.read_text().replace(
+            "depends_on", 'db_migrate_allow = {"data-dependent:r2": "writes users: fills"}\ndepends_on'
+        )
+    )
+    assert project.run("apply", "--json").code == 0
+    assert project.sql("SELECT count(*), count(DISTINCT short) FROM users") == [(40, 40)]
 
 
 def test_a_sample_lets_it_be_proved_and_tells_no_row(project: Project) -> None:

@@ -13,7 +13,7 @@ from db_migrate.rules.called import texts_of
 from db_migrate.rules.estimate import Work, bytes_in_words, estimate, in_words
 from db_migrate.rules.facts import Facts, TableFacts
 from db_migrate.rules.finding import Severity
-from db_migrate.rules.names import owner_of, rebase
+from db_migrate.rules.names import last, owner_of, rebase
 from db_migrate.rules.source import Source, read_source
 from db_migrate.trace.effects import (
     Direction,
@@ -24,6 +24,7 @@ from db_migrate.trace.effects import (
     TracedRevision,
     TracedStatement,
 )
+from db_migrate.trace.grammar import sort_of
 
 _IN_FAILED_TRANSACTION = "25P02"
 
@@ -74,6 +75,10 @@ class Place:
     def effects(self) -> Effects:
         """What the statement did."""
         return self.statement.effects
+
+    def follows_a_look_at(self, relation: str) -> bool:
+        """Whether the revision has read the relation's rows by then: what it does to them may depend on what it saw."""
+        return any(relation in looked_at(each) for each in self.revision.statements[: self.index])
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -209,6 +214,17 @@ class Context:
     def source(self, revision: TracedRevision) -> Source | None:
         """The revision's file as a syntax tree; None where there is none (an SQL file, or the file is gone)."""
         return read_source(revision.file)
+
+
+_STEERING = frozenset({"select_stmt", "execute_stmt", "fetch_stmt", "do_stmt", "call_stmt"})
+
+
+def looked_at(statement: TracedStatement) -> tuple[str, ...]:
+    """The tables whose rows may decide what comes next: what a query, a DO block or a procedure has read."""
+    nodes = set(sort_of(statement.sql).nodes)
+    if not nodes or not nodes <= _STEERING or (nodes == {"select_stmt"} and statement.ddl):  # SELECT INTO tells nothing
+        return ()
+    return tuple(name for name in statement.effects.reads if last(name) != "alembic_version")
 
 
 def is_table(place: Place, name: str) -> bool:

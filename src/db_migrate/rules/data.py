@@ -63,9 +63,9 @@ class Offence:
 
 
 def offences(trace: Trace, facts: Facts) -> Iterator[Offence]:
-    """What the target's rows would make fail, whatever is allowed; not what earlier statements write to."""
+    """What the target's rows would make fail, whatever is allowed; not what earlier statements write to, or may."""
     for place, question, answer in answered(Context(trace, facts, RuleSettings())):
-        if question.kind not in LOSSES and answer.found and not question.after_writes:
+        if question.kind not in LOSSES and answer.found and not _later(question):
             query = "" if question.kind is Asks.ROWS else _offenders(question)
             yield Offence(place.revision.revision, question.object, _how_many(question, answer), query)
 
@@ -85,7 +85,7 @@ def offences(trace: Trace, facts: Facts) -> Iterator[Offence]:
     ),
 )
 def would_fail_on_data(context: Context) -> Iterator[Hit]:
-    """An error when rows of today break it; a warning when the run writes them first, or the target did not say."""
+    """An error when rows of today break it; a warning when the run writes them first or may, or nobody could say."""
     for place, question, answer in answered(context):
         if question.kind in LOSSES:
             continue
@@ -93,14 +93,21 @@ def would_fail_on_data(context: Context) -> Iterator[Hit]:
             message = f"not known: {question.describes} ({answer.error}{_by_statistics(context, place, question)})"
             yield Hit(place, question.object, message, severity=Severity.WARNING)
         elif answer.found:
-            later = "; earlier statements of this run write to it first" if question.after_writes else ""
+            later = _later(question)
             yield Hit(
                 place,
                 question.object,
                 f"would fail: {_how_many(question, answer)}{later}",
                 _correction(place, question),
-                Severity.WARNING if question.after_writes else Severity.ERROR,
+                Severity.WARNING if later else Severity.ERROR,
             )
+
+
+def _later(question: Question) -> str:
+    """Why the rows may be others when the statement is reached."""
+    if question.after_writes:
+        return "; earlier statements of this run write to it first"
+    return "; this revision reads its rows first, and may write by what it sees" if question.after_reads else ""
 
 
 def _correction(place: Place, question: Question) -> str:

@@ -7,25 +7,14 @@ from collections.abc import Iterable, Iterator
 
 from db_migrate.catalog.objects import Catalog
 from db_migrate.rules import advice
-from db_migrate.rules.context import Context, Hit, Place
+from db_migrate.rules.context import Context, Hit, Place, looked_at
 from db_migrate.rules.finding import Severity
 from db_migrate.rules.matching import relation_named
-from db_migrate.rules.names import last
 from db_migrate.rules.registry import About, Section, rule
-from db_migrate.trace.effects import TracedRevision, TracedStatement
-from db_migrate.trace.grammar import sort_of
+from db_migrate.trace.effects import TracedRevision
 
 RULE = "data-dependent"
-_STEERING = frozenset({"select_stmt", "execute_stmt", "fetch_stmt", "do_stmt", "call_stmt"})
 _WRITES = re.compile(r'\s*writes\s+([\w$."]+(?:\s*,\s*[\w$."]+)*)', re.IGNORECASE)
-
-
-def looked_at(statement: TracedStatement) -> tuple[str, ...]:
-    """The tables whose rows may decide what comes next: what a query, a DO block or a procedure has read."""
-    nodes = set(sort_of(statement.sql).nodes)
-    if not nodes or not nodes <= _STEERING or (nodes == {"select_stmt"} and statement.ddl):  # SELECT INTO tells nothing
-        return ()
-    return tuple(name for name in statement.effects.reads if last(name) != "alembic_version")
 
 
 def may_write(revision: TracedRevision, catalog: Catalog) -> tuple[str, ...]:

@@ -46,8 +46,10 @@ class Question:
     ``first_sql`` returns at most one row with one text, the first offending key; ``sql`` returns how many there are.
     Both are to be run with ``search_path = pg_catalog``. ``describes`` is what is counted, in words. ``refused`` says
     why it must not or cannot be asked; then there is no SQL. ``after_writes``: an earlier statement of the run writes
-    to the relation, so what is true now may not be true then. ``column`` is the target's column of which NULLs, or what
-    is none, are counted, so that its statistics say how many where nobody could wait for the answer.
+    to the relation, so what is true now may not be true then. ``after_reads``: the revision has read the relation's
+    rows by then, of which scratch had none, so nobody knows what it writes by what it sees. ``column`` is the target's
+    column of which NULLs, or what is none, are counted, so that its statistics say how many where nobody could wait
+    for the answer.
     """
 
     id: str
@@ -61,6 +63,7 @@ class Question:
     first_sql: str = ""
     refused: str = ""
     after_writes: bool = False
+    after_reads: bool = False
     column: str = ""
 
 
@@ -89,6 +92,7 @@ class _Asker:
 
     def __init__(self, trace: Trace, major: int) -> None:
         self._now = trace.before
+        self._sampled = trace.sampled
         self._major = major
 
     def ask(self, place: Place) -> Iterator[Question]:
@@ -262,6 +266,10 @@ class _Asker:
                 predicate = f"{tail(column.name)} IS NULL"
                 yield self._compose(place, Asks.NULLS, f"{relation}.{name}", relation, described, predicate)
 
+    def _is_unseen(self, place: Place, relation: str) -> bool:
+        """Whether the revision goes by rows of the relation of which scratch had none."""
+        return relation not in self._sampled and place.follows_a_look_at(relation)
+
     def _duplicates(
         self, place: Place, item: SchemaObject, relation: str, keys: list[str], predicate: str, refused: str
     ) -> Question:
@@ -288,6 +296,7 @@ class _Asker:
             first_sql="" if refused else f"SELECT {shown} FROM ({inner} LIMIT 1) AS d",
             refused=refused,
             after_writes=relation in place.known.written,
+            after_reads=self._is_unseen(place, relation),
         )
 
     def _exclusion(self, place: Place, change: Change) -> Iterator[Question]:
@@ -335,6 +344,7 @@ class _Asker:
             first_sql="" if refused else f"SELECT {shown} FROM {source} LIMIT 1",
             refused=refused,
             after_writes=relation in place.known.written,
+            after_reads=self._is_unseen(place, relation),
             column=column,
         )
 

@@ -210,11 +210,15 @@ class Between:
 
     @cached_property
     def _reads(self) -> frozenset[int]:
-        """Tables whose rows a statement that is no DDL looked at, or made itself ready to look at."""
+        """Tables whose rows a statement that is no DDL looked at, or made itself ready to look at.
+
+        What it locks strongly it may look through to change it; what may hold DDL, a block, does so with a lock that an
+        earlier statement took, too.
+        """
         if self.sort.ddl and not self.sort.reads:
             return frozenset()
         modes: dict[int, set[str]] = {}
-        for oid, mode in (*self.after.locks, *self._taken):
+        for oid, mode in (*self.after.locks, *self._taken) if self.sort.ddl or self.sort.block else self._taken:
             modes.setdefault(oid, set()).add(mode)
         ready = {oid for oid, mode in self._taken if mode in ("AccessShareLock", "RowShareLock")}
         return frozenset(
