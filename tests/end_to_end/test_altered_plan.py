@@ -19,8 +19,10 @@ from .conftest import Project, make_project
 
 def resealed(text: str, **changes: Any) -> str:
     """The file that somebody would have written whose plan has other content, as far as that can be forged."""
-    made = json.dumps({**json.loads(text), **changes, "seal": "0" * 64}, indent=2) + "\n"
-    return made.replace("0" * 64, hashlib.sha256(made.encode()).hexdigest())
+    made = {**json.loads(text), **changes}
+    del made["seal"]
+    sealed = json.dumps(made, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return json.dumps({**made, "seal": hashlib.sha256(sealed.encode()).hexdigest()})
 
 
 def untouched(project: Project) -> bool:
@@ -53,7 +55,7 @@ def planned(project: Project) -> tuple[Project, str]:
 
 
 def test_a_file_that_is_not_as_it_was_written_is_refused(planned: tuple[Project, str]) -> None:
-    """One byte, wherever it is, white space and the envelope too; what is no JSON; what another version has made."""
+    """One byte of what it says, the envelope too; what is no JSON; what another version has made."""
     project, text = planned
     plan = json.loads(text)
     file = project.folder / "other.json"
@@ -72,12 +74,7 @@ def test_a_file_that_is_not_as_it_was_written_is_refused(planned: tuple[Project,
         "warnings": (text.replace('"warnings": []', '"warnings": ["w"]', 1), altered),
         "estimate": (text.replace('"seconds": 0.0', '"seconds": 0.1', 1), altered),
         "direction": (text.replace('"direction": "upgrade"', '"direction": "downgrade"', 1), altered),
-        "space": (text.replace("{", "{ ", 1), altered),
-        "line ends": (bytes_of_it.replace(b"\n", b"\r\n"), altered),
-        "end": (f"{text}\n", altered),
-        "one line": (json.dumps(plan), altered),
         "unknown field": (text.replace('"hash":', '"newer": 1, "hash":'), altered),
-        "twice the field": (text.replace('"hash":', '"hash": "x", "hash":'), altered),
         "no seal": (json.dumps({k: v for k, v in plan.items() if k != "seal"}, indent=2), altered),
         "sealed again": (resealed(text.replace("ADD COLUMN b", "ADD COLUMN c")), altered),
         "newer": (resealed(text, made_by="99.0", hash="f" * 64), ("plan.other-version", 3)),
@@ -97,6 +94,16 @@ def test_a_file_that_is_not_as_it_was_written_is_refused(planned: tuple[Project,
         assert file.read_bytes() != bytes_of_it, name
         found = refused(project, "other.json")
         assert (name, *found[:2]) == (name, exit_code, code), found
+
+
+def test_a_file_that_is_laid_out_anew_says_the_same(planned: tuple[Project, str]) -> None:
+    """Line ends and white space are nobody's plan, nor is the order of the fields."""
+    project, text = planned
+    laid_out = json.dumps(json.loads(text), sort_keys=True, indent=4)
+    (project.folder / "other.json").write_text(laid_out, newline="\r\n")
+    done = project.run("apply", "other.json", "--json")
+    assert done.code == 0, done.out
+    assert not untouched(project)
 
 
 def test_a_plan_for_something_else_is_refused_and_says_what(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import shlex
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -18,9 +19,6 @@ from db_migrate.results import Plan, Result
 
 SCHEMA_VERSION = 1
 
-_UNSEALED = "0" * 64
-"""Stands in the place of a plan's seal when that is made."""
-
 
 def document(verb: str, result: Result, exit_code: int) -> dict[str, Any]:
     """The envelope of a result; ``error`` is there only when the result carries one."""
@@ -28,7 +26,7 @@ def document(verb: str, result: Result, exit_code: int) -> dict[str, Any]:
     target, warnings, error = own.pop("target"), own.pop("warnings"), own.pop("error", None)
     head = _head(verb, exit_code == 0, target, warnings)
     made = head | own | ({"error": error} if error is not None else {})
-    return made | {"seal": _seal(encode(made | {"seal": _UNSEALED}))} if verb == "plan" else made
+    return made | {"seal": _seal(made)} if verb == "plan" else made
 
 
 def error_document(verb: str, error: ErrorReport, known: object = None) -> dict[str, Any]:
@@ -49,11 +47,11 @@ def line(data: object) -> str:
 
 
 def read_plan(text: str, where: str) -> Plan:
-    """The plan in a file that ``plan --out`` or ``plan --json`` wrote, byte for byte.
+    """The plan in a file that ``plan --out`` or ``plan --json`` wrote; it may have been laid out anew, as by ``jq``.
 
     ``where`` names the file in errors. Raises UsageError ``plan.unreadable``, and ``Refused`` (``plan.altered``) when
-    the file is not as it was written. Whether the plan still holds is for ``apply`` to judge, by its hash and
-    fingerprints.
+    the file says anything else than what was written. Whether the plan still holds is for ``apply`` to judge, by its
+    hash and fingerprints.
     """
     try:
         data = msgspec.json.decode(text)
@@ -65,12 +63,11 @@ def read_plan(text: str, where: str) -> Plan:
         found = data.get("schema_version")
         maker = f", made by db-migrate {data.get('made_by')}" if data.get("made_by") else ""
         raise _unreadable(where, f"its schema_version is {found!r}, known is {SCHEMA_VERSION}{maker}")
-    seal = data.get("seal")
-    if not isinstance(seal, str) or not seal or _seal(text.replace(seal, _UNSEALED, 1)) != seal:
+    if data.get("seal") != _seal(data):
         raise Refused(
             "plan.altered",
             "the plan was changed after it was made",
-            why="the file is not byte for byte what `db-migrate plan` wrote: its seal is another one",
+            why="the file does not say what `db-migrate plan` wrote: its seal is another one",
             where=where,
             state="nothing was changed",
             next=(f"db-migrate plan --out {shlex.quote(where)}",),
@@ -81,8 +78,10 @@ def read_plan(text: str, where: str) -> Plan:
         raise _unreadable(where, str(error)) from error
 
 
-def _seal(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+def _seal(document: Mapping[str, Any]) -> str:
+    """SHA-256 of the document without its seal: fields in the order of their names, no white space between them."""
+    sealed = {name: value for name, value in document.items() if name != "seal"}
+    return hashlib.sha256(msgspec.json.encode(sealed, order="deterministic")).hexdigest()
 
 
 def _unreadable(where: str, why: str) -> UsageError:

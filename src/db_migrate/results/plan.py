@@ -178,7 +178,7 @@ class Plan(Result):
     ``throughput`` is what seconds are estimated with; None without a target. ``search_path`` is what env.py sets it
     to, if it does. ``targets``: where env.py migrates several databases or schemas, the plan of each, in the order in
     which they are executed; the other fields are then about all of them. ``seal`` is in a document of its own the
-    SHA-256 of its bytes, with 64 zeros in the place of the seal; ``apply`` takes a file only as it was written.
+    SHA-256 of everything else that it says; ``apply`` takes no file that says anything else.
     """
 
     fingerprint: Fingerprints
