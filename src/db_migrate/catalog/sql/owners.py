@@ -38,14 +38,14 @@ class Owners:
         return self._renaming.get((kind, new))
 
     def of(self, key: Key) -> int | None:
-        """The change that an object's statements are part of, or None when no change of the list asks for them."""
+        """The change that an object's statements are part of, or None when no change of the list is about it."""
         item = self._sides.after.objects.get(key) or self._sides.before.objects.get(key)
         if item is None:
             return None
         for candidate in self._candidates(item):
             if candidate in self._altering:
                 return self._altering[candidate]
-        return self._renaming.get(key) if key in self._renaming else self._by_column(item)
+        return self._renaming.get(key)
 
     def _candidates(self, item: SchemaObject, seen: frozenset[Key] = frozenset()) -> Iterator[Key]:
         if item.key in seen:
@@ -87,7 +87,10 @@ class Owners:
                 if item.kind is Kind.PRIMARY_KEY and last_part(column.name) in (item.attributes["columns"] or ()):  # type: ignore[operator]
                     yield item.key
 
-    def _by_column(self, item: SchemaObject) -> int | None:
-        """A change of a column of the same table, which an object's other text follows from."""
+    def by_column(self, key: Key) -> int | None:
+        """A change of a column of the same table, which an object's other text follows from; None where none is."""
+        item = self._sides.after.objects.get(key) or self._sides.before.objects.get(key)
+        if item is None:
+            return None
         tables = (item.parent or "", reference(text(item, "referenced"))[0])
         return next((place for table in tables for place in self._columns.get(table, ())), None)

@@ -109,10 +109,10 @@ class Plan:
     # Operations
 
     def _owner(self, key: Key) -> int | None:
-        own = self._owners.of(key)
-        if own is None and key in self._causes:
-            return self._owners.of(self._causes[key])
-        return own
+        """The change that asks for an object's statements: its own, that of what disturbs it, or that of a column."""
+        causes = (key, self._causes[key]) if key in self._causes else (key,)
+        places = (*(self._owners.of(each) for each in causes), *(self._owners.by_column(each) for each in causes))
+        return next((place for place in places if place is not None), None)
 
     def _add(self, verb: Verb, key: Key, statements: Sequence[str], note: str = "", owner: int | None = None) -> None:
         owner = self._owner(key) if owner is None else owner
