@@ -84,12 +84,12 @@ def test_a_way_back_is_derived_proved_offered_and_gone(project: Project) -> None
 
     project.run("plan", "r3", "--down", "--derive", "--out", str(project.folder / "back.json"), "--json")
     first = project.run("apply", "back.json", "--json", "--confirm", name)
-    assert (first.code, first.json["state"]) == (1, "done"), first.out + first.err
+    assert (first.code, first.json["state"]) == (0, "done"), first.out + first.err
     assert "CREATE INDEX CONCURRENTLY ix_accounts_amount" in str(first.json["steps"])
     planned = {each["sql"]: each["autocommit"] for r in first.json["plan"]["revisions"] for each in r["statements"]}
     alone = {sql for sql, autocommit in planned.items() if autocommit}
     assert alone == {"CREATE INDEX CONCURRENTLY ix_accounts_amount ON accounts (amount)"}
-    assert [each["object"] for each in first.json["verify"]["problems"]] == ["public.by_hand"]  # which is drift
+    assert first.json["verify"]["problems"] == []  # what was made by hand before is as the plan has it
     back = project.run("rollback", "r1", "--derive", "--json", "--confirm", name)
     assert back.code == 0, back.out + back.err
     assert {each["object"]: each["rows"] for each in back.json["restored"]} == {
