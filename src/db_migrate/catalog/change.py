@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from db_migrate.catalog.objects import Kind, Value
@@ -49,3 +49,7 @@ class Change:
     reverse_sql: str = ""
     explanation: str = ""
     parent: str | None = None
+
+    def between(self, from_: str, to: str) -> Change:
+        """The same with its explanation in the names of the sides, which it calls *from* and *to* until then."""
+        return replace(self, explanation=self.explanation.replace("*from*", from_).replace("*to*", to))

@@ -251,4 +251,4 @@ def _unfilled(open_: Mapping[str, bool], request: Request) -> UsageError:
 
 def in_words(change: Change, to: str = "the models", from_: str = "the history") -> Change:
     """The change with its explanation in the names of the sides, which the catalog calls *from* and *to*."""
-    return replace(change, explanation=change.explanation.replace("*from*", from_).replace("*to*", to))
+    return change.between(from_, to)

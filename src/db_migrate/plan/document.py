@@ -33,6 +33,9 @@ from db_migrate.rules.facts import Facts
 from db_migrate.rules.finding import Finding
 from db_migrate.trace.effects import Lock, RevisionError, Trace, TracedRevision, TracedStatement
 
+_SIDES = ("the schema before", "the schema after")
+"""What the explanations of a statement's changes call the two catalogs."""
+
 
 @dataclass(frozen=True)
 class Subject:
@@ -182,7 +185,7 @@ def _statement(statement: TracedStatement, weighed: Estimate) -> PlannedStatemen
             scans=effects.scans,
             index_builds=effects.index_builds,
             dropped=effects.dropped,
-            changes=tuple(without_passwords(each) for each in effects.changes),
+            changes=tuple(without_passwords(each).between(*_SIDES) for each in effects.changes),
             writes=effects.writes,
             truncated=effects.truncated,
             notices=tuple(redact_statement(each) for each in effects.notices),

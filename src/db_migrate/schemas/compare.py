@@ -91,8 +91,7 @@ def in_words(comparison: Comparison) -> Comparison:
     """The comparison with its explanations in the names of the sides, which the catalog calls *from* and *to*."""
 
     def said(change: Change) -> Change:
-        text = change.explanation.replace("*from*", comparison.source).replace("*to*", comparison.to)
-        return replace(change, explanation=text)
+        return change.between(comparison.source, comparison.to)
 
     return replace(
         comparison,
