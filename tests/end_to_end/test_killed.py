@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
@@ -49,8 +50,7 @@ def test_a_killed_plan_leaves_no_database_and_no_server(
     runtime = tmp_path / "runtime"
     for number in range(8):
         project.revision(f"r{number}", SLOW, "pass")
-    os.environ["DB_MIGRATE_RUNTIME_DIR"] = str(runtime)
-    try:
+    with patch.dict(os.environ, {"DB_MIGRATE_RUNTIME_DIR": str(runtime)}):
         process = started(project, "plan")
         time.sleep(after)
         victims = [process.pid] if victim == "parent" else descendants(process.pid)[:1]
@@ -67,8 +67,6 @@ def test_a_killed_plan_leaves_no_database_and_no_server(
             time.sleep(0.1)
         assert processes_in(runtime) == []
         assert databases_left(runtime) == []
-    finally:
-        del os.environ["DB_MIGRATE_RUNTIME_DIR"]
 
 
 def databases_left(runtime: Path) -> list[str]:
