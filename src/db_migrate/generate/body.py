@@ -11,6 +11,7 @@ from db_migrate.catalog.sql.order import Verb
 from db_migrate.catalog.sql.steps import Sides
 from db_migrate.catalog.tokens import split_name, unquoted
 from db_migrate.generate import columns, constraints, tables
+from db_migrate.generate.home import at_home
 from db_migrate.generate.naming import Names
 from db_migrate.generate.pieces import AUTOCOMMIT, Form, Phase, Piece
 from db_migrate.generate.types import Types, Written
@@ -93,7 +94,7 @@ def body(pieces: Sequence[Piece], way: Direction) -> Body:
         repeated = said.get(piece.phase) == piece.comment
         said[piece.phase] = piece.comment or said.get(piece.phase, "")
         comment = [as_comment(line) for line in piece.comment.split("\n") if line and not repeated]
-        lines = "\n".join([*comment, *(each.python for each in written)])
+        lines = "\n".join([*comment, *(at_home(each.python, way.names.default_schema) for each in written)])
         imports = frozenset(each for w in written for each in w.imports)
         if lines:
             blocks[place] = Block(piece.owner, piece.phase, lines, statements, imports)

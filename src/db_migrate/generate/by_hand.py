@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 import psycopg
+from psycopg import sql
 
 from db_migrate.catalog.change import ChangeClass
 from db_migrate.catalog.diff import diff
@@ -17,6 +18,7 @@ from db_migrate.generate.body import Body, Direction, body
 from db_migrate.generate.dispose import Decision, decision, in_words
 from db_migrate.generate.drafting import Content, draft, random_id
 from db_migrate.generate.ground import Ground
+from db_migrate.generate.home import USUAL
 from db_migrate.generate.naming import Names
 from db_migrate.generate.propose import types_of
 from db_migrate.generate.prove import Proof, prove
@@ -62,7 +64,7 @@ def from_sql(ground: Ground, request: Request, sql: str) -> Generate:
     statements = _statements(sql)
     request = replace(request, revision=next_id(ground.graph, ground.settings, request.revision) or random_id())
     with ground.scratch.database("SQL by hand", template=ground.template) as database:
-        _run(database, statements)
+        _run(database, statements, ground.home)
         found = read(database, privileges=True)
     history = with_privileges(ground.scratch, ground.history)
     before, after = (without_owners(ground.without_own(side)) for side in (history, found))
@@ -100,7 +102,7 @@ def _proved(
     """The revision in the first form that is proved; in the first one where none is."""
     tried: list[tuple[Draft, Proof]] = []
     for form in _FORMS:
-        back = _downgrade(decided, request, form)
+        back = _downgrade(decided, request, form, ground.home)
         content = Content(list(_upgrade(statements)), [back.text or "pass"], back.imports)
         with draft_folder() as folder, ground.scratch.child.seeing(folder):
             file = draft(ground, request, content)
@@ -140,9 +142,11 @@ def _unusable(why: str) -> UsageError:
     )
 
 
-def _run(database: ConnInfo, statements: Iterable[str]) -> None:
+def _run(database: ConnInfo, statements: Iterable[str], home: str) -> None:
     """Run the statements as the revision will: in transactions, but for those that cannot be in one."""
     with contextlib.closing(connect(database)) as connection:
+        if home != USUAL:
+            connection.execute(sql.SQL("SET search_path TO {}, public").format(sql.Identifier(home)))
         for alone, group in groupby(statements, key=lambda s: sort_of(s).alone):
             with contextlib.nullcontext() if alone else connection.transaction():
                 for statement in group:
@@ -165,11 +169,11 @@ def _upgrade(statements: Iterable[str]) -> Iterator[str]:
         yield block("with op.get_context().autocommit_block()", lines) if alone else "\n".join(lines)
 
 
-def _downgrade(decided: Decision, request: Request, form: _Form) -> Body:
+def _downgrade(decided: Decision, request: Request, form: _Form, home: str) -> Body:
     """What leads back."""
-    history, after = types_of(None, decided.way.before, decided.way.after)
+    history, after = types_of(None, decided.way.before, decided.way.after, home)
     pieces = decided.backward(Choices(request.safe and form.safe))
-    return body(pieces, Direction(decided.back, (after, history), plain_sql=form.plain_sql))
+    return body(pieces, Direction(decided.back, (after, history), Names(home), plain_sql=form.plain_sql))
 
 
 def _warnings(statements: Iterable[str]) -> Iterator[str]:

@@ -15,6 +15,7 @@ from db_migrate.generate.body import Body, Direction, body
 from db_migrate.generate.dispose import decision, in_words
 from db_migrate.generate.editing import Replacement, rewrite
 from db_migrate.generate.ground import Ground
+from db_migrate.generate.naming import Names
 from db_migrate.generate.propose import types_of
 from db_migrate.generate.prove import prove
 from db_migrate.generate.renaming import Renames
@@ -63,7 +64,7 @@ def fix(ground: Ground, revision: str, *, dry_run: bool = False, keep: bool = Fa
     file = ground.graph.revisions[revision].file
     traced = _traced(ground, revision)
     findings = judge_alone(traced)
-    steps, left = _steps(traced, findings)
+    steps, left = _steps(traced, findings, ground.home)
     source = file.read_text(encoding="utf-8")
     replacements = [Replacement(step.statement.line, step.written.text, tuple(step.written.imports)) for step in steps]
     text, refused = rewrite(source, replacements)
@@ -123,7 +124,7 @@ def judge_alone(traced: TracedRevision) -> tuple[Finding, ...]:
     return judge(Trace((traced,), version, traced.before, traced.after), Facts.unknown(version))
 
 
-def _steps(traced: TracedRevision, findings: Sequence[Finding]) -> tuple[list[_Step], tuple[LeftOut, ...]]:
+def _steps(traced: TracedRevision, findings: Sequence[Finding], home: str) -> tuple[list[_Step], tuple[LeftOut, ...]]:
     places = {f.statement for f in findings if f.rule in FIXED and f.statement is not None and f.allowed is None}
     steps, left = [], []
     for place in sorted(places):
@@ -133,14 +134,14 @@ def _steps(traced: TracedRevision, findings: Sequence[Finding]) -> tuple[list[_S
         if undone is None or not changes:
             left.append(LeftOut(statement.sql, "it does more than one thing, or a later step changes the same"))
             continue
-        steps.append(_Step(statement, changes, _written(undone, traced.after)))
+        steps.append(_Step(statement, changes, _written(undone, traced.after, home)))
     return steps, tuple(left)
 
 
-def _written(before: Catalog, after: Catalog) -> Body:
+def _written(before: Catalog, after: Catalog, home: str) -> Body:
     decided = decision(before, after, Renames(), diff(before, after), ())
-    types = types_of(None, before, after)
-    return body(decided.forward(Choices()), Direction(decided.way, types))
+    types = types_of(None, before, after, home)
+    return body(decided.forward(Choices()), Direction(decided.way, types, Names(home)))
 
 
 def _without(traced: TracedRevision, changes: Sequence[Change]) -> Catalog | None:

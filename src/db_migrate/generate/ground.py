@@ -11,6 +11,7 @@ from db_migrate.catalog.tokens import is_plain, quoted
 from db_migrate.config import Settings
 from db_migrate.errors import DbMigrateError
 from db_migrate.generate.extensions import extension_for
+from db_migrate.generate.types import plain_name
 from db_migrate.project.graph import Graph
 from db_migrate.project.jobs import ModelFacts
 from db_migrate.schemas.acknowledge import reason_for
@@ -31,13 +32,23 @@ class Ground:
         *,
         cached: bool = True,
         revisions: tuple[str, ...] | None = None,
+        beside: Scratch | None = None,
     ) -> None:
-        """``revisions`` are where the history is, by default its heads."""
+        """``revisions`` are where the history is, by default its heads.
+
+        ``beside``: where another schema is migrated by the same revisions, which have to be right there too.
+        """
         self._revisions = revisions
         self.scratch = scratch
         self.graph = graph
         self.settings = settings
         self._cached = cached
+        self.beside = None if beside is None else Ground(beside, graph, settings, cached=cached, revisions=revisions)
+
+    @cached_property
+    def home(self) -> str:
+        """The schema in which env.py has what revisions name without one."""
+        return self._heard.home
 
     @cached_property
     def history(self) -> History:
@@ -66,8 +77,12 @@ class Ground:
 
     @cached_property
     def hidden(self) -> frozenset[str]:
-        """Alembic's own tables."""
-        return frozenset(self.hear().version_tables)
+        """Alembic's own tables, their names without quotes."""
+        return frozenset(self._heard.version_tables)
+
+    @cached_property
+    def _heard(self) -> ModelFacts:
+        return self.hear()
 
     def hear(self) -> ModelFacts:
         """What env.py configures; the child process then knows how the template names the bodies of revisions."""
@@ -92,7 +107,10 @@ class Ground:
 
     def without_own(self, catalog: Catalog) -> Catalog:
         """A schema without Alembic's own tables."""
-        return catalog.where(o for o in catalog if o.name not in self.hidden and o.parent not in self.hidden)
+        return catalog.where(o for o in catalog if not self._is_hidden(o.name) and not self._is_hidden(o.parent or ""))
+
+    def _is_hidden(self, name: str) -> bool:
+        return bool(self.hidden) and plain_name(name) in self.hidden
 
     def intended(self, changes: Iterable[Change]) -> tuple[Change, ...]:
         """The changes less those that the settings acknowledge."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from db_migrate.catalog.change import Change
@@ -12,7 +13,9 @@ from db_migrate.generate.body import Body, Direction, body
 from db_migrate.generate.dispose import Decision, dispose, fills, in_words, left_to_plugins
 from db_migrate.generate.drafting import Content, draft, random_id
 from db_migrate.generate.ground import Ground
+from db_migrate.generate.home import sql_at_home
 from db_migrate.generate.late import with_own_defaults
+from db_migrate.generate.naming import Names
 from db_migrate.generate.propose import Extra, left_out, missed, types_of
 from db_migrate.generate.prove import Proof, prove
 from db_migrate.generate.request import Questioner, Request
@@ -209,9 +212,11 @@ class _Making:
     def _bodies(self, part: Part, attempt: Attempt, choices: Choices) -> Bodies:
         decision = part.decision
         proposal = (self._proposal or self._later) if attempt.project_types else None
-        history, models = types_of(proposal, decision.way.before, decision.way.after)
-        up = Direction(decision.way, (history, models), plain_sql=attempt.plain_sql, commits=attempt.commits)
-        down = Direction(decision.back, (models, history), plain_sql=attempt.plain_sql, commits=attempt.commits)
+        home = self._ground.home
+        history, models = types_of(proposal, decision.way.before, decision.way.after, home)
+        form = partial(Direction, names=Names(home), plain_sql=attempt.plain_sql, commits=attempt.commits)
+        up = form(decision.way, (history, models))
+        down = form(decision.back, (models, history))
         back = replace(choices, fills={})
         return Bodies(body(part.forward(choices), up), body(part.backward(back), down))
 
@@ -250,7 +255,7 @@ class _Making:
             [bodies.upgrade.text, *extra.upgrade],
             [*extra.downgrade, bodies.downgrade.text],
             self._imports(bodies),
-            part.waits_for,
+            part.waits_for and sql_at_home(part.waits_for, self._ground.home),
         )
         request = self._request
         if not before:

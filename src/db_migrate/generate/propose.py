@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from db_migrate.catalog.change import Action, Change, ChangeClass
 from db_migrate.catalog.objects import CONSTRAINT_KINDS, Catalog, Kind, SchemaObject
 from db_migrate.catalog.tokens import last_part, unquoted
+from db_migrate.generate.home import USUAL
 from db_migrate.generate.types import Types, Written, plain_name
 from db_migrate.project.jobs import Proposal, Proposed
 from db_migrate.results import LeftOut
@@ -35,7 +36,7 @@ class Extra:
     imports: tuple[str, ...] = ()
 
 
-def types_of(proposal: Proposal | None, history: Catalog, models: Catalog) -> tuple[Types, Types]:
+def types_of(proposal: Proposal | None, history: Catalog, models: Catalog, home: str = USUAL) -> tuple[Types, Types]:
     """How the project writes the types of the history, as far as the models have the same ones, and of the models."""
     written = {
         table: {name: Written(each.python, frozenset(each.imports)) for name, each in columns.items()}
@@ -49,7 +50,7 @@ def types_of(proposal: Proposal | None, history: Catalog, models: Catalog) -> tu
         twin = models.get(Kind.COLUMN, column.name)
         if twin is not None and _typed(twin) == _typed(column) and name in written.get(table, {}):
             kept.setdefault(table, {})[name] = written[table][name]
-    return Types(kept), Types(written)
+    return Types(kept, home), Types(written, home)
 
 
 def _typed(column: SchemaObject) -> tuple[object, object]:

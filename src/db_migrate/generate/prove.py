@@ -70,7 +70,10 @@ def prove(
         first = read(database, privileges=privileges)
         up = _as_wanted(ground, first, expected)
         down = _back(ground, database, graph, revisions, first, privileges)
-    return Proof(up, down, _findings(done))
+    proof = Proof(up, down, _findings(done))
+    if ground.beside is None or expected is not None or not proof.holds:
+        return proof
+    return replace(prove(ground.beside, folder, revisions), findings=proof.findings)
 
 
 def _graph(ground: Ground, folder: Path, instead: bool) -> Graph:

@@ -319,9 +319,11 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
     exist and were created first. ``ddl`` are the statements that creating the models sent, in order; where they are
     a draft of nothing but tables and the types, sequences and schemas for them, ``drafted`` says which is for what.
     ``filtered``: env.py has an ``include_name`` or ``include_object``; ``included`` is what it says of candidates.
+    ``home`` is the schema in which what is named without one is made.
     """
 
     has_metadata: bool
+    home: str = "public"
     tables: tuple[str, ...] = ()
     schemas: tuple[str, ...] = ()
     sequences: tuple[str, ...] = ()

@@ -85,6 +85,19 @@ def each_schema(target: Target) -> tuple[Target, ...]:
     )
 
 
+def each_schema_alone(scratch: Scratch) -> tuple[Scratch, ...]:
+    """The scratch; where env.py configures several version tables one for each, on which that alone is migrated."""
+    try:
+        _, configured = learn(scratch, with_targets=False)
+    except ChildError:  # what it raises is heard when it is run
+        return (scratch,)
+    tables = {each.qualified: each for each in reversed(_tables(configured))}
+    if len(tables) == 1:
+        return (scratch,)
+    alone = (((each.name, each.schema or "", each.path),) for each in reversed(tables.values()))
+    return tuple(replace(scratch, project=replace(scratch.project, tables=each)) for each in alone)
+
+
 def with_tables(target: Target, configured: Sequence[Configured]) -> Target:
     """The target with what env.py was heard to configure when it was asked again."""
     return replace(target, version_tables=_tables(configured), heard=True)

@@ -250,17 +250,19 @@ class Workspace(Looking):
     def _ground(self, warnings: list[str], revisions: tuple[str, ...] | None, command: str) -> Ground:
         """What a revision is made on. Raises ``ConfigurationError`` (``target.several``) with the command for each."""
         from db_migrate.generate.ground import Ground
-        from db_migrate.schemas.finding import several_databases
+        from db_migrate.schemas.finding import each_schema_alone, several_databases
 
         try:
             if len(self._databases) > 1:
                 names = tuple(each.conninfo.redacted() for each in self._databases)
                 raise several_databases(names, "", command.removeprefix("db-migrate "))
-            scratch = self.scratch
+            self._mean(self.target)  # what is meant is known, whether or not it can be reached
+            scratch, *others = (part.scratch for part in self._parts[:2])
         except Failed as error:
             warnings.append(f"proved without the target: {error.message}")
-            scratch = self._first_scratch
-        return Ground(scratch, self.graph, self.settings, cached=self._cached, revisions=revisions)
+            scratch, *others = each_schema_alone(self._first_scratch)[:2]
+        beside = others[0] if others else None
+        return Ground(scratch, self.graph, self.settings, cached=self._cached, revisions=revisions, beside=beside)
 
     @property
     def kept(self) -> KeptThere:

@@ -16,6 +16,7 @@ from db_migrate.project.child.capture import Capture, Sent
 from db_migrate.project.child.drafting import draft
 from db_migrate.project.child.entities import create_after_tables, create_before_tables, entities
 from db_migrate.project.child.filtering import Filter
+from db_migrate.project.child.schema_names import home, meant
 
 if TYPE_CHECKING:
     from alembic.runtime.migration import MigrationContext
@@ -43,7 +44,9 @@ class _Looked:
 
     def __init__(self, context: MigrationContext, job: jobs.Models, capture: Capture) -> None:
         connection: Any = context.connection
-        self.default_schema: str = connection.dialect.default_schema_name or "public"
+        self._map = connection.get_execution_options().get("schema_translate_map") or {}
+        self.default_schema = meant(connection, None)
+        self.home = home(connection)
         self.metadata = _as_list(context.opts.get("target_metadata"))
         self.include_schemas = bool(context.opts.get("include_schemas"))
         self.version_table = f"{context.version_table_schema or self.default_schema}.{context.version_table}"
@@ -54,7 +57,7 @@ class _Looked:
         self._entities = entities()
         if job.create:
             self._create(connection, capture)
-        elif job.draft and self.default_schema == _created_in(connection) == "public":
+        elif job.draft and not self._map and self.default_schema == self.home == "public":
             drafted = draft(self.metadata, connection.dialect, self._missing_schemas(connection), self._entities)
             self.ddl.extend(drafted.statements)
             self.drafted = drafted.tables(self.default_schema)
@@ -79,7 +82,10 @@ class _Looked:
 
     def name(self, schema: str | None, name: str) -> str:
         """``schema.name``, with the connection's default schema where there is none."""
-        return f"{schema or self.default_schema}.{name}"
+        return f"{self._meant(schema)}.{name}"
+
+    def _meant(self, schema: str | None) -> str:
+        return self._map.get(schema) or schema or self.default_schema
 
     @cached_property
     def tables(self) -> list[Table]:
@@ -90,7 +96,7 @@ class _Looked:
     def schemas(self) -> set[str]:
         """Every schema that the models name."""
         named = {table.schema for table in self.tables} | {schema for schema, _ in self.enums + self.sequences}
-        return {schema or self.default_schema for schema in named}
+        return {self._meant(schema) for schema in named}
 
     @cached_property
     def sequences(self) -> list[tuple[str | None, str]]:
@@ -116,12 +122,6 @@ def _as_list(metadata: Any) -> list[MetaData]:
     if metadata is None:
         return []
     return list(metadata) if isinstance(metadata, Sequence) else [metadata]
-
-
-def _created_in(connection: Any) -> str | None:
-    """The schema in which what has no other is made: a draft is run where it is the one that is always there."""
-    found: str | None = connection.exec_driver_sql("SELECT pg_catalog.current_schema()").scalar()
-    return found
 
 
 def _existing_schemas(connection: Any) -> set[str]:
@@ -157,6 +157,7 @@ def _merge(looked: Sequence[_Looked], *, mappers: bool) -> jobs.ModelFacts:
     included = [any(choices) for choices in zip(*(look.included for look in looked), strict=True)]
     return jobs.ModelFacts(
         has_metadata=any(look.metadata for look in looked),
+        home=looked[0].home,
         tables=_union([look.name(table.schema, table.name) for table in look.tables] for look in looked),
         schemas=tuple(sorted({schema for look in looked for schema in look.schemas})),
         sequences=_union([look.name(*sequence) for sequence in look.sequences] for look in looked),

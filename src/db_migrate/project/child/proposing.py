@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from db_migrate.project import jobs
 from db_migrate.project.child.alembic_project import AlembicProject
+from db_migrate.project.child.schema_names import meant
 
 if TYPE_CHECKING:
     from alembic.autogenerate.api import AutogenContext, RevisionContext
@@ -16,13 +18,21 @@ if TYPE_CHECKING:
     from sqlalchemy.types import TypeEngine
 
 
+@dataclass(frozen=True)
+class _Compared:
+    """A context in which Alembic compared, and its default schema then: a loop over schemas goes on to the next."""
+
+    context: MigrationContext
+    default_schema: str
+
+
 def propose(project: AlembicProject, job: jobs.Propose) -> jobs.Proposal:
     """Run env.py on the job's database, and Alembic's comparison in each context that it configures."""
     from alembic.autogenerate.api import RevisionContext
 
     before_hooks: set[int] = set()
     made: list[RevisionContext] = []
-    contexts: list[MigrationContext] = []
+    compared: list[_Compared] = []
 
     def remember(_context: Any, _revision: Any, scripts: list[MigrationScript]) -> None:
         before_hooks.update(id(each) for script in scripts for each in _operations(script))
@@ -33,7 +43,7 @@ def propose(project: AlembicProject, job: jobs.Propose) -> jobs.Proposal:
             assert script is not None
             assert config is not None
             made.append(RevisionContext(config, script, _arguments(job), remember))
-        contexts.append(context)
+        compared.append(_Compared(context, meant(context.connection, None)))
         project.hear_tokens(context)
         heads: Any = tuple(context.script.get_heads()) if context.script is not None else ()
         made[0].run_autogenerate(heads, context)
@@ -44,7 +54,7 @@ def propose(project: AlembicProject, job: jobs.Propose) -> jobs.Proposal:
     scripts = made[0].generated_revisions if made else []
     if not scripts:
         return _nothing(job)
-    return _as_value(scripts[0], made[0]._last_autogen_context, before_hooks, contexts)
+    return _as_value(scripts[0], made[0]._last_autogen_context, before_hooks, compared)
 
 
 def _arguments(job: jobs.Propose) -> dict[str, Any]:
@@ -82,10 +92,11 @@ def _nothing(job: jobs.Propose) -> jobs.Proposal:
 
 
 def _as_value(
-    script: MigrationScript, autogen: AutogenContext, known: set[int], contexts: list[MigrationContext]
+    script: MigrationScript, autogen: AutogenContext, known: set[int], compared: list[_Compared]
 ) -> jobs.Proposal:
-    types = _types(autogen, contexts)
-    operations = tuple(_proposed(each, autogen, by_hook=id(each) not in known) for each in _operations(script))
+    types = _types(autogen, compared)
+    default = compared[-1].default_schema
+    operations = tuple(_proposed(each, autogen, default, by_hook=id(each) not in known) for each in _operations(script))
     imports: Any = autogen.imports
     return jobs.Proposal(
         operations=operations,
@@ -99,7 +110,7 @@ def _as_value(
         branch_label=next(iter(_texts(script.branch_label)), None),
         version_path=str(script.version_path) if script.version_path else None,
         depends_on=_texts(script.depends_on),
-        commits=not any(each._in_external_transaction for each in contexts),
+        commits=not any(each.context._in_external_transaction for each in compared),
     )
 
 
@@ -124,7 +135,7 @@ def _leaves(operations: Iterable[Any]) -> Iterator[MigrateOperation]:
             yield each
 
 
-def _proposed(operation: MigrateOperation, autogen: AutogenContext, *, by_hook: bool) -> jobs.Proposed:
+def _proposed(operation: MigrateOperation, autogen: AutogenContext, default: str, *, by_hook: bool) -> jobs.Proposed:
     found: Any = operation
     name = type(operation).__name__
     column = getattr(found, "column", None)
@@ -134,7 +145,7 @@ def _proposed(operation: MigrateOperation, autogen: AutogenContext, *, by_hook: 
         operation=name,
         own=own,
         by_hook=by_hook and name in ("ExecuteSQLOp", "BulkInsertOp"),
-        table=_table(found, autogen),
+        table=_table(found, default),
         name=_name(found, column),
         columns=tuple(str(each) for each in names),
         python=_written(operation, autogen),
@@ -142,10 +153,8 @@ def _proposed(operation: MigrateOperation, autogen: AutogenContext, *, by_hook: 
     )
 
 
-def _table(operation: Any, autogen: AutogenContext) -> str | None:
+def _table(operation: Any, default: str) -> str | None:
     table = getattr(operation, "table_name", None) or getattr(operation, "source_table", None)
-    connection: Any = autogen.connection
-    default = getattr(getattr(connection, "dialect", None), "default_schema_name", None) or "public"
     schema = getattr(operation, "schema", None) or getattr(operation, "source_schema", None) or default
     return f"{schema}.{table}" if table else None
 
@@ -175,12 +184,12 @@ def _reversed(operation: MigrateOperation, autogen: AutogenContext) -> str:
     return _written(reverse, autogen)
 
 
-def _types(autogen: AutogenContext, contexts: list[MigrationContext]) -> dict[str, dict[str, jobs.WrittenType]]:
+def _types(autogen: AutogenContext, compared: list[_Compared]) -> dict[str, dict[str, jobs.WrittenType]]:
     """The type of every column of the models, as the project wants it written."""
     found: dict[str, dict[str, jobs.WrittenType]] = {}
-    for context in contexts:
+    for each_compared in compared:
+        context, default = each_compared.context, each_compared.default_schema
         connection: Any = context.connection
-        default = connection.dialect.default_schema_name or "public"
         metadata: Any = context.opts.get("target_metadata") or ()
         for each in metadata if isinstance(metadata, list | tuple) else (metadata,):
             for table in each.tables.values():
