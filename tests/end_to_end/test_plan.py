@@ -183,3 +183,28 @@ def test_a_plan_holds_no_password_and_without_data_no_keys(project: Project) -> 
     run_psql(project, (project.folder / "plan.sql").read_text())
     assert project.sql("SELECT version_num FROM alembic_version") == [("r1",)]
     assert project.sql("SELECT count(*) FROM pg_roles WHERE rolname = 'plan_secret_role'") == [(0,)]
+
+
+def test_the_plan_says_how_long_is_waited_for_a_lock(project: Project) -> None:
+    """The shortest of ours, the revision's own and the database's, for what stops others; nothing for all else."""
+    project.revision("r1", USERS, "op.drop_table('users')")
+    assert project.alembic("upgrade", "head").code == 0
+    add = "op.add_column('users', sa.Column('c{0}', sa.Text))"
+    drop = "op.drop_column('users', 'c{0}')"
+    for number, timeout in (("1", None), ("2", "20ms"), ("3", "5s")):
+        own = f"op.execute(\"SET LOCAL lock_timeout = '{timeout}'\"); " if timeout else ""
+        project.revision(f"w{number}", own + add.format(number), drop.format(number))
+
+    planned = project.run("plan", "--json").json
+    waits = {
+        each["revision"]: [s["lock_timeout"] for s in each["statements"] if "c" + each["revision"][1] in s["sql"]]
+        for each in planned["revisions"]
+    }
+    assert waits == {"w1": [0.05], "w2": [0.02], "w3": [0.05]}
+    others = [s for each in planned["revisions"] for s in each["statements"] if "ADD COLUMN" not in s["sql"]]
+    assert {s["lock_timeout"] for s in others} == {None}
+    assert "lock_timeout  50 ms in w1, w3; 20 ms in w2" in project.run("plan").out
+
+    project.sql("DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET lock_timeout = 10', current_database()); END $$")
+    assert "lock_timeout  10 ms in w1; 20 ms in w2; 50 ms in w3" in project.run("plan").out
+    assert project.run("apply", "--yes").code == 0

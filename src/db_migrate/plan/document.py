@@ -31,6 +31,7 @@ from db_migrate.rules.dependence import may_write
 from db_migrate.rules.estimate import estimate
 from db_migrate.rules.facts import Facts
 from db_migrate.rules.finding import Finding
+from db_migrate.rules.timeouts import milliseconds
 from db_migrate.trace.effects import Lock, RevisionError, Trace, TracedRevision, TracedStatement
 
 _SIDES = ("the schema before", "the schema after")
@@ -41,7 +42,8 @@ _SIDES = ("the schema before", "the schema after")
 class Subject:
     """What a plan is about: where it begins, where it leads, on which database.
 
-    ``derived`` are downgrades that are run in place of the files', by revision.
+    ``derived`` are downgrades that are run in place of the files', by revision. ``lock_timeout`` is what ``apply`` sets
+    for what stops others, in seconds, where it is ``apply`` that runs the plan.
     """
 
     target: TargetSummary | None
@@ -51,6 +53,7 @@ class Subject:
     fingerprint: str
     derived: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     search_path: str = ""
+    lock_timeout: float | None = None
 
 
 def assemble(
@@ -68,6 +71,9 @@ def assemble(
     revisions = tuple(
         replace(_revision(each, proofs.get(each.revision), works), derived=subject.derived.get(each.revision, ""))
         for each in trace.revisions
+    )
+    revisions = tuple(
+        _with_lock_timeouts(subject, facts, *each) for each in zip(revisions, trace.revisions, strict=True)
     )
     plan = Plan(
         target=subject.target,
@@ -115,9 +121,9 @@ def _stable(plan: Plan) -> Plan:
 
 
 def _without_estimate(statement: PlannedStatement) -> PlannedStatement:
-    """Also without what depends on the moment: which phases were seen, and what the server said meanwhile."""
+    """Also without what depends on the moment: the phases that were seen, what the server said, how long is waited."""
     effects = replace(statement.effects, notices=(), phases=())
-    return replace(statement, estimate=Estimate(None, None, None), effects=effects)
+    return replace(statement, estimate=Estimate(None, None, None), effects=effects, lock_timeout=None)
 
 
 def checksum(file: str) -> str:
@@ -156,6 +162,22 @@ def _revision(
         error_place=_place(revision.error) if revision.error else "",
         error_sql=_refused(revision, revision.error) if revision.error else "",
     )
+
+
+def _with_lock_timeouts(
+    subject: Subject, facts: Facts, revision: PlannedRevision, traced: TracedRevision
+) -> PlannedRevision:
+    """The revision with the shortest limit of each statement: of ours, the revision's own, and the role's."""
+    role = (milliseconds(facts.server.lock_timeout or "0") or 0) / 1000
+    statements = (
+        replace(
+            each, lock_timeout=min((s for s in (subject.lock_timeout, own.lock_timeout or role) if s), default=None)
+        )
+        if any(lock.blocks for lock in each.effects.locks)
+        else each
+        for each, own in zip(revision.statements, traced.statements, strict=True)
+    )
+    return replace(revision, statements=tuple(statements))
 
 
 def _place(error: RevisionError) -> str:

@@ -126,8 +126,8 @@ def _blockers(connection: Connection, relations: list[str]) -> tuple[Blocker, ..
 
 
 def _server(connection: Connection) -> ServerFacts:
-    ((replicas, lag, slots, slot_lag, settings),) = _rows(connection, "server")
-    return ServerFacts(replicas, lag, slots, slot_lag, _free_bytes(connection), settings)
+    ((replicas, lag, slots, slot_lag, settings, limit),) = _rows(connection, "server")
+    return ServerFacts(replicas, lag, slots, slot_lag, _free_bytes(connection), settings, limit)
 
 
 def _free_bytes(connection: Connection) -> int | None:

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from db_migrate.catalog.diff import diff, drifted
 from db_migrate.catalog.objects import Catalog
 from db_migrate.config import Settings
+from db_migrate.config.values import Runner
 from db_migrate.errors import ConfigurationError
 from db_migrate.execute.keep.reach import concerned
 from db_migrate.execute.keep.store import Kept
@@ -119,6 +120,7 @@ def _make_plan(scratch: Scratch, graph: Graph, target: Target, settings: Setting
         before.fingerprint,
         request.derived,
         target.version_tables[0].path,
+        settings.budget("lock_timeout") if settings.runner is Runner.DB_MIGRATE else None,
     )
     unsure = [each for each in (_from_several(request, live.current), ways_back.unknown) if each]
     warnings = (*_copy_warnings(before, done, live), *ran.warnings, *unsure)

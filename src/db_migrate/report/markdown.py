@@ -11,7 +11,7 @@ from db_migrate.report.source import place
 from db_migrate.report.style import Style, block, count, name, size
 from db_migrate.report.text.changes import value_text
 from db_migrate.report.text.parts import revisions_text
-from db_migrate.report.text.plan import stopped_by
+from db_migrate.report.text.plan import lock_timeouts, stopped_by
 from db_migrate.report.timeline import gantt
 from db_migrate.results import Comparison, Drift, Lint, Plan, PlannedRevision, PlannedStatement, WayBack
 from db_migrate.rules.finding import Finding
@@ -33,9 +33,14 @@ def plan_markdown(plan: Plan, _style: Style) -> str:
         _kept(plan),
         _timeline(plan),
         diagram(changes),
-        f"<sub>plan {code(plan.hash[:16])}, proved on {cell(plan.proved_on)}</sub>",
+        f"<sub>plan {code(plan.hash[:16])}, proved on {cell(plan.proved_on)}{_waiting(plan)}</sub>",
     ]
     return "\n\n".join(each for each in parts if each) + "\n"
+
+
+def _waiting(plan: Plan) -> str:
+    limits = lock_timeouts(plan)
+    return f", lock_timeout {cell(limits)}" if limits else ""
 
 
 def lint_markdown(lint: Lint, _style: Style) -> str:

@@ -65,7 +65,11 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class PlannedStatement:
-    """One statement of the plan. ``ddl`` ones must be sent exactly as they are; others may vary with the data."""
+    """One statement of the plan. ``ddl`` ones must be sent exactly as they are; others may vary with the data.
+
+    ``lock_timeout``: how long it waits for a lock that stops reads or writes before it lets others go first, in
+    seconds; None where nothing limits that, or it takes no such lock.
+    """
 
     sql: str
     parameters: tuple[str, ...]
@@ -75,6 +79,7 @@ class PlannedStatement:
     ddl: bool
     effects: StatementEffects
     estimate: Estimate
+    lock_timeout: float | None = None
 
     @property
     def only_looks(self) -> bool:

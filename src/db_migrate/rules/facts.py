@@ -129,6 +129,7 @@ class ServerFacts:
 
     ``free_bytes`` is what is free on the data directory's disk, where that is one of this very machine.
     ``slot_lag_bytes`` is the most that any replication slot holds back; ``replica_lag_s`` the slowest replica's.
+    ``lock_timeout`` is what the role or the database sets for its sessions, as it is written there.
     """
 
     replicas: int | None = None
@@ -137,6 +138,7 @@ class ServerFacts:
     slot_lag_bytes: int | None = None
     free_bytes: int | None = None
     settings: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    lock_timeout: str | None = None
 
 
 @dataclass(frozen=True)

@@ -124,7 +124,8 @@ class TracedStatement:
     ``transaction`` numbers the transactions of the whole trace from 1; a statement in autocommit mode has one of
     its own. ``line`` is the line of the revision file, 0 where unknown. ``seconds`` is the time on scratch.
     ``ddl`` is False for SELECT, DML and SET, told apart by PostgreSQL's grammar. ``assumed`` are objects that it needs,
-    that nobody made, and that stand-ins took the place of.
+    that nobody made, and that stand-ins took the place of. ``lock_timeout`` is what env.py or the revision had set, in
+    seconds; 0 is none.
     """
 
     sql: str
@@ -138,6 +139,7 @@ class TracedStatement:
     ddl: bool = True
     error: StatementError | None = None
     assumed: tuple[str, ...] = ()
+    lock_timeout: float = 0.0
 
 
 class Direction(StrEnum):

@@ -65,12 +65,16 @@ class CatalogRows(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Observation(msgspec.Struct, frozen=True):
-    """One look: locks, activity by relation (oid, scans, rows written), rows changed in the system catalogs."""
+    """One look: locks, activity by relation (oid, scans, rows written), rows changed in the system catalogs.
+
+    ``lock_timeout`` is the session's, in seconds; 0 is none.
+    """
 
     transaction: str = ""
     locks: tuple[OidLock, ...] = ()
     activity: tuple[tuple[int, int, int], ...] = ()
     catalogs: dict[str, CatalogRows] = {}
+    lock_timeout: float = 0.0
     events: str | None = None
 
     @property

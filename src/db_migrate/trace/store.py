@@ -9,7 +9,7 @@ import msgspec
 from db_migrate.catalog.objects import Catalog, Kind, NotCovered, SchemaObject, Value
 from db_migrate.trace.effects import Direction, TracedRevision, TracedStatement
 
-FORMAT = 4
+FORMAT = 5
 """Raised whenever what is stored, or what a trace makes of a revision, changes."""
 
 _Object = tuple[Kind, str, str | None, dict[str, Value], str, int, tuple[tuple[Kind, str], ...]]

@@ -350,6 +350,7 @@ class Tracer:
                 seconds=seconds,
                 ddl=sent.sort.ddl,
                 error=error,
+                lock_timeout=sent.before.lock_timeout,
             )
         )
 

@@ -57,6 +57,8 @@ def _summary(plan: Plan, style: Style) -> str:
     rows = [("proved on", plan.proved_on), ("plan", plan.hash[:16])]
     locked = _strongest(plan)
     rows.append(("blocks", locked or "nothing"))
+    if locked:
+        rows.append(("lock_timeout", lock_timeouts(plan)))
     rewritten = sorted({each.relation for s in _all(plan) for each in s.effects.rewrites} - _made(plan))
     if rewritten:
         rows.append(("rewrites", ", ".join(name(each) for each in rewritten)))
@@ -102,6 +104,19 @@ def _strongest(plan: Plan) -> str:
     parts = [f"reads and writes of {_names(both)}"] if both else []
     parts += [f"writes to {_names(writes)}"] if writes else []
     return "; ".join(parts)
+
+
+def lock_timeouts(plan: Plan) -> str:
+    """How long is waited for what stops others, by the revisions where that is not the same everywhere."""
+    found: dict[float | None, list[str]] = {}
+    for revision in plan.revisions:
+        for statement in revision.statements:
+            if any(lock.blocks for lock in statement.effects.locks):
+                found.setdefault(statement.lock_timeout, []).append(revision.revision)
+    shown = {limit: "none" if limit is None else seconds(limit) for limit in found}
+    if len(found) < 2:
+        return "".join(shown.values())
+    return "; ".join(f"{shown[limit]} in {revisions_text(tuple(dict.fromkeys(each)))}" for limit, each in found.items())
 
 
 def _names(relations: Sequence[str], most: int = 4) -> str:

@@ -30,5 +30,6 @@ SELECT json_build_object(
                   WHERE each.oid < 16384 AND each.relkind = 'r' AND each.relnamespace = 'pg_catalog'::regnamespace
                     AND a.inserted + a.updated + a.deleted > 0),
     'counted', pg_stat_force_next_flush()::text,
+    'lock_timeout', extract(epoch FROM current_setting('lock_timeout')::interval),
     'events', current_setting('db_migrate_scratch.events', true),
     'cleared', set_config('db_migrate_scratch.events', '', false))::text
