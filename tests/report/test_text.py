@@ -83,7 +83,7 @@ def test_a_plan_says_what_it_blocks_drops_and_whether_it_can_be_applied() -> Non
     shown = plan_text(a_plan(), PLAIN, source)
     assert "upgrade 0101 → 0103: 2 revisions, 3 statements in 2 transactions" in shown
     assert "blocks        reads and writes of public.users" in shown
-    assert "drops      public.users.legacy" in shown
+    assert "drops         public.users.legacy" in shown
     assert "locks public.users in ACCESS EXCLUSIVE: reads and writes wait" in shown
     assert "on the target: 48,213 rows, 12 MB, about 4 ms" in shown
     assert "builds index public.ix on public.users" in shown
