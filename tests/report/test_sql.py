@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from db_migrate.postgres.conninfo import ConnInfo
+from db_migrate.postgres.session import connect
 from db_migrate.report.sql import drift_sql, plan_sql, schema_sql, terminated
 from db_migrate.report.style import Style
 from db_migrate.results import Schema, SchemaEntry
@@ -42,6 +44,20 @@ def test_every_statement_ends_in_one_semicolon() -> None:
     assert terminated("SELECT 1;\n") == "SELECT 1;"
     assert terminated("SELECT 1 -- one") == "SELECT 1 -- one\n;"
     assert terminated("DO $$ BEGIN END; $$") == "DO $$ BEGIN END; $$;"
+
+
+def test_names_that_steer_a_terminal_are_written_with_escapes(database: ConnInfo) -> None:
+    """The script means the same, and holds none of the characters, but in the body of a function."""
+    table, text = 'a\x1b[2J\\b"\u202e', "l'\x07\tx\n\x85"
+    quoted = '"' + table.replace('"', '""') + '"'
+    script = terminated(f"CREATE TABLE {quoted} (c text DEFAULT '{text.replace(chr(39), chr(39) * 2)}')")
+    assert not set(script) & set("\x1b\x07\x85\u202e")
+    with connect(database) as connection:
+        connection.execute(script.encode())
+        connection.execute(f"INSERT INTO {quoted} DEFAULT VALUES".encode())
+        assert connection.execute(f"SELECT c FROM {quoted}".encode()).fetchall() == [(text,)]
+    assert terminated("DO $$ BEGIN /*\x07*/ END $$") == "DO $$ BEGIN /*\x07*/ END $$;"
+    assert terminated("SELECT E'\x07', N'\x07'") == "SELECT E'\x07', N'\x07';"
 
 
 def test_drift_without_sql_is_named() -> None:

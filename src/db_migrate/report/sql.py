@@ -9,7 +9,7 @@ from itertools import groupby
 from db_migrate.catalog.diff import diff
 from db_migrate.catalog.objects import Catalog, Kind, SchemaObject
 from db_migrate.catalog.sql import with_sql
-from db_migrate.catalog.tokens import quoted
+from db_migrate.catalog.tokens import quoted, tokens
 from db_migrate.postgres.redact import MASK
 from db_migrate.report.source import place
 from db_migrate.report.style import Style, name
@@ -92,11 +92,37 @@ def _lacks(sql: str) -> str:
 
 def terminated(sql: str) -> str:
     """The statement ending in one semicolon, on a line of its own where a comment ends the statement."""
-    text = sql.strip()
+    text = _printable(sql.strip())
     if text.endswith(";"):
         return text
     last = text.rsplit("\n", 1)[-1]
     return text + ("\n;" if "--" in last else ";")
+
+
+def _printable(sql: str) -> str:
+    """The same SQL, in which names and texts with characters that steer a terminal are written with escapes.
+
+    PostgreSQL reads ``U&"…"`` and ``U&'…'`` as what they stand for (documentation: "4.1.2.3. String Constants With
+    Unicode Escapes"). What is quoted otherwise, the body of a function say, stays as it is.
+    """
+    if not any(_steers(each) for each in sql):
+        return sql
+    parts = tokens(sql)
+    for at, token in enumerate(parts):
+        prefixed = at > 0 and parts[at - 1][-1:].isalpha()
+        if token[:1] in "\"'" and any(map(_steers, token)) and not prefixed:
+            parts[at] = f"U&{''.join(_escape(each) for each in token)}"
+    return "".join(parts)
+
+
+def _escape(character: str) -> str:
+    if character == "\\":
+        return "\\\\"
+    return f"\\{ord(character):04X}" if _steers(character) else character
+
+
+def _steers(character: str) -> bool:
+    return character not in "\n\t" and name(character) != character
 
 
 def drift_sql(drift: Drift, _style: Style) -> str:
