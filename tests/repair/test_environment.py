@@ -61,7 +61,11 @@ BROKEN = {
     "a module that is not looked for": ("import src_models\n", "models.import", "env.py:4"),
     "a module that nobody has": ("import no_such_module\n", "models.import", "env.py:4"),
     "an env.py that is no Python": ("def f(:\n", "models.import", "env.py:4"),
-    "a variable": ("import os\nengine = create_engine(os.environ['DB_URL'])\n", "env.variable", "env.py:5"),
+    "a variable": (
+        "import os\nos.environ['REGION']\nengine = create_engine('postgresql://')\n",
+        "env.variable",
+        "env.py:5",
+    ),
     "an application context": ("from flask import current_app\ncurrent_app.name\n", "project.raised", "env.py:5"),
     "anything else": ("raise LookupError('no settings')\n", "project.raised", "env.py:4"),
 }

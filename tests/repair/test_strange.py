@@ -9,6 +9,8 @@ import pytest
 from tests.conftest import TargetServer
 
 from db_migrate.errors import Refused
+from db_migrate.report.style import Style
+from db_migrate.report.text.run import run_text
 from db_migrate.workspace import open_project
 
 from .conftest import Project, blamed
@@ -103,7 +105,9 @@ def test_the_way_across_where_nobody_has_the_file(applied: Project) -> None:
     applied.sql("UPDATE alembic_version SET version_num = 'gone'", "ALTER TABLE t3 ADD n int DEFAULT 7")
     assert "--bridge" in applied.only("revision.lost").cure.effect
     with open_project(applied.settings()) as workspace:
-        workspace.repair(bridge=True)
+        result = workspace.repair(bridge=True)
+        assert (result.from_, result.to) == (("gone",), workspace.graph.heads)
+        assert f"done: gone → {result.to[0]}, in the version table alone" in run_text(result, Style())
         assert workspace.doctor().diagnoses == ()
     assert applied.sql("SELECT * FROM t3") == [(3, 7)]
 

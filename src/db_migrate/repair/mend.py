@@ -160,12 +160,13 @@ class Mending:
     def across(self, view: View, diagnosis: Diagnosis) -> RunResult:
         """Take what is here into the history: a revision that leads to it from the nearest, and the stamp."""
         del diagnosis
+        before = view.current
         made = write_bridge(view)
         fresh = self.look()
         _stamp(fresh, (made[0].revision,), purge=True)
         told = [f"{made[0].place} was written: it leads from the nearest revision to what is here"]
         told += [f"{each.place} was written: it joins that and what is pending" for each in made[1:]]
-        return replace(_result(fresh, "", (made[0].revision,), ()), warnings=tuple(told))
+        return replace(_result(fresh, "", (made[0].revision,), ()), from_=before, warnings=tuple(told))
 
     def across_edited(self, view: View, diagnosis: Diagnosis) -> RunResult | None:
         """Leave an edited file as it is, and lead from what it makes to what is here."""

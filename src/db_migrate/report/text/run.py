@@ -94,6 +94,9 @@ def _outcome(run: RunResult, style: Style) -> str:
         return f"{mark} {style.bold('not begun')}: it is at {revisions_text(run.to)}"
     if run.state == "unchanged":
         return f"{mark} {state}: the database is at {revisions_text(run.to)}"
+    if not run.run and not run.steps and run.from_ != run.to:
+        way = f"{revisions_text(run.from_)} → {revisions_text(run.to)}"
+        return f"{mark} {state}: {way}, in the version table alone"
     took = sum(each.seconds + each.lock_wait_seconds for each in run.steps)
     way = f"{revisions_text(run.from_)} → {revisions_text(run.to)}"
     return f"{mark} {state}: {way}, {count(len(run.steps), 'statement')} in {seconds(took)} (run {name(run.run)})"
