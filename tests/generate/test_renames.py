@@ -11,6 +11,8 @@ import pytest
 from tests.acceptance.oracles import Bench
 
 from db_migrate.catalog.diff import diff, drifted
+from db_migrate.errors import UsageError
+from db_migrate.generate.request import Request
 from db_migrate.postgres.scratch import scratch_database
 from db_migrate.postgres.session import connect
 
@@ -150,3 +152,116 @@ def test_renames_beside_what_waits_for_a_release(new: Names, bench: Bench) -> No
         with contextlib.closing(connect(database)) as connection:
             ages = f"SELECT DISTINCT age, born::text FROM public.{new.table}"
             assert connection.execute(ages.encode()).fetchall() == [(7, "2001-01-01")]
+
+
+SOME = """
+CREATE SCHEMA old;
+CREATE TABLE t (id int, a int);
+CREATE TABLE u (id int);
+CREATE TABLE old.t (id int);
+CREATE MATERIALIZED VIEW m AS SELECT 1 AS one;
+"""
+OTHERS = """
+CREATE SCHEMA new;
+CREATE TABLE t (id int);
+CREATE TABLE u (id int, a int);
+CREATE TABLE new.t (id int);
+CREATE MATERIALIZED VIEW mm AS SELECT 1 AS one;
+"""
+
+
+def test_what_was_renamed_is_asked_of_schemas_and_materialized_views_too(bench: Bench) -> None:
+    """What nobody renamed is dropped and made anew; no rename moves a column to another table."""
+    before, after = bench.catalog(SOME), bench.catalog(OTHERS)
+    kinds = {"schema", "materialized_view"}
+    for yes, actions in ((True, {"renamed"}), (False, {"created", "dropped"})):
+        changes = between(before, after, questioner=Yes(rename=yes)).decision.changes
+        assert {c.action for c in changes if c.kind in kinds} == actions
+    for pair in (("t.a", "u.a"), ("t.b", "t.c"), ("t", "m")):
+        with pytest.raises(UsageError, match=f"{pair[0]} cannot have been renamed to {pair[1]}") as refused:
+            between(before, after, request=Request(renames=(pair,)))
+        assert refused.value.code == "generate.unknown-rename"
+
+
+KINDS = """
+CREATE TYPE mood AS ENUM ('low', 'high');
+CREATE TYPE pair AS (x int, y int);
+CREATE DOMAIN pos AS int CHECK (VALUE > 0);
+CREATE SEQUENCE nums START 7;
+CREATE TABLE node (id serial PRIMARY KEY, up int REFERENCES node, n int DEFAULT nextval('nums'));
+CREATE INDEX ON node (up);
+CREATE TABLE part (id int, day date, x text, PRIMARY KEY (id, day)) PARTITION BY RANGE (day);
+CREATE TABLE part_20 PARTITION OF part FOR VALUES FROM ('2020-01-01') TO ('2021-01-01');
+CREATE TABLE part_rest PARTITION OF part DEFAULT;
+CREATE TABLE calc (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, a pos, b int GENERATED ALWAYS AS (a * 2) STORED,
+    m mood DEFAULT 'low', ms mood[] DEFAULT '{low}', p pair DEFAULT '(1,2)');
+CREATE INDEX ON calc (b) WHERE m = 'low';
+CREATE TABLE key (name text UNIQUE);
+CREATE TABLE lock (key_name text REFERENCES key (name) ON UPDATE CASCADE, EXCLUDE USING btree (key_name WITH =));
+CREATE TABLE "a b" ("c%d" text NOT NULL CHECK ("c%d" <> '50%'), "e:f" int)
+"""
+OTHER_KINDS = """
+CREATE TYPE feeling AS ENUM ('little', 'high');
+CREATE TYPE point2 AS (x int, y int);
+CREATE DOMAIN plus AS int CHECK (VALUE > 0);
+CREATE SEQUENCE numbers START 7;
+CREATE TABLE knot (id serial PRIMARY KEY, parent int REFERENCES knot, n int DEFAULT nextval('numbers'));
+CREATE INDEX ON knot (parent);
+CREATE TABLE piece (id int, at date, x text, PRIMARY KEY (id, at)) PARTITION BY RANGE (at);
+CREATE TABLE piece_20 PARTITION OF piece FOR VALUES FROM ('2020-01-01') TO ('2021-01-01');
+CREATE TABLE piece_rest PARTITION OF piece DEFAULT;
+CREATE TABLE sum (nr int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, aa plus, bb int GENERATED ALWAYS AS (aa * 2) STORED,
+    m feeling DEFAULT 'little', ms feeling[] DEFAULT '{little}', p point2 DEFAULT '(1,2)');
+CREATE INDEX ON sum (bb) WHERE m = 'little';
+CREATE TABLE door (named text UNIQUE);
+CREATE TABLE lock (door_named text REFERENCES door (named) ON UPDATE CASCADE, EXCLUDE USING btree (door_named WITH =));
+CREATE TABLE "a""b" ("d%%" text NOT NULL CHECK ("d%%" <> '50%'), "e:f" int)
+"""
+FLAGS = Request(
+    renames=(
+        *(("mood", "feeling"), ("mood.low", "feeling.little"), ("pair", "point2"), ("pos", "plus")),
+        *(("nums", "numbers"), ("node", "knot"), ("node.up", "knot.parent")),
+        *(("part", "piece"), ("part_20", "piece_20"), ("part_rest", "piece_rest"), ("part.day", "piece.at")),
+        *(("calc", "sum"), ("calc.id", "sum.nr"), ("calc.a", "sum.aa"), ("calc.b", "sum.bb")),
+        *(("key", "door"), ("key.name", "door.named"), ("lock.key_name", "lock.door_named")),
+        *(('"a b"', '"a""b"'), ('"a b"."c%d"', '"a""b"."d%%"')),
+    )
+)
+FILL = """
+SET search_path = public;
+INSERT INTO node (up) VALUES (NULL), (1), (1);
+INSERT INTO part VALUES (1, '2020-02-01', 'a'), (2, '2022-01-01', 'b');
+INSERT INTO calc (a) VALUES (3), (4);
+INSERT INTO key VALUES ('x'), ('y');
+INSERT INTO lock VALUES ('x'), ('y');
+INSERT INTO "a b" VALUES ('it', 1)
+"""
+ROWS = {
+    ("node", "knot"): ["(1,,7)", "(2,1,8)", "(3,1,9)"],
+    ("part", "piece"): ["(1,2020-02-01,a)", "(2,2022-01-01,b)"],
+    ("calc", "sum"): ['(1,3,6,low,{low},"(1,2)")', '(2,4,8,low,{low},"(1,2)")'],
+    ("key", "door"): ["(x)", "(y)"],
+    ("lock", "lock"): ["(x)", "(y)"],
+    ('"a b"', '"a""b"'): ["(it,1)"],
+}
+"""The rows under the old names, by both names of the table."""
+
+
+def test_renames_of_all_kinds_at_once(bench: Bench) -> None:
+    """Types, a sequence, partitions, a table that refers to itself, generated columns and keys: no row is touched."""
+    before, after = bench.catalog(KINDS), bench.catalog(OTHER_KINDS)
+    made = between(before, after, request=FLAGS)
+    assert not [c for c in made.decision.changes if c.action in ("created", "dropped")]
+    ups, downs = [up for up, _ in made.revisions], [down for _, down in reversed(made.revisions)]
+    with scratch_database(bench.server, purpose="renames") as database:
+        with contextlib.closing(connect(database)) as connection:
+            connection.execute(f"SET search_path = public; {KINDS}; {FILL}".encode())
+        for way, ends, name in ((ups, after, 1), (downs, before, 0), (ups, after, 1)):
+            for body in way:
+                run(body, database)
+            with contextlib.closing(connect(database)) as connection:
+                for tables, rows in ROWS.items():
+                    found = connection.execute(f"SELECT t::text FROM public.{tables[name]} t ORDER BY 1".encode())
+                    expected = [row.replace("low", "little") if name else row for row in rows]
+                    assert [row for (row,) in found] == expected
+            assert drifted(diff(catalog_of(database), ends)) == ()

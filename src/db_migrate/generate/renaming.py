@@ -16,9 +16,15 @@ from db_migrate.generate.naming import is_named
 from db_migrate.generate.relabelling import Relabelled, settle_labels
 from db_migrate.generate.request import Questioner, Request
 
-_ASKED = frozenset({Kind.TABLE, Kind.COLUMN, Kind.ENUM, Kind.DOMAIN, Kind.COMPOSITE_TYPE, Kind.SEQUENCE, Kind.VIEW})
+_ASKED = frozenset(
+    {
+        *(Kind.SCHEMA, Kind.TABLE, Kind.PARTITION, Kind.COLUMN, Kind.ENUM, Kind.DOMAIN, Kind.COMPOSITE_TYPE),
+        *(Kind.SEQUENCE, Kind.VIEW, Kind.MATERIALIZED_VIEW),
+    }
+)
 _GIVEN = (
-    *(Kind.TABLE, Kind.ENUM, Kind.DOMAIN, Kind.COMPOSITE_TYPE, Kind.COLUMN, Kind.SEQUENCE, Kind.VIEW, Kind.INDEX),
+    *(Kind.SCHEMA, Kind.TABLE, Kind.PARTITION, Kind.ENUM, Kind.DOMAIN, Kind.COMPOSITE_TYPE, Kind.COLUMN, Kind.SEQUENCE),
+    *(Kind.VIEW, Kind.MATERIALIZED_VIEW, Kind.INDEX),
 )
 """What may be said to have been renamed, in the order in which it is."""
 _ALIKE = 0.6
@@ -100,7 +106,8 @@ def _unknown(old: str, new: str) -> UsageError:
     return UsageError(
         "generate.unknown-rename",
         f"{old} cannot have been renamed to {new}",
-        why="the first name has to be one of the history, and the second one of the models that is new there",
+        why="the first name has to be one of the history, and the second one of the models that is new there, of the "
+        "same kind and, if it is a column, in the same table",
         next=["db-migrate drift --from history --to models"],
     )
 
@@ -146,7 +153,7 @@ def _given(before: Catalog, after: Catalog, request: Request, renames: Renames) 
         for pair in list(waiting):
             old = _find(_since(pair[0], renames), kind, before)
             new = _find(pair[1], kind, after)
-            if old is None or new is None or (kind, new) in before.objects:
+            if old is None or new is None or (kind, new) in before.objects or _moved(kind, old, new):
                 continue
             waiting.remove(pair)
             renames.used.add(pair)
@@ -154,6 +161,11 @@ def _given(before: Catalog, after: Catalog, request: Request, renames: Renames) 
             renames.settled.add(_key(likely))
             before = _carry_out(likely, before, renames)
     return before
+
+
+def _moved(kind: Kind, old: str, new: str) -> bool:
+    """Whether it is a column that would have to go from one table to another, which no rename does."""
+    return kind is Kind.COLUMN and without_last(old) != without_last(new)
 
 
 def _since(name: str, renames: Renames) -> str:
