@@ -17,6 +17,7 @@ from db_migrate.postgres import scratch
 from db_migrate.postgres.conninfo import ConnInfo
 from db_migrate.postgres.server import Server, scratch_server
 from db_migrate.postgres.session import connect
+from db_migrate.postgres.upkeep import upkeep
 
 
 def databases(server: Server) -> set[str]:
@@ -172,6 +173,62 @@ def test_a_scratch_database_can_belong_to_a_role(server: Server) -> None:
         owner = "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = current_database()"
         assert connection.execute(owner).fetchone() == ("pg_monitor",)
         assert connection.execute("SELECT shobj_description(oid, 'pg_database') FROM pg_database").fetchone()
+
+
+def upkeep_process(server: Server) -> int:
+    """The number of the server's process in which scratch databases are made now."""
+    with upkeep(server) as connection:
+        return connection.info.backend_pid
+
+
+def test_scratch_databases_share_a_session_that_the_server_may_end(server: Server) -> None:
+    """All are made and dropped in one session; one that was ended, or saw an error, makes way for another."""
+    first = upkeep_process(server)
+    with scratch.scratch_database(server):
+        assert upkeep_process(server) == first
+    assert upkeep_process(server) == first
+    with contextlib.closing(connect(server.conninfo())) as connection:
+        connection.execute("SELECT pg_terminate_backend(%s, 5000)", [first])
+    with scratch.scratch_database(server) as conninfo:
+        assert conninfo.dbname in databases(server)
+    second = upkeep_process(server)
+    assert second != first
+    with pytest.raises(Failed), scratch.scratch_database(server, template="dbt_missing"):
+        pass
+    assert upkeep_process(server) != second
+
+
+def test_two_at_once_have_a_session_each(server: Server) -> None:
+    """Who finds the session in use gets one more, and one of them is kept."""
+    with upkeep(server) as one, upkeep(server) as other:
+        assert one.info.backend_pid != other.info.backend_pid
+    assert one.closed != other.closed
+
+
+def test_a_forked_process_leaves_the_session_alone(server: Server) -> None:
+    """It says no goodbye in its parent's name when it ends, and gets a session of its own."""
+    first = upkeep_process(server)
+    child = os.fork()
+    if child == 0:
+        own = 0
+        with contextlib.suppress(BaseException):
+            own = upkeep_process(server)
+        os._exit(0 if own not in (0, first) else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert upkeep_process(server) == first
+
+
+def test_the_session_ends_with_the_last_use_of_the_server(tmp_path: Path) -> None:
+    """Nothing is open after the context, and a server that is started anew gets a new session."""
+    with scratch_server(runtime_dir=tmp_path) as own:
+        with upkeep(own) as connection:
+            pass
+        with scratch_server(runtime_dir=tmp_path):
+            pass
+        assert not connection.closed
+    assert connection.closed
+    with scratch_server(runtime_dir=tmp_path) as again, scratch.scratch_database(again) as conninfo:
+        assert conninfo.dbname in databases(again)
 
 
 @pytest.mark.usefixtures("server15")

@@ -6,13 +6,12 @@ superuser (number 10) leave no trace in ``pg_shdepend``, so it is always among t
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from db_migrate.postgres.ownership import is_alive, is_own, own_mark
-from db_migrate.postgres.session import connect
+from db_migrate.postgres.upkeep import upkeep
 
 if TYPE_CHECKING:
     import psycopg
@@ -213,7 +212,7 @@ def reset_roles(server: Server) -> tuple[str, ...]:
     So a revision with CREATE ROLE does not find what an earlier run made. Roles stay that a database depends on, or
     another process that is alive, or may: those that revisions made, while another process has a scratch database.
     """
-    with contextlib.closing(connect(server.conninfo())) as connection:
+    with upkeep(server) as connection:
         return _forget_roles(connection, own=True)
 
 

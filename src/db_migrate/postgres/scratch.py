@@ -18,6 +18,7 @@ from db_migrate.postgres.conninfo import ConnInfo
 from db_migrate.postgres.ownership import is_alive, is_mark, own_mark
 from db_migrate.postgres.roles import Held, drop_role, forget_unclaimed_roles, holders
 from db_migrate.postgres.session import connect
+from db_migrate.postgres.upkeep import upkeep
 
 if TYPE_CHECKING:
     import psycopg
@@ -48,7 +49,7 @@ def scratch_database(
     (``scratch.template``) when the template is not there, or in use.
     """
     name = f"{own_mark()}_{next(_counter)}"
-    with contextlib.closing(connect(server.conninfo())) as connection:
+    with upkeep(server) as connection:
         _sweep(server, connection)
         if template is not None and template.startswith(_TEMPLATE_PREFIX):
             _mark_used(server, template)
@@ -56,14 +57,14 @@ def scratch_database(
     try:
         yield server.conninfo(name)
     finally:
-        with contextlib.closing(connect(server.conninfo())) as connection:
+        with upkeep(server) as connection:
             _drop(server, connection, name)
             forget_unclaimed_roles(connection)
 
 
 def sweep(server: Server) -> list[str]:
     """Drop scratch databases whose process is gone, with the roles it left; returns the databases' names."""
-    with contextlib.closing(connect(server.conninfo())) as connection:
+    with upkeep(server) as connection:
         dropped = _sweep(server, connection)
         forget_unclaimed_roles(connection)
     return dropped
@@ -75,7 +76,7 @@ def free_roles(server: Server, *, made: Iterable[str], dropped: Iterable[str]) -
     Kept databases that depend on such a role go. So do roles about to be ``made`` that only an earlier run has left;
     what another scratch database depends on, or a target has, stays.
     """
-    with contextlib.closing(connect(server.conninfo())) as connection:
+    with upkeep(server) as connection:
         for name in dropped:
             _forget_templates_with(server, connection, holders(connection, name))
         for name in made:
@@ -98,7 +99,7 @@ def _forget_templates_with(
 def first_template(server: Server, keys: Sequence[str]) -> str | None:
     """The kept database for the first of ``keys`` (whatever identifies a content) that has one; marked as just used."""
     names = [_template_name(key) for key in keys]
-    with contextlib.closing(connect(server.conninfo())) as connection:
+    with upkeep(server) as connection:
         found = connection.execute(_USABLE, [names]).fetchone()
     if found is None:
         return None
@@ -117,7 +118,7 @@ def keep_as_template(server: Server, conninfo: ConnInfo, key: str) -> str:
     from psycopg import errors
 
     name = _template_name(key)
-    with contextlib.closing(connect(server.conninfo())) as connection:
+    with upkeep(server) as connection:
         _mark_used(server, name)
         with contextlib.suppress(errors.DuplicateDatabase, errors.UniqueViolation):
             connection.execute(_SEND_AWAY, [conninfo.dbname])

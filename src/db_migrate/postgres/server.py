@@ -35,6 +35,7 @@ from db_migrate.postgres.instance import (
     wait_for_lock,
 )
 from db_migrate.postgres.scratch import sweep
+from db_migrate.postgres.upkeep import end_upkeep
 
 _STOPPING_SECONDS = 60.0
 _DEAF_SECONDS = 3.0
@@ -172,6 +173,7 @@ def _leave(instance: Instance) -> None:
             return
         membership.count -= 1
         if membership.count == 0:
+            end_upkeep(instance)
             membership.users.close()
             del _memberships[instance.directory]
 
