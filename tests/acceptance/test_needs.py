@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tests.acceptance.oracles import read
 
+from db_migrate.catalog.reader import query
 from db_migrate.catalog.sql.needs import Needs
 from db_migrate.postgres.scratch import scratch_database
 from db_migrate.postgres.server import Server
@@ -22,3 +23,10 @@ def test_dependents_are_those_who_need(server: Server) -> None:
     assert sum(map(len, everyone.values())) > 100
     for key in catalog.objects:
         assert needs.dependents(key) == {other for other, needed in everyone.items() if key in needed}, key
+
+
+def test_each_name_is_looked_up_once(server: Server) -> None:
+    """PostgreSQL copies an expression to wherever it is used, unless told not to: planning took half of the time."""
+    with connect(server.conninfo(), settings={"search_path": "pg_catalog"}) as connection:
+        plan = connection.execute(f"EXPLAIN {query('dependencies', server.major)}".encode()).fetchall()
+    assert sum(" on pg_event_trigger " in str(line) for (line,) in plan) == 1

@@ -34,7 +34,7 @@ SELECT p.*, e.extname AS extension, quote_ident(n.nspname) || '.' || quote_ident
   LEFT JOIN pg_namespace n ON n.oid = c.relnamespace
   LEFT JOIN pg_depend m ON m.classid = p.refclassid AND m.objid = p.refobjid AND m.deptype = 'e'
   LEFT JOIN pg_extension e ON e.oid = m.refobjid
-), named AS (
+), named AS MATERIALIZED (
 SELECT CASE s.classid
          WHEN 'pg_class'::regclass THEN
            CASE WHEN s.objid <> s.relid THEN ARRAY['index', (SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname)
