@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
+import alembic
 import anyio
 import psycopg
 from mcp import Client
@@ -102,6 +105,41 @@ def test_with_the_flag_a_reviewed_plan_is_executed_and_taken_back(project: Proje
 
     anyio.run(talk)
     assert project.sql("SELECT to_regclass('users')") == [(None,)]
+
+
+MODELS = """
+import sqlalchemy as sa
+
+
+class Base:
+    metadata = sa.MetaData()
+
+
+users = sa.Table("users", Base.metadata, sa.Column("id", sa.Integer, primary_key=True))
+users.append_column(sa.Column("code", sa.Integer, nullable=False))
+"""
+
+
+def test_a_revision_is_generated_once_it_is_known_what_rows_get(project: Project) -> None:
+    """What only a person knows is asked for in words that the tool has an argument for."""
+    project.write("models.py", MODELS)
+    template = Path(alembic.__file__).parent / "templates" / "generic" / "script.py.mako"
+    shutil.copy(template, project.folder / "migrations")
+
+    async def talk() -> None:
+        async with client_of(project, "--allow-write") as client:
+            well, text = await call(client, "generate", message="codes")
+            assert not well
+            assert "--backfill users.code=" in text
+            well, shown = await call(client, "generate", message="codes", filled=["users.code"], dry_run=True)
+            assert well, shown
+            assert ["SET code" in each["source"] for each in shown["revisions"]] == [False] * len(shown["revisions"])
+            well, made = await call(client, "generate", message="codes", backfills=["users.code=id * 2"])
+            assert well, made
+            assert made["written"]
+            assert "SET code = id * 2" in made["revisions"][-1]["source"]
+
+    anyio.run(talk)
 
 
 def test_a_cancelled_run_ends_cleanly(project: Project) -> None:

@@ -213,14 +213,19 @@ def _add_writing(server: MCPServer[Any], session: Session) -> None:
         renames: list[str] | None = None,
         nothing_renamed: bool = False,
         defaults: list[str] | None = None,
+        backfills: list[str] | None = None,
+        filled: list[str] | None = None,
         dry_run: bool = False,
     ) -> Document:
         """Write the revision that leads from the history to the models, safe and proved both ways.
 
         An error names what only a person can know: `renames` are OLD=NEW of tables or columns that are the same under
-        a new name, `defaults` COLUMN=SQL for what existing rows get. With `dry_run` nothing is written.
+        a new name. For a column that becomes NOT NULL `defaults` are COLUMN=SQL of a default, `backfills` COLUMN=SQL
+        over each row's other columns, and `filled` columns in which no row lacks a value. With `dry_run` nothing is
+        written.
         """
-        words = [*(f"--rename={each}" for each in renames or ()), *(f"--default={each}" for each in defaults or ())]
+        given = {"--rename": renames, "--default": defaults, "--backfill": backfills, "--filled": filled}
+        words = [f"{flag}={each}" for flag, values in given.items() for each in values or ()]
         words += [*_flag("--no-rename", nothing_renamed), *_flag("--dry-run", dry_run), f"--message={message}"]
         return await session.run(context, "generate", *words)
 
