@@ -6,13 +6,14 @@ from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from db_migrate.catalog.objects import Catalog
+from db_migrate.catalog.change import Action
+from db_migrate.catalog.objects import Catalog, Kind
 from db_migrate.errors import Failed
 from db_migrate.execute.journal import Entry
 from db_migrate.execute.keep.choose import ROWS
 from db_migrate.execute.keep.names import without_last
 from db_migrate.execute.keep.put_aside import Occasion, put_aside
-from db_migrate.execute.keep.put_back import put_back
+from db_migrate.execute.keep.put_back import in_order, put_back
 from db_migrate.execute.keep.rows import Snapshot, settle, snapshot
 from db_migrate.execute.keep.store import Kept, Run, kept_objects
 from db_migrate.execute.locks import strongest
@@ -74,7 +75,8 @@ class Keeper:
             return tables
         effects = planned.effects
         retyped = {without_last(c.object) for c in effects.changes if any(a.name == "type" for a in c.attributes)}
-        touched = {*effects.truncated, *effects.writes, *retyped}
+        keyless = {c.parent for c in effects.changes if c.kind == Kind.PRIMARY_KEY and c.action is Action.DROPPED}
+        touched = {*effects.truncated, *effects.writes, *retyped, *keyless, *(r.relation for r in effects.rewrites)}
         return tables if touched & set(tables) else ()
 
     def before_data(self, planned: PlannedStatement | None, revision: PlannedRevision, link: Link) -> None:
@@ -122,7 +124,7 @@ class Keeper:
                 state="the revision is rolled back",
                 next=["db-migrate plan"],
             )
-        for each in due(everything, revision.revision, revision.direction, self.schema):
+        for each in in_order(link.query, due(everything, revision.revision, revision.direction, self.schema)):
             done = put_back(link.query, each, self.before_run)
             if done is not None:
                 self._pending.append(done)

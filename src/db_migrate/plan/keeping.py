@@ -83,7 +83,7 @@ def _weaker(choice: Choice, trace: Trace, done: Rehearsed) -> Choice:
             kept.append(instead)
         else:
             left_out.append(LeftOut(each.object, f"keeping it would break the run: {done.failure}"))
-    return Choice(tuple(kept), tuple(left_out))
+    return Choice(tuple(kept), tuple(left_out), choice.notes)
 
 
 def due_back(plan: Plan, target: Target) -> tuple[Kept, ...]:
@@ -146,6 +146,7 @@ def _warnings(choice: Choice, homeless: list[str]) -> Iterator[str]:
         yield f"{each.object} is not kept: {each.reason}"
     for name in homeless:
         yield f"what is kept of {name} has no place after this, or other rows are there, and stays kept"
+    yield from choice.notes
     if any(each.strategy == PARK for each in choice.kept):
         yield (
             f"a parked column stays in its table, as {PARKED}…: plain `alembic check` sees it as a removed column, and "

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from db_migrate.catalog.change import Action
 from db_migrate.catalog.objects import TYPE_KINDS, Catalog, Kind, SchemaObject
 from db_migrate.config import Settings
-from db_migrate.execute.keep.reach import changed_by, in_order, reached
+from db_migrate.execute.keep.reach import changed_by, in_order, keys_changed, reached, recomputed
 from db_migrate.results import KeptObject
 from db_migrate.rules.facts import Answer, Facts, TableFacts
 from db_migrate.rules.names import owner_of
@@ -28,10 +28,11 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What is kept, and what is not."""
+    """What is kept, and what is not; ``notes`` are what to know of how it comes back."""
 
     kept: tuple[KeptObject, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def choose(trace: Trace, facts: Facts, settings: Settings, hidden: Collection[str] = ()) -> Choice:
@@ -47,7 +48,19 @@ def choose(trace: Trace, facts: Facts, settings: Settings, hidden: Collection[st
     kept = {(each.object, each.revision if each.strategy == ROWS else ""): each for each in wanted}
     names = {name for name, _ in kept}
     left_out = {each.object: each for each in found if isinstance(each, LeftOut) and each.object not in names}
-    return Choice(tuple(kept.values()), tuple(left_out.values()))
+    return Choice(tuple(kept.values()), tuple(left_out.values()), tuple(_notes(trace, kept.values())))
+
+
+def _notes(trace: Trace, kept: Iterable[KeptObject]) -> Iterator[str]:
+    """Where rows come back beside what was made of them, since their keys are others now."""
+    for each in kept:
+        for revision in (r for r in trace.revisions if each.strategy == ROWS and r.revision == each.revision):
+            key = primary_key(revision.before, each.object)
+            if any(each.object in s.effects.writes and keys_changed(s, key) for s in revision.statements):
+                yield (
+                    f"{each.object} gets other keys: a rollback puts the rows with the old ones back, and leaves those "
+                    "with the new ones, unless the downgrade takes them away"
+                )
 
 
 @dataclass(slots=True)
@@ -139,7 +152,8 @@ class _Chooser:
         for each in revision.statements:
             if each.error is None:
                 retyped = {owner_of(c.object) for c in each.effects.changes if c.object in self.narrowed}
-                (alone if each.autocommit else touched).update(retyped, each.effects.truncated, changed_by(each))
+                changed = retyped | recomputed(each) | changed_by(each)
+                (alone if each.autocommit else touched).update(changed, each.effects.truncated)
         for name in in_order(revision.before, reached(revision.before, touched | alone)):
             table, size = revision.before.get(Kind.TABLE, name), self.facts.tables.get(name)
             if name in self.hidden or table is None or size is None or size.empty:

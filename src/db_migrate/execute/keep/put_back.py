@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from db_migrate.catalog.objects import Catalog
@@ -21,6 +22,34 @@ SELECT pg_catalog.quote_ident(a.attname), pg_catalog.format_type(a.atttypid, a.a
    AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
  ORDER BY a.attnum
 """
+
+
+_REFERS = """
+SELECT DISTINCT conrelid::text, confrelid::text FROM pg_catalog.pg_constraint
+ WHERE contype = 'f' AND conrelid <> confrelid AND conrelid = ANY ({oids}) AND confrelid = ANY ({oids})
+"""
+
+
+def in_order(run: Run, due: Sequence[Kept]) -> list[Kept]:
+    """What is due back, in that order but for whole tables, each of which comes after those that it refers to.
+
+    In a circle they come as they are: then it can only be done where the foreign keys are deferred.
+    """
+    tables = [each for each in due if each.label.strategy != ROWS and not each.label.column and not each.parked_in]
+    if len(tables) < 2:
+        return list(due)
+    names = ", ".join(f"pg_catalog.to_regclass({literal(each.label.table)})::oid" for each in tables)
+    oids = [row[0] for row in run(f"SELECT pg_catalog.unnest(ARRAY[{names}])::text")]
+    refers = run(_REFERS.format(oids=f"ARRAY[{names}]"))
+    waiting = dict(zip(oids, tables, strict=True)) if len(set(oids)) == len(oids) else {}
+    ordered: list[Kept] = []
+    while waiting:
+        free = next(
+            (oid for oid in waiting if not any(a == oid and b in waiting for a, b in refers)), next(iter(waiting))
+        )
+        ordered.append(waiting.pop(free))
+    places = iter(ordered or tables)
+    return [next(places) if each in tables else each for each in due]
 
 
 def put_back(run: Run, kept: Kept, before: Catalog | None = None) -> Restored | None:

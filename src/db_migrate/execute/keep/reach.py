@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from db_migrate.catalog.objects import Catalog, Kind
+from db_migrate.rules import grammar
 from db_migrate.rules.constraints import referenced_table
-from db_migrate.rules.names import parts
+from db_migrate.rules.names import parts, quote
 from db_migrate.trace.effects import Trace, TracedStatement
 from db_migrate.trace.grammar import sort_of
 
@@ -24,12 +25,31 @@ def changed_by(statement: TracedStatement) -> frozenset[str]:
     return frozenset(each for each in written if parts(each)[-1] not in only_added)
 
 
+def recomputed(statement: TracedStatement) -> frozenset[str]:
+    """The tables whose values an ALTER COLUMN ... TYPE ... USING computes anew, of the same type or another one.
+
+    Where the statement's text does not show it, a rewrite with a USING in it may be one.
+    """
+    rewritten = frozenset(each.relation for each in statement.effects.rewrites)
+    if not rewritten or "USING" not in statement.sql.upper():
+        return frozenset()
+    columns = [str(each.name) for each in grammar.nodes(statement.sql, "AlterTableCmd")]
+    computed = any(grammar.using_of(statement.sql, each) == "computed" for each in columns)
+    return rewritten if computed or not columns else frozenset()
+
+
+def keys_changed(statement: TracedStatement, key: Collection[str]) -> bool:
+    """Whether an UPDATE in the text gives columns of the key other values."""
+    updates = grammar.nodes(statement.sql, "UpdateStmt")
+    return any(quote(each.res_target.name) in key for update in updates for each in update.target_list)
+
+
 def concerned(trace: Trace) -> frozenset[str]:
     """All tables that a run may delete or change rows of: those whose size has to be known."""
     found: set[str] = set()
     for revision in trace.revisions:
         for each in revision.statements:
-            found |= reached(revision.before, {*each.effects.truncated, *changed_by(each)})
+            found |= reached(revision.before, {*each.effects.truncated, *changed_by(each), *recomputed(each)})
     return frozenset(found)
 
 

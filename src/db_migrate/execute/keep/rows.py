@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from db_migrate.errors import Failed
 from db_migrate.execute.keep.put_aside import Occasion, key_of, stored_columns
 from db_migrate.execute.keep.store import SCHEMA, Kept, Run, literal
 from db_migrate.execute.keep.unpark import triggers_of
@@ -40,11 +41,19 @@ class Snapshot:
 def snapshot(run: Run, kept: KeptObject, occasion: Occasion) -> Snapshot:
     """Copy a table that nobody else can write to from now on, until the transaction ends."""
     run(f"LOCK TABLE ONLY {kept.object} IN SHARE ROW EXCLUSIVE MODE")
+    key = key_of(run, kept.object)
+    if not key:
+        raise Failed(
+            "kept.no-key",
+            f"{kept.object} has lost its primary key, by which its rows would be found again",
+            state="what was begun is rolled back",
+            next=["db-migrate plan"],
+        )
     chosen = ", ".join(
         f"{name}" if own == "t" else f"{name}::text AS {name}" for name, own, *_ in stored_columns(run, kept.object)
     )
     run(f"CREATE TABLE {SCHEMA}.{occasion.name} AS SELECT {chosen} FROM ONLY {kept.object}")
-    return Snapshot(kept, occasion, key_of(run, kept.object))
+    return Snapshot(kept, occasion, key)
 
 
 def settle(run: Run, taken: Snapshot) -> KeptObject | None:
