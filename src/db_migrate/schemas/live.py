@@ -13,6 +13,7 @@ from db_migrate.postgres.dump import dump_schema, load
 from db_migrate.postgres.roles import ensure_roles, read_roles
 from db_migrate.postgres.session import connect, read_only
 from db_migrate.postgres.settings import apply_settings, read_settings
+from db_migrate.postgres.upkeep import upkeep
 from db_migrate.schemas.scratch import KEPT_SCHEMA, OUR_SCHEMAS, PARKED, Scratch, read, read_through
 from db_migrate.schemas.target import LiveState, Target, VersionTable
 from db_migrate.schemas.unreadable import not_covered, unreadable, with_stand_ins
@@ -57,7 +58,7 @@ def copy_of_live(
     names = tuple(full for _, _, full in missing)
     if known is not None and missing:
         dump = with_stand_ins(dump, known, names)
-    with contextlib.closing(connect(scratch.server.conninfo())) as connection:
+    with upkeep(scratch.server) as connection:
         ensure_roles(connection, roles, login=live.role)
     owner = str(row[0]) if row else live.role
     with scratch.database("copy of the live schema", owner=owner) as database:
