@@ -14,6 +14,7 @@ from db_migrate.execute.locks import is_strong, strong, strongest
 from db_migrate.postgres.redact import redact_statement
 from db_migrate.project.events import Statement
 from db_migrate.results import PlannedRevision, PlannedStatement
+from db_migrate.schemas.scratch import KEPT_SCHEMA
 from db_migrate.trace.effects import Lock, LockMode
 from db_migrate.trace.grammar import StatementSort, sort_of, without_constants
 
@@ -125,7 +126,7 @@ class Expectation:
         """Raise ``Differs`` for a lock that the plan does not name, of those that say what was done."""
         allowed = self._allowed()
         for lock in held:
-            if lock.created or not _tells(lock):
+            if lock.created or not _tells(lock) or _is_ours(lock):
                 continue
             if lock.mode.strength > max((allowed.get(name, 0) for name in lock.names), default=0):
                 name = min(lock.names, default=f"relation {lock.oid}")
@@ -176,6 +177,11 @@ class Expectation:
 def outside_is_harmless(sort: StatementSort, sql: str) -> bool:
     """Whether env.py may send this before the first revision: what only makes sure that something is there."""
     return set(sort.nodes) <= _HARMLESS_OUTSIDE and sql.upper().count("IF NOT EXISTS") == len(sort.nodes)
+
+
+def _is_ours(lock: HeldLock) -> bool:
+    """Whether it is of what is kept: that is locked by whoever puts it back, which is us."""
+    return bool(lock.names) and all(name.startswith(f"{KEPT_SCHEMA}.") for name in lock.names)
 
 
 def _tells(lock: HeldLock) -> bool:

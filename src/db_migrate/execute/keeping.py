@@ -13,7 +13,7 @@ from db_migrate.execute.journal import Entry
 from db_migrate.execute.keep.choose import ROWS
 from db_migrate.execute.keep.names import without_last
 from db_migrate.execute.keep.put_aside import Occasion, put_aside
-from db_migrate.execute.keep.put_back import in_order, put_back
+from db_migrate.execute.keep.put_back import in_order, is_complete, put_back
 from db_migrate.execute.keep.rows import Snapshot, settle, snapshot
 from db_migrate.execute.keep.store import Kept, Run, kept_objects
 from db_migrate.execute.locks import strongest
@@ -60,6 +60,8 @@ class Keeper:
         if planned.autocommit:
             return
         self.before_data(planned, revision, link)
+        if any(c.kind == Kind.FOREIGN_KEY and c.action is Action.CREATED for c in planned.effects.changes):
+            self._give_back_tables(revision, link)
         dropped = set(planned.effects.dropped)
         for each in self.wanted:
             if each.object in dropped and each.strategy != ROWS:
@@ -125,10 +127,20 @@ class Keeper:
                 next=["db-migrate plan"],
             )
         for each in in_order(link.query, due(everything, revision.revision, revision.direction, self.schema)):
-            done = put_back(link.query, each, self.before_run)
-            if done is not None:
-                self._pending.append(done)
-                self.note(Entry.RESTORED, {"object": done.object, "rows": done.rows, "from": each.name})
+            self._give_back(each, link)
+
+    def _give_back_tables(self, revision: PlannedRevision, link: Link) -> None:
+        """Give tables that are whole again their rows, before a foreign key holds those of others against them."""
+        if self._anything_due:
+            back = due(kept_objects(link.query), revision.revision, revision.direction, self.schema)
+            for each in in_order(link.query, [each for each in back if is_complete(link.query, each)]):
+                self._give_back(each, link)
+
+    def _give_back(self, kept: Kept, link: Link) -> None:
+        done = put_back(link.query, kept, self.before_run)
+        if done is not None:
+            self._pending.append(done)
+            self.note(Entry.RESTORED, {"object": done.object, "rows": done.rows, "from": kept.name})
 
     def ended(self, *, committed: bool) -> None:
         """The transaction has ended."""

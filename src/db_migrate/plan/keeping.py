@@ -93,6 +93,14 @@ def due_back(plan: Plan, target: Target) -> tuple[Kept, ...]:
     return tuple(each for r in plan.revisions for each in due(found, r.revision, r.direction, target.schema))
 
 
+def returning(target: Target, trace: Trace) -> dict[str, str]:
+    """The tables that come back with the rows that are kept of them, and where these are."""
+    with closing(connect(target.conninfo)) as connection:
+        found = kept_objects(lambda sql: _texts(connection.execute(sql.encode()).fetchall()))
+    back = (each for r in trace.revisions for each in due(found, r.revision, r.direction.value, target.schema))
+    return {each.label.table: each.qualified for each in back if each.is_whole_table}
+
+
 def _texts(rows: list[tuple[object, ...]]) -> list[list[str | None]]:
     return [[None if value is None else str(value) for value in row] for row in rows]
 

@@ -17,7 +17,7 @@ from db_migrate.execute.keep.store import Kept
 from db_migrate.plan.ahead import Ahead, go_ahead
 from db_migrate.plan.document import Subject, assemble
 from db_migrate.plan.facts import read_facts
-from db_migrate.plan.keeping import Ground, due_back, with_kept
+from db_migrate.plan.keeping import Ground, due_back, returning, with_kept
 from db_migrate.plan.proofs import downgrades, proofs_of, trace_back
 from db_migrate.plan.replica import replica_of
 from db_migrate.plan.running import changed_with, running_release
@@ -238,7 +238,7 @@ def rule_settings(settings: Settings) -> RuleSettings:
 
 def facts_for(target: Target, done: Trace, request: Request, settings: Settings) -> Facts:
     """What the rules ask the target, and its replica where the settings name one, about a trace."""
-    asked = questions(done)
+    asked = questions(done, returning=returning(target, done) if request.direction is Direction.DOWNGRADE else {})
     relations = {o for r in done.revisions for s in r.statements for o in _relations(s.effects.held)} | concerned(done)
     relations |= {name for r in done.revisions for s in r.statements for name in s.effects.reads}
     with read_only(target.conninfo) as connection, replica_of(settings, connection) as (replica, problem):

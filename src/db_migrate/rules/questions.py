@@ -6,9 +6,10 @@ rename are asked for under their names of today, and what the run itself creates
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from types import MappingProxyType
 
 from db_migrate.catalog.change import Action, Change, ChangeClass
 from db_migrate.catalog.objects import Kind, SchemaObject
@@ -67,9 +68,14 @@ class Question:
     column: str = ""
 
 
-def questions(trace: Trace, server_version: int = 0) -> tuple[Question, ...]:
-    """The questions of a run, in the order of its statements; ``server_version`` is the target's (0: scratch's)."""
-    asker = _Asker(trace, (server_version or trace.server_version) // 10000)
+def questions(
+    trace: Trace, server_version: int = 0, returning: Mapping[str, str] = MappingProxyType({})
+) -> tuple[Question, ...]:
+    """The questions of a run, in the order of its statements; ``server_version`` is the target's (0: scratch's).
+
+    ``returning``: tables that the run makes and that get rows back which are kept, with where these are.
+    """
+    asker = _Asker(trace, (server_version or trace.server_version) // 10000, returning)
     found: dict[str, Question] = {}
     for place in walk(trace, per_revision=False):
         for question in asker.ask(place):
@@ -90,7 +96,8 @@ def touched_relations(trace: Trace) -> tuple[str, ...]:
 class _Asker:
     """Composes the questions of each statement against the target's catalog of today."""
 
-    def __init__(self, trace: Trace, major: int) -> None:
+    def __init__(self, trace: Trace, major: int, returning: Mapping[str, str]) -> None:
+        self._returning = returning
         self._now = trace.before
         self._sampled = trace.sampled
         self._major = major
@@ -210,14 +217,18 @@ class _Asker:
         keys = [f"{parent}.{name}" for name in others]
         ours = [tail(column_origin(place, c)) for c in columns]
         predicate = " AND ".join(f"c.{name} IS NOT NULL" for name in ours)
-        if parent not in place.known.created:
+        if parent not in place.known.created or parent in self._returning:
             theirs = [tail(column_origin(place, key)) for key in keys]
             same = " AND ".join(f"p.{key} = c.{name}" for name, key in zip(ours, theirs, strict=True))
-            predicate += f" AND NOT EXISTS (SELECT FROM {self._from(place, parent, only=True)} p WHERE {same})"
+            predicate += f" AND NOT EXISTS (SELECT FROM {self._held(place, parent)} p WHERE {same})"
         key = _pairs(ours, "c.")
         described = f"rows of {child} whose {', '.join(map(last, columns))} is not in {parent}"
         question = self._compose(place, Asks.ORPHANS, item.name, child, described, predicate, only=True, key=key)
         yield question
+
+    def _held(self, place: Place, table: str) -> str:
+        """Where the rows of a table are now that it will have then."""
+        return self._returning.get(table) or self._from(place, table, only=True)
 
     def _unique(self, place: Place, change: Change) -> Iterator[Question]:
         item = place.find(change.kind, change.object)

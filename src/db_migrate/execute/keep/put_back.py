@@ -35,7 +35,7 @@ def in_order(run: Run, due: Sequence[Kept]) -> list[Kept]:
 
     In a circle they come as they are: then it can only be done where the foreign keys are deferred.
     """
-    tables = [each for each in due if each.label.strategy != ROWS and not each.label.column and not each.parked_in]
+    tables = [each for each in due if each.is_whole_table]
     if len(tables) < 2:
         return list(due)
     names = ", ".join(f"pg_catalog.to_regclass({literal(each.label.table)})::oid" for each in tables)
@@ -50,6 +50,16 @@ def in_order(run: Run, due: Sequence[Kept]) -> list[Kept]:
         ordered.append(waiting.pop(free))
     places = iter(ordered or tables)
     return [next(places) if each in tables else each for each in due]
+
+
+def is_complete(run: Run, kept: Kept) -> bool:
+    """Whether the table of a whole one that is kept is there, with every column that it had."""
+    if not kept.is_whole_table or not kept.whole or not _is_there(run, kept):
+        return False
+    shared = run(_SHARED.format(table=literal(kept.label.table), kept=literal(kept.qualified)))
+    stored = f"SELECT pg_catalog.count(*)::text FROM pg_catalog.pg_attribute WHERE attrelid = {literal(kept.qualified)}"
+    columns = run(f"{stored}::pg_catalog.regclass AND attnum > 0 AND NOT attisdropped AND attgenerated = ''")
+    return len(shared) == int(columns[0][0] or 0)
 
 
 def put_back(run: Run, kept: Kept, before: Catalog | None = None) -> Restored | None:

@@ -89,6 +89,11 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.parked_in or SCHEMA}.{self.name}"
 
     @property
+    def is_whole_table(self) -> bool:
+        """Whether it is all of a table, and no column or rows of one."""
+        return not self.parked_in and not self.label.column and self.label.strategy != "rows"
+
+    @property
     def id(self) -> str:
         """What people name it by."""
         return self.name.removeprefix(PARKED).removeprefix("k_")
