@@ -18,7 +18,7 @@ from db_migrate.postgres.server import Server
 from db_migrate.postgres.session import connect
 
 LONG = os.environ.get("DB_MIGRATE_TEST_LONG") == "1"
-DUMPED_SHARE = 12
+DUMPED_SHARE = 24
 """One case in so many is also judged by pg_dump, unless the long tests are asked for."""
 
 OLD_SHARE = 10

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import signal
 import subprocess
@@ -15,6 +16,8 @@ import pytest
 
 from .conftest import Project
 
+LONG = os.environ.get("DB_MIGRATE_TEST_LONG") == "1"
+EACH = [*itertools.product(["parent", "child"], [0.7, 1.5, 2.5])]
 SLOW = "op.execute('CREATE TABLE slow (id int)'); op.execute('SELECT pg_sleep(0.3)'); op.drop_table('slow')"
 
 
@@ -41,8 +44,7 @@ def processes_in(folder: Path) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("victim", ["parent", "child"])
-@pytest.mark.parametrize("after", [0.7, 1.5, 2.5])
+@pytest.mark.parametrize(("victim", "after"), EACH if LONG else EACH[1::2])
 def test_a_killed_plan_leaves_no_database_and_no_server(
     project: Project, started: Callable[..., subprocess.Popen[str]], tmp_path: Path, victim: str, after: float
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,8 @@ from db_migrate.workspace import open_project
 
 from .conftest import Snapshots, blamed, retarget
 
+LONG = os.environ.get("DB_MIGRATE_TEST_LONG") == "1"
+
 
 def run(conninfo: ConnInfo, *statements: str) -> None:
     """Run statements in a database."""
@@ -27,7 +30,10 @@ def run(conninfo: ConnInfo, *statements: str) -> None:
 def test_every_revision_of_mesh_is_recognised_from_its_schema(
     mesh: Path, mesh_snapshots: Snapshots, tmp_path: Path
 ) -> None:
-    """With an empty, a missing and a wrong version table, each of the 20 schemas is known for what it is."""
+    """With an empty, a missing and a wrong version table, each of the 20 schemas is known for what it is.
+
+    It is every other one and the odd one, unless the long tests are asked for.
+    """
     mesh_states = mesh_snapshots.databases
     revisions = list(mesh_states)
     settings = Settings(
@@ -42,6 +48,8 @@ def test_every_revision_of_mesh_is_recognised_from_its_schema(
         for number, (revision, conninfo) in reversed(list(enumerate(mesh_states.items()))):
             if revision == revisions[-1]:
                 assert blamed(workspace) == []
+            elif not (LONG or number % 2 or revision == "0003"):
+                continue
             other = revisions[number - 1]
             run(conninfo, broken[number % 3].format(other))
             retarget(workspace, conninfo)
