@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from .conftest import Site
@@ -12,7 +14,12 @@ op.create_index('accounts_kind', 'accounts', ['kind'])
 """
 
 
-@pytest.mark.parametrize("driver", ["psycopg", "psycopg2", "asyncpg", "psycopg_async"])
+DRIVERS = ["psycopg", "psycopg2", "asyncpg", "psycopg_async"]
+ON_15 = DRIVERS if os.environ.get("DB_MIGRATE_TEST_LONG") == "1" else DRIVERS[1:3]
+EACH = [*(("18", each) for each in DRIVERS), *(pytest.param("15", each, marks=pytest.mark.pg15) for each in ON_15)]
+
+
+@pytest.mark.parametrize(("site_on_each", "driver"), EACH, indirect=["site_on_each"])
 def test_a_plan_is_applied_and_rolled_back_with_every_driver(site_on_each: Site, driver: str) -> None:
     """Each revision commits, the version table follows, every statement is a step, and the way back works."""
     site = site_on_each
