@@ -16,7 +16,7 @@ TWO = "CREATE TABLE p (id int PRIMARY KEY, a int, b int); CREATE TABLE c (id int
 class Form:
     """Two schemas, what the upgrades of the revisions have to say, in that order, and how many forms fail before.
 
-    ``renamed``: what may have been renamed was.
+    ``renamed``: what may have been renamed was. ``without``: what none of them says.
     """
 
     old: str
@@ -24,9 +24,16 @@ class Form:
     said: tuple[tuple[str, ...], ...]
     before: int = 0
     renamed: bool = False
+    without: tuple[str, ...] = ()
 
 
 FORMS = {
+    "a unique index in place of a unique constraint is left, whatever else is done to the table": Form(
+        "CREATE TABLE t (a int NOT NULL, b int DEFAULT 1); CREATE UNIQUE INDEX i ON t (a)",
+        "CREATE TABLE t (a int NOT NULL UNIQUE, b int DEFAULT 2, c int)",
+        (("server_default", "op.add_column("),),
+        without=("INDEX", "index", "unique", "UNIQUE"),
+    ),
     "a unique constraint with more columns in its index": Form(
         TWO,
         TWO.replace("b int", "b int, CONSTRAINT u UNIQUE (a) INCLUDE (b)", 1)
@@ -182,6 +189,7 @@ def test_what_is_written(form: Form, bench: Bench) -> None:
     assert len(done.failures) == form.before, done.failures
     written = [upgrade.text for upgrade, _ in done.proved.revisions]
     assert len(written) == len(form.said), written
+    assert not [each for each in form.without if each in "".join(written)], written
     for text, expected in zip(written, form.said, strict=True):
         rest = text
         for each in expected:

@@ -90,7 +90,7 @@ def diff(from_: Catalog, to: Catalog, not_renamed: frozenset[Key] = frozenset())
 def changes_between(matched: Matched) -> tuple[Change, ...]:
     """What ``diff`` says of two catalogs that are matched already."""
     changes = [_renamed(each) for each in matched.renames]
-    compared = [*_altered(matched), *_one_sided(matched), *_orders(matched.before, matched.after)]
+    compared = [*_altered(matched), *one_sided(matched), *_orders(matched.before, matched.after)]
     changes += without_consequences(compared, matched.before, matched.after)
     ordered = sorted(changes, key=lambda c: (RANK[c.kind], c.object, c.action))
     return tuple(explain(change, matched.before, matched.after) for change in ordered)
@@ -165,7 +165,8 @@ def _index(mention: Value, table: SchemaObject, side: Catalog) -> object | None:
     return None
 
 
-def _one_sided(matched: Matched) -> Iterator[Change]:
+def one_sided(matched: Matched) -> Iterator[Change]:
+    """The changes of what is on one side only."""
     before, after = matched.before, matched.after
     dropped = {key: o for key, o in before.objects.items() if key not in after.objects}
     created = {key: o for key, o in after.objects.items() if key not in before.objects}

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 from db_migrate.catalog.change import Change
 from db_migrate.catalog.comparing import SUBJECT_KINDS
-from db_migrate.catalog.diff import Matched, attribute_changes
+from db_migrate.catalog.diff import Matched, attribute_changes, one_sided
 from db_migrate.catalog.objects import (
     RELATION_KINDS,
     ROUTINE_KINDS,
@@ -51,6 +51,7 @@ class Plan:
         self._steps = self._alterations(matched.unlike)
         self._disturbed = self._disturb()
         self._causes = by_cause(self._disturbed)
+        self._one_sided = {(c.kind, c.object) for c in one_sided(matched)}
         self._add_renames(matched.renames)
         self._add_operations()
         self._add_edges()
@@ -111,8 +112,13 @@ class Plan:
     def _owner(self, key: Key) -> int | None:
         """The change that asks for an object's statements: its own, that of what disturbs it, or that of a column."""
         causes = (key, self._causes[key]) if key in self._causes else (key,)
-        places = (*(self._owners.of(each) for each in causes), *(self._owners.by_column(each) for each in causes))
+        places = [self._owners.of(each) for each in causes]
+        if key not in self._one_sided or any(needed in self._disturbed.replaced for needed in self._needs_of(key)):
+            places += [self._owners.by_column(each) for each in causes]
         return next((place for place in places if place is not None), None)
+
+    def _needs_of(self, key: Key) -> Collection[Key]:
+        return {*self._before.of(key), *self._after.of(key)}
 
     def _add(self, verb: Verb, key: Key, statements: Sequence[str], note: str = "", owner: int | None = None) -> None:
         owner = self._owner(key) if owner is None else owner
