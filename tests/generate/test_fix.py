@@ -50,6 +50,11 @@ down_revision = "0001"
 def upgrade():
     if True:
         op.create_index("j", "t", ["a"])
+    op.execute("UPDATE t SET b = 'new'; CREATE INDEX k ON t (a)")
+    op.execute("DO $$ BEGIN CREATE INDEX l ON p (a); INSERT INTO p VALUES (1) ON CONFLICT DO NOTHING; END $$")
+    op.create_index("m", "p", ["a"]); op.execute("INSERT INTO p VALUES (2) ON CONFLICT DO NOTHING")
+    made = op.create_index("n", "p", ["a"])
+    op.execute("CREATE INDEX o ON p (a); CREATE INDEX q ON p (id, a)")
     # an index that is needed
     op.create_index("i", "t", ["b"])  # soon
     op.drop_index("old", table_name="t")
@@ -69,9 +74,12 @@ def downgrade():
     op.execute("COMMENT ON TABLE t IS NULL")
     op.execute("ALTER TABLE t ALTER a DROP NOT NULL, DROP CONSTRAINT c, DROP CONSTRAINT f")
     op.execute("ALTER TABLE p DROP CONSTRAINT u")
-    op.execute("DROP INDEX i, j")
+    op.execute("DROP INDEX i, j, k, l, m, n, o, q")
     op.execute("CREATE INDEX old ON t (a)")
 '''
+
+MORE = "it is not only DDL: what else it runs, or writes, would be lost"
+NOT_ALONE = "it is not a statement of its own in upgrade()"
 
 
 def _fix(project: Small, revision: str, url: str | None = None) -> Generate:
@@ -92,13 +100,19 @@ def test_unsafe_steps_are_rewritten(tmp_path: Path, target_database: ConnInfo) -
     assert source == done.revisions[0].source
     comments = ("# about the whole", "# an index that is needed", "# soon", "# must be there", "# untouched")
     assert all(each in source for each in comments)
-    assert source.count("postgresql_concurrently=True") == 3
+    assert source.count("postgresql_concurrently=True") == 5
     assert source.count("NOT VALID") + source.count("postgresql_not_valid=True") == 3
     assert source.count("VALIDATE CONSTRAINT") == 3
     assert "UNIQUE USING INDEX u" in source
     assert 'if True:\n        op.create_index("j", "t", ["a"])' in source
+    for line in UNSAFE.splitlines():
+        assert ("UPDATE" in line or "INSERT" in line or "made =" in line) <= (line in source), line
     assert [(each.python, each.reason) for each in done.left_out] == [
-        ('op.create_index("j", "t", ["a"])', "it is not a statement of its own in upgrade()")
+        ("UPDATE t SET b = 'new'; CREATE INDEX k ON t (a)", MORE),
+        ("DO $$ BEGIN CREATE INDEX l ON p (a); INSERT INTO p VALUES (1) ON CONFLICT DO NOTHING; END $$", MORE),
+        ('op.create_index("j", "t", ["a"])', NOT_ALONE),
+        ('op.create_index("m", "p", ["a"]); op.execute("INSERT INTO p VALUES (2) ON CONFLICT DO NOTHING")', NOT_ALONE),
+        ('made = op.create_index("n", "p", ["a"])', NOT_ALONE),
     ]
     again = _fix(project, "0002")
     assert (again.exit_code, again.revisions) == (1, ())

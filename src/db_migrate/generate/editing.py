@@ -23,7 +23,7 @@ def rewrite(source: str, replacements: Sequence[Replacement]) -> tuple[str, tupl
     """The source with the statements replaced, and the replacements that found no statement of their own.
 
     Only what stands by itself in the body of ``upgrade()`` is replaced: not what is in a loop, a condition or another
-    function, since it may run for more than what was seen.
+    function, since it may run for more than what was seen, nor what shares its line or gives a value to a name.
     """
     import libcst as cst
     from libcst.metadata import MetadataWrapper, PositionProvider
@@ -40,15 +40,25 @@ def rewrite(source: str, replacements: Sequence[Replacement]) -> tuple[str, tupl
     for statement in upgrade.body.body:
         place = positions[statement]
         found = [each for each in waiting if place.start.line <= each.line <= place.end.line]
-        if len(found) != 1 or not isinstance(statement, cst.SimpleStatementLine):
+        if len(found) != 1 or not _is_alone(statement):
             body.append(statement)
             continue
         waiting.remove(found[0])
-        body += _instead(statement, found[0].text)
+        body += _instead(cst.ensure_type(statement, cst.SimpleStatementLine), found[0].text)
     changed = upgrade.with_changes(body=upgrade.body.with_changes(body=body))
     module = wrapper.module.with_changes(body=[changed if n is upgrade else n for n in wrapper.module.body])
     done = [each for each in replacements if each not in waiting]
     return _with_imports(module, done).code, tuple(waiting)
+
+
+def _is_alone(statement: cst.BaseStatement) -> bool:
+    """Whether a line is one call, with no other statement beside it, of which nobody takes the value."""
+    import libcst as cst
+
+    if not isinstance(statement, cst.SimpleStatementLine) or len(statement.body) != 1:
+        return False
+    only = statement.body[0]
+    return isinstance(only, cst.Expr) and isinstance(only.value, cst.Call)
 
 
 def _instead(statement: cst.SimpleStatementLine, text: str) -> list[cst.BaseStatement]:

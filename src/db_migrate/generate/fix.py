@@ -25,6 +25,7 @@ from db_migrate.project.mirror import mirror
 from db_migrate.results import BothProofs, Generate, Goal, LeftOut, NewRevision, Operation
 from db_migrate.rules.facts import Facts
 from db_migrate.rules.finding import Finding
+from db_migrate.rules.grammar import kinds
 from db_migrate.rules.judge import judge
 from db_migrate.trace.effects import Direction as Way
 from db_migrate.trace.effects import TracedRevision, TracedStatement
@@ -44,6 +45,10 @@ FIXED = frozenset(
 """The rules whose findings have a safe form that needs nothing but the schema."""
 
 _NOT_ALONE = "it is not a statement of its own in upgrade()"
+_MORE = "it does more than one thing, or a later step changes the same"
+_RUNS = "it is not only DDL: what else it runs, or writes, would be lost"
+_DDL = frozenset({"index_stmt", "alter_table_stmt", "drop_stmt", "alter_enum_stmt"})
+"""What has a form to take its place, by the names of PostgreSQL's grammar; a DO block is none of it."""
 _MADE = frozenset({Kind.INDEX, Kind.UNIQUE, Kind.PRIMARY_KEY, Kind.CHECK, Kind.FOREIGN_KEY})
 
 
@@ -129,13 +134,22 @@ def _steps(traced: TracedRevision, findings: Sequence[Finding], home: str) -> tu
     steps, left = [], []
     for place in sorted(places):
         statement = traced.statements[place]
+        if not _is_ddl(statement.sql):
+            left.append(LeftOut(statement.sql, _RUNS))
+            continue
         changes = statement.effects.changes
         undone = _without(traced, changes)
         if undone is None or not changes:
-            left.append(LeftOut(statement.sql, "it does more than one thing, or a later step changes the same"))
+            left.append(LeftOut(statement.sql, _MORE))
             continue
         steps.append(_Step(statement, changes, _written(undone, traced.after, home)))
     return steps, tuple(left)
+
+
+def _is_ddl(sql: str) -> bool:
+    """Whether all that was sent is known for what it does to the schema, so that nothing else goes with it."""
+    sent = kinds(sql)
+    return bool(sent) and _DDL.issuperset(sent)
 
 
 def _written(before: Catalog, after: Catalog, home: str) -> Body:
