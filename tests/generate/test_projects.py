@@ -37,6 +37,8 @@ sa.Table("users", one, sa.Column("id", sa.Integer, primary_key=True), sa.Column(
          sa.CheckConstraint("plain <> '%'", name="full"))
 sa.Table("invoices", other, sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
          sa.Column("total", Money, nullable=False), sa.Column("user_id", sa.ForeignKey(one.tables["users"].c.id)))
+sa.Table("totals", one, sa.Column("id", sa.Integer, primary_key=True), sa.Column("k", sa.Enum("a", name="k")),
+         schema="reports", info={"skip": True})
 """.replace("import sqlalchemy as sa", "import sqlalchemy as sa\nimport sqlalchemy.dialects.postgresql", 1)
 
 HOOKS = """
@@ -58,12 +60,16 @@ def render(kind, value, autogen):
 
 
 OPTIONS = dict(include_schemas=True, process_revision_directives=name_it, render_item=render,
+               include_object=lambda item, *_: not item.info.get("skip"),
                include_name=lambda name, kind, parents: kind != "schema" or name in (None, "billing"))
 """
 
 
 def test_hooks_types_and_schemas(tmp_path: Path) -> None:
-    """Hooks choose the id and add operations, types are written the project's way, a new schema is made."""
+    """Hooks choose the id and add operations, types are written the project's way, a new schema is made.
+
+    What env.py leaves out is not made, nor the schema and the type that only it has.
+    """
     project = Small(tmp_path, HOOKS)
     first = project.generate(HOOKED)
     assert first.exit_code == 0, first
@@ -77,15 +83,22 @@ def test_hooks_types_and_schemas(tmp_path: Path) -> None:
         "import models",
     ):
         assert line in made.source, line
+    for line in ("reports", "'a'"):
+        assert line not in made.source, line
     assert project.generate().revisions == ()
     more = HOOKED.replace("sa.BigInteger, sa.Identity()", "sa.BigInteger, sa.Identity(always=True)").replace(
         'sa.Column("plain", Plain)', 'sa.Column("plain", Plain, nullable=False)'
+    )
+    more = more.replace(
+        '"plain", Plain, nullable=False',
+        '"elsewhere", sa.Text, info={"skip": True}), sa.Column("plain", Plain, nullable=False',
     )
     with pytest.raises(UsageError, match=r"users\.plain becomes NOT NULL") as asked:
         project.generate(more)
     assert asked.value.code == "generate.fill"
     again = project.generate(more, fills={"users.plain": Fill(How.BACKFILL, "'x'")})
     assert again.exit_code == 0, again.proof
+    assert not [each for each in again.revisions if "elsewhere" in each.source]
     assert project.generate().revisions == ()
 
 

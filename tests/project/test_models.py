@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import psycopg
 
 from db_migrate.postgres.conninfo import ConnInfo
@@ -80,6 +81,9 @@ def test_alembics_filters_are_asked_as_autogenerate_asks_them(shared_child: Shar
         table("public", "hidden", "id"): True,
         table("other", "things", "id"): True,
         table("other", "unknown", "id"): False,
+        msgspec.structs.replace(table("family", "hidden", "id"), there=False): True,
+        msgspec.structs.replace(table("other", "unknown", "id"), there=False): False,
+        msgspec.structs.replace(table("other", "things", "id"), there=False): True,
         part("column", "legacy", "seen"): False,
         part("column", "legacy"): True,
         part("index", "i1", "ignored"): False,

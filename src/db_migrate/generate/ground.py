@@ -7,7 +7,7 @@ from functools import cached_property, partial
 
 from db_migrate.catalog.change import Change
 from db_migrate.catalog.objects import Catalog, Kind, SchemaObject
-from db_migrate.catalog.tokens import is_plain, quoted
+from db_migrate.catalog.tokens import is_plain, quoted, split_name
 from db_migrate.config import Settings
 from db_migrate.errors import DbMigrateError
 from db_migrate.generate.extensions import extension_for
@@ -101,7 +101,8 @@ class Ground:
     def against_models(self, catalog: Catalog) -> tuple[Catalog, Catalog]:
         """A schema and the models as far as they can be compared, with the schemas and extensions that they need."""
         before, after = comparable_with_models(self.without_own(catalog), self.models)
-        needed = {name if is_plain(name) else quoted(name) for name in self.models.facts.schemas} - {"public"}
+        used = {split_name(o.name)[0] for o in after}  # some have only what env.py leaves out
+        needed = used & {name if is_plain(name) else quoted(name) for name in self.models.facts.schemas} - {"public"}
         missing = [o for o in (*map(_schema, sorted(needed)), *self._made[1]) if o.key not in catalog.objects]
         return before, after.where([*after, *missing]) if missing else after
 

@@ -104,7 +104,8 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An object that env.py's ``include_name`` and ``include_object`` are to be asked about.
 
     ``type`` as in Alembic: schema, table, column, index, unique_constraint, foreign_key_constraint. ``parent`` is the
-    table of what belongs to one; ``columns`` are the table's, or those of the index or constraint.
+    table of what belongs to one; ``columns`` are the table's, or those of the index or constraint. Where not ``there``,
+    only the models have it.
     """
 
     type: str
@@ -112,6 +113,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     name: str | None
     parent: str | None = None
     columns: tuple[str, ...] = ()
+    there: bool = True
 
 
 class Models(Message, frozen=True):

@@ -19,16 +19,17 @@ _TYPES: Mapping[Kind, str] = {
 }
 
 
-def tables(catalogs: Iterable[Catalog]) -> Iterator[Named]:
-    """The tables of the catalogs, each once."""
+def tables(declared: Catalog, catalogs: Iterable[Catalog]) -> Iterator[Named]:
+    """The tables of the catalogs and those that are declared, each once."""
     seen = set()
-    for catalog in catalogs:
+    for catalog in (*catalogs, declared):
         for item in catalog:
             if item.kind is Kind.TABLE and item.name not in seen:
                 seen.add(item.name)
                 schema, name = _split(item.name)
                 columns = tuple(_plain(c) for c in catalog.columns(item.name))
-                yield item.name, Candidate(type="table", schema=schema, name=name, columns=columns)
+                there = catalog is not declared
+                yield item.name, Candidate(type="table", schema=schema, name=name, columns=columns, there=there)
 
 
 def differing(declared: Catalog, catalogs: Sequence[Catalog]) -> Iterator[Named]:
@@ -42,14 +43,15 @@ def differing(declared: Catalog, catalogs: Sequence[Catalog]) -> Iterator[Named]
                 twin = other.get(*item.key)
                 if twin is None or twin.attributes != item.attributes:
                     seen.add(item.key)
-                    yield item.name, _part(item)
+                    yield item.name, _part(item, there=one is catalog)
 
 
-def _part(item: SchemaObject) -> Candidate:
+def _part(item: SchemaObject, *, there: bool) -> Candidate:
     schema, table = _split(item.parent or "")
     found = item.attributes.get("columns")
     columns = tuple(unquoted(each) for each in found) if isinstance(found, tuple) else ()
-    return Candidate(type=_TYPES[item.kind], schema=schema, name=_plain(item), parent=table, columns=columns)
+    type_ = _TYPES[item.kind]
+    return Candidate(type=type_, schema=schema, name=_plain(item), parent=table, columns=columns, there=there)
 
 
 def _plain(item: SchemaObject) -> str:

@@ -60,7 +60,7 @@ def materialise(
         catalog = _created(scratch, facts, ground or (lambda: others()[0]), others, last)
     if not facts.filtered:
         return Models(catalog, facts, frozenset())
-    hidden = _hidden(scratch, tuple(tables(others())), "filters of tables")
+    hidden = _hidden(scratch, tuple(tables(catalog, others())), "filters of tables")
     return Models(catalog, facts, hidden | _hidden(scratch, tuple(differing(catalog, others())), "filters of parts"))
 
 

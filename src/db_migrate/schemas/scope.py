@@ -53,7 +53,18 @@ def comparable_with_models(other: Catalog, models: Models) -> tuple[Catalog, Cat
         enums -= {(Kind.ENUM, name) for name in _types_in_use(declared, foreign)}
     left_out = models.hidden | _stand_ins(other, declared)
     gone = [o.key for o in foreign if o.key not in enums]
-    return _expressible(_apart(other.without(gone), left_out), declared), _apart(declared, left_out)
+    wanted = _without_their_enums(_apart(declared, left_out), declared, other)
+    return _expressible(_apart(other.without(gone), left_out), declared), wanted
+
+
+def _without_their_enums(wanted: Catalog, declared: Catalog, other: Catalog) -> Catalog:
+    """What is wanted of the declared, without the enums that only what is left out has, and that are not there."""
+    gone, kept = (
+        {_element(column) for column in side.of_kinds(Kind.COLUMN)}
+        for side in (declared.without(wanted.objects), wanted)
+    )
+    enums = {(Kind.ENUM, name) for name in gone - kept} if wanted is not declared else set()
+    return wanted.without(enums - other.objects.keys())
 
 
 def _types_in_use(declared: Catalog, foreign: Iterable[SchemaObject]) -> set[str]:

@@ -1,7 +1,7 @@
 """Asks env.py's ``include_name`` and ``include_object`` what Alembic's autogenerate would ask them.
 
-The questions are those of ``alembic/autogenerate/compare``: a name filter with the names of the parents, then an
-object filter with a reflected object and its counterpart in the models, if it has one.
+The questions are those of ``alembic/autogenerate/compare``: of what is in the database a name filter with the names of
+the parents; then an object filter with the models' object and the reflected one, as far as there are such.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ class Filter:
         self._models = {(table.schema, table.name): table for each in metadata for table in each.tables.values()}
 
     def includes(self, candidate: jobs.Candidate) -> bool:
-        """Whether autogenerate would look at ``candidate``, an object of the database."""
-        return self._name_passes(candidate) and self._object_passes(candidate)
+        """Whether autogenerate would look at ``candidate``, an object of the database or of the models alone."""
+        return (not candidate.there or self._name_passes(candidate)) and self._object_passes(candidate)
 
     def _schema(self, candidate: jobs.Candidate) -> str | None:
         """The schema as Alembic spells it: the default one is None."""
@@ -52,8 +52,11 @@ class Filter:
     def _object_passes(self, candidate: jobs.Candidate) -> bool:
         if self._include_object is None or candidate.type == "schema":
             return True
-        reflected, counterpart = self._pair(candidate)
-        return bool(self._include_object(reflected, candidate.name, candidate.type, True, counterpart))
+        reflected, own = self._pair(candidate)
+        if own is None:
+            return bool(self._include_object(reflected, candidate.name, candidate.type, True, None))
+        compared = reflected if candidate.there else None
+        return bool(self._include_object(own, candidate.name, candidate.type, False, compared))
 
     def _pair(self, candidate: jobs.Candidate) -> tuple[Any, Any]:
         """A stand-in for the reflected object, and the model's own object of that name."""
