@@ -7,12 +7,16 @@ it runs the revisions. What was read from the catalogs has the schema of the one
 from __future__ import annotations
 
 import io
+import re
 import tokenize
 
 from db_migrate.catalog.tokens import is_plain, quoted, tokens
 
 USUAL = "public"
 """Where names without a schema are unless env.py says otherwise. It is always there, and is written."""
+
+_OPENING = re.compile(r"""r?(\"{3}|'{3}|\"|')""")
+"""How a string of Python begins, of those that are written here."""
 
 _RELATIONS = frozenset({"nextval", "currval", "setval", "to_regclass", "pg_relation_size", "pg_partition_tree"})
 """Functions of PostgreSQL whose argument is the name of a relation."""
@@ -39,8 +43,8 @@ def sql_at_home(sql: str, home: str) -> str:
     """SQL, or Python's literal of it, without the schema before what is in it."""
     if home == USUAL:
         return sql
-    first = sql[:1] if sql[:1] in "\"'" else sql[:2] if sql[:2] in ('r"', "r'") else ""
-    mark = first + sql[len(first) - 1 :][1:3] if sql[len(first) - 1 :][:3] in ('"""', "'''") else first
+    opening = _OPENING.match(sql)
+    mark = opening[0] if opening else ""
     inner = sql[len(mark) :]
     spelled = {home if is_plain(home) else quoted(home), quoted(home), quoted(home).replace('"', '\\"')}
     parts = tokens(inner)

@@ -88,17 +88,20 @@ def _weaker(choice: Choice, trace: Trace, done: Rehearsed) -> Choice:
 
 def due_back(plan: Plan, target: Target) -> tuple[Kept, ...]:
     """What is kept on the target that the plan's revisions make room for."""
-    with closing(connect(target.conninfo)) as connection:
-        found = kept_objects(lambda sql: _texts(connection.execute(sql.encode()).fetchall()))
-    return tuple(each for r in plan.revisions for each in due(found, r.revision, r.direction, target.schema))
+    return _due(target, ((each.revision, each.direction) for each in plan.revisions))
 
 
 def returning(target: Target, trace: Trace) -> dict[str, str]:
     """The tables that come back with the rows that are kept of them, and where these are."""
+    back = _due(target, ((each.revision, each.direction.value) for each in trace.revisions))
+    return {each.label.table: each.qualified for each in back if each.is_whole_table}
+
+
+def _due(target: Target, steps: Iterable[tuple[str, str]]) -> tuple[Kept, ...]:
+    """What is kept and has to go back with these revisions, each with its direction."""
     with closing(connect(target.conninfo)) as connection:
         found = kept_objects(lambda sql: _texts(connection.execute(sql.encode()).fetchall()))
-    back = (each for r in trace.revisions for each in due(found, r.revision, r.direction.value, target.schema))
-    return {each.label.table: each.qualified for each in back if each.is_whole_table}
+    return tuple(each for step in steps for each in due(found, *step, target.schema))
 
 
 def _texts(rows: list[tuple[object, ...]]) -> list[list[str | None]]:

@@ -76,13 +76,10 @@ def _tables(configured: Sequence[Configured]) -> tuple[VersionTable, ...]:
 
 def each_schema(target: Target) -> tuple[Target, ...]:
     """The target; one for each of its version tables where env.py configures several."""
-    tables = {each.qualified: each for each in reversed(target.version_tables)}
+    tables = _each_once(target.version_tables)
     if len(tables) == 1:
         return (target,)
-    return tuple(
-        replace(target, version_tables=(each,), table=(each.name, each.schema, each.path))
-        for each in reversed(tables.values())
-    )
+    return tuple(replace(target, version_tables=(each,), table=(each.name, each.schema, each.path)) for each in tables)
 
 
 def each_schema_alone(scratch: Scratch) -> tuple[Scratch, ...]:
@@ -91,11 +88,16 @@ def each_schema_alone(scratch: Scratch) -> tuple[Scratch, ...]:
         _, configured = learn(scratch, with_targets=False)
     except ChildError:  # what it raises is heard when it is run
         return (scratch,)
-    tables = {each.qualified: each for each in reversed(_tables(configured))}
+    tables = _each_once(_tables(configured))
     if len(tables) == 1:
         return (scratch,)
-    alone = (((each.name, each.schema or "", each.path),) for each in reversed(tables.values()))
+    alone = (((each.name, each.schema or "", each.path),) for each in tables)
     return tuple(replace(scratch, project=replace(scratch.project, tables=each)) for each in alone)
+
+
+def _each_once(tables: Sequence[VersionTable]) -> tuple[VersionTable, ...]:
+    """The tables, each once."""
+    return tuple(reversed({each.qualified: each for each in reversed(tables)}.values()))
 
 
 def with_tables(target: Target, configured: Sequence[Configured]) -> Target:
