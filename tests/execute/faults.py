@@ -29,6 +29,7 @@ class Fault(StrEnum):
     LOCK = "a lock that is not given back within the budget"
     TIMEOUT = "statement_timeout"
     DISK = "the disk full"
+    KILL_SERVER = "kill -9 of the child's fork server"
 
 
 class Moment(StrEnum):
@@ -99,6 +100,7 @@ _MOMENTS = {
     Fault.LOCK: tuple((Moment.BEFORE, number) for number in (0, 4)),
     Fault.TIMEOUT: tuple((Moment.WITHIN, number) for number in (0, 4)),
     Fault.DISK: tuple((Moment.BEFORE, number) for number in (0, 2, 4)),
+    Fault.KILL_SERVER: ((Moment.BEFORE, 0), (Moment.WITHIN, 2), (Moment.AFTER, 4)),
 }
 
 
@@ -212,14 +214,14 @@ EMPTY = "cat > /dev/null; rm ../small/fill"
 
 
 def strike(case: Case, site: Site, process: Process, proxy: Proxy, restart: Callable[[], None]) -> None:
-    """Let it happen. ``site`` is one that does not go through the proxy."""
+    """Let it happen, or fail. ``site`` is one that does not go through the proxy."""
     match case.fault:
         case Fault.KILL_PARENT:
             process.send(signal.SIGKILL)
         case Fault.KILL_CHILD:
-            child = process.child()
-            if child is not None:
-                os.kill(child, signal.SIGKILL)
+            os.kill(process.child(), signal.SIGKILL)
+        case Fault.KILL_SERVER:
+            os.kill(process.fork_server(), signal.SIGKILL)
         case Fault.END_SESSION:
             _end_sessions(site, "application_name NOT LIKE 'db-migrate%'")
         case Fault.END_ALL_SESSIONS:
@@ -227,7 +229,7 @@ def strike(case: Case, site: Site, process: Process, proxy: Proxy, restart: Call
         case Fault.RESTART:
             restart()
         case Fault.NETWORK:
-            proxy.cut(0.5)
+            assert proxy.cut(0.5), "there is no connection to cut"
         case Fault.INTERRUPT:
             process.send(signal.SIGINT)
         case Fault.INTERRUPT_TWICE:
@@ -241,11 +243,12 @@ def strike(case: Case, site: Site, process: Process, proxy: Proxy, restart: Call
 
 
 def _end_sessions(site: Site, condition: str) -> None:
-    site.sql(
+    ended = site.sql(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
         f"WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_name <> 'bystander' "
         f"AND {condition}"
     )
+    assert (True,) in ended, "there is no session to end"
 
 
 def in_turn(found: list[Case], shape: Shape) -> Iterator[Case]:

@@ -59,10 +59,13 @@ class Process:
             with contextlib.suppress(BrokenPipeError):
                 self._pipe.send("go on")
 
-    def child(self) -> int | None:
-        """The process id of the child that runs the project's code; None where it has ended."""
-        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
-        return next((int(each) for each in children if "db_migrate.project.child" in _command_line(each)), None)
+    def fork_server(self) -> int:
+        """The process id of the server that the child is a fork of."""
+        return _only(_children(self.pid, "db_migrate.project.child.serving"))
+
+    def child(self) -> int:
+        """The process id of the child that runs the project's code: env.py is at work in it."""
+        return _only(_children(self.fork_server(), "db_migrate.project.child.serving"))
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal to the run."""
@@ -85,8 +88,15 @@ class Process:
         self._pipe.close()
 
 
-def _command_line(pid: str) -> str:
-    return Path(f"/proc/{pid}/cmdline").read_text()
+def _children(pid: int, running: str) -> list[int]:
+    """The children of a process whose command line names this module; those that have ended have none."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [int(each) for each in children if running in Path(f"/proc/{each}/cmdline").read_text()]
+
+
+def _only(found: list[int]) -> int:
+    assert len(found) == 1, f"{len(found)} processes may be meant: {found}"
+    return found[0]
 
 
 @contextlib.contextmanager

@@ -26,14 +26,19 @@ class Proxy:
         self._down = threading.Event()
         threading.Thread(target=self._accept, daemon=True).start()
 
-    def cut(self, seconds: float) -> None:
-        """Reset what goes through, and everything new for so long; the server's ends stay open until ``close``."""
+    def cut(self, seconds: float) -> int:
+        """Reset what goes through, and everything new for so long; the server's ends stay open until ``close``.
+
+        How many connections were cut.
+        """
         with self._lock:
+            number = len(self._near)
             self._down.set()
             for each in self._near:
                 _reset(each)
             self._near.clear()
         threading.Timer(seconds, self._down.clear).start()
+        return number
 
     def close(self) -> None:
         """End everything."""
