@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +110,7 @@ def test_a_file_that_is_laid_out_anew_says_the_same(planned: tuple[Project, str]
 def test_a_plan_for_something_else_is_refused_and_says_what(
     planned: tuple[Project, str], target_server: TargetServer, target15_server: TargetServer, tmp_path: Path
 ) -> None:
-    """Another database or server of the same schema, files edited or gone, changes by hand: nothing is done."""
+    """Another database or server of the same schema, one of its name, files edited or gone, changes by hand."""
     project, _ = planned
     for server, what in ((target_server, "is about the database"), (target15_server, "of another server")):
         place = tmp_path / f"on_{server.major}"
@@ -122,6 +123,11 @@ def test_a_plan_for_something_else_is_refused_and_says_what(
         assert found[:2] == (3, "plan.other-target"), found
         assert what in found[2]
         assert untouched(other)
+
+    with replaced_by_a_copy(project):
+        found = refused(project)
+        assert found[:2] == (3, "plan.other-target"), found
+        assert "another database that was called" in found[2]
 
     file = project.folder / "migrations" / "versions" / "r2_x.py"
     kept = file.read_text()
@@ -156,6 +162,18 @@ def test_a_plan_for_something_else_is_refused_and_says_what(
 
 
 STALE = "what was proved is not what would happen now"
+
+
+@contextlib.contextmanager
+def replaced_by_a_copy(project: Project) -> Iterator[None]:
+    """The database is out of the way, and another with all that it has goes by its name."""
+    name = project.database.dbname
+    with contextlib.closing(connect(project.database.replace(dbname="postgres"))) as connection:
+        connection.execute(f"ALTER DATABASE {name} RENAME TO {name}_old".encode())
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {name}_old".encode())
+        yield
+        connection.execute(f"DROP DATABASE {name}".encode())
+        connection.execute(f"ALTER DATABASE {name}_old RENAME TO {name}".encode())
 
 
 def renamed(project: Project, name: str) -> ConnInfo:

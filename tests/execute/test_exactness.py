@@ -180,10 +180,13 @@ def test_another_server_or_database_is_refused(site: Site) -> None:
     plan = site.plan()
     assert plan.target is not None
     assert site.sql("SELECT system_identifier::text FROM pg_control_system()") == [(plan.target.server_id,)]
+    query = "SELECT oid::text FROM pg_database WHERE datname = current_database()"
+    assert site.sql(query) == [(plan.target.database_id,)]
     for target, code in (
         (replace(plan.target, database="elsewhere"), "plan.other-target"),
         (replace(plan.target, server_version="14.2"), "plan.stale"),
         (replace(plan.target, server_id="7000000000000000000"), "plan.other-target"),
+        (replace(plan.target, database_id="1"), "plan.other-target"),
     ):
         other = replace(plan, target=target, hash="")
         with pytest.raises(Refused) as caught:

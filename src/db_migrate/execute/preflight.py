@@ -58,33 +58,31 @@ def check_server(plan: Plan, live: TargetSummary) -> None:
             state="nothing was changed",
             next=["db-migrate plan --out plan.json"],
         )
-    if plan.target.database != live.database:
-        raise Refused(
-            "plan.other-target",
-            f"the plan is about the database {plan.target.database!r}, the target is {live.database!r}",
-            state="nothing was changed",
-            next=["db-migrate plan"],
-        )
-    if plan.target.schema != live.schema:
-        raise Refused(
-            "plan.other-target",
-            f"the plan is about {_schema(plan.target)}, this run about {_schema(live)}",
-            state="nothing was changed",
-            next=["db-migrate plan"],
-        )
-    if plan.target.server_id and live.server_id and plan.target.server_id != live.server_id:
-        raise Refused(
-            "plan.other-target",
+    planned = plan.target
+    if planned.database != live.database:
+        raise _other(f"the plan is about the database {planned.database!r}, the target is {live.database!r}")
+    if planned.schema != live.schema:
+        raise _other(f"the plan is about {_schema(planned)}, this run about {_schema(live)}")
+    if planned.server_id and live.server_id and planned.server_id != live.server_id:
+        raise _other(
             f"the plan is about the database {live.database!r} of another server",
-            why=f"its server has the system identifier {plan.target.server_id}, this one {live.server_id}",
-            state="nothing was changed",
-            next=["db-migrate plan"],
+            f"its server has the system identifier {planned.server_id}, this one {live.server_id}",
         )
-    if plan.target.server_version != live.server_version:
+    if planned.database_id and live.database_id and planned.database_id != live.database_id:
+        raise _other(
+            f"the plan is about another database that was called {live.database!r}",
+            f"that one had the number {planned.database_id} at its server (its oid), this one has {live.database_id}: "
+            "it was made, or got its name, after the plan",
+        )
+    if planned.server_version != live.server_version:
         raise _stale(
-            f"the server is PostgreSQL {live.server_version} now, the plan was made for {plan.target.server_version}",
+            f"the server is PostgreSQL {live.server_version} now, the plan was made for {planned.server_version}",
             "",
         )
+
+
+def _other(message: str, why: str = "") -> Refused:
+    return Refused("plan.other-target", message, why=why, state="nothing was changed", next=["db-migrate plan"])
 
 
 def _schema(target: TargetSummary) -> str:

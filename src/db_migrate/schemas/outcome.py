@@ -13,7 +13,8 @@ class TargetSummary:
 
     ``server_id`` is the number that its server, with all its physical standbys, got at initdb: two servers that look
     alike differ in it. Empty where the role may not see it. ``schema`` is that of the version table, where env.py
-    migrates several schemas of the database; else empty.
+    migrates several schemas of the database; else empty. ``database_id`` is the number that the server gave to the
+    database when it was created: one that was dropped and made again under its name has another.
     """
 
     name: str
@@ -21,6 +22,7 @@ class TargetSummary:
     server_version: str
     server_id: str = ""
     schema: str = ""
+    database_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,10 +107,12 @@ def look_at(connection: Connection[tuple[object, ...]], target: Target) -> LiveS
     tables = [_located(connection, table) for table in target.version_tables]
     unreadable = {table for table in tables if not _may_read(connection, table)}
     heads = tuple((table, None if table in unreadable else _heads(connection, table)) for table in tables)
-    row = connection.execute("SELECT current_database(), current_user").fetchone()
-    name, role = (str(row[0]), str(row[1])) if row else (target.conninfo.dbname, target.conninfo.user)
+    row = connection.execute(
+        "SELECT datname, current_user, oid::text FROM pg_catalog.pg_database WHERE datname = current_database()"
+    ).fetchone()
+    name, role, number = map(str, row) if row else (target.conninfo.dbname, target.conninfo.user, "")
     text = f"{version // 10000}.{version % 10000}"
-    summary = TargetSummary(target.name, name, text, _server_id(connection), target.schema)
+    summary = TargetSummary(target.name, name, text, _server_id(connection), target.schema, number)
     return LiveState(version, summary, heads, role, tuple(t.qualified for t in tables if t in unreadable))
 
 
