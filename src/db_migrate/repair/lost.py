@@ -10,6 +10,7 @@ from db_migrate.catalog.objects import Value
 from db_migrate.errors import DbMigrateError
 from db_migrate.repair.finding import Found, find_file, parents_of
 from db_migrate.repair.graph_trouble import by_id, is_ignored
+from db_migrate.repair.others import lost_files, may_be_others, of_others
 from db_migrate.repair.pending import applied_scripts
 from db_migrate.repair.position import Place, is_foreign, locate
 from db_migrate.repair.registry import Case, Need, diagnosis
@@ -22,9 +23,11 @@ from db_migrate.rules.finding import Severity
 @diagnosis("revision.lost", Severity.ERROR, Need.HISTORY)
 def lost(view: View) -> Iterator[Case]:
     """The database is at a revision that has no file."""
-    for revision in view.current:
-        if revision not in view.graph.revisions and not view.once(is_foreign):
-            found = find_file(view.project, revision, view.once(applied_scripts))
+    if view.known or view.once(is_foreign):
+        return
+    theirs = view.once(of_others)
+    for revision, found in view.once(lost_files).items():
+        if revision not in theirs:
             instead = in_its_place(view, found) if found else ()
             if found and instead:
                 yield _replaced(revision, found, instead)
@@ -109,10 +112,10 @@ def _gone(view: View, revision: str) -> Case:
         f"the nearest is {revisions_named(nearest)}, but for: {summary_of(position.differences)}. "
         "`db-migrate repair --bridge` writes a revision that leads from there to what is here, and stamps it"
     )
-    if set(view.current) & set(view.graph.revisions):
+    if view.once(may_be_others):
         effect += (
             f". If another project migrates this database too, {revision} is its row: set a version_table of its own "
-            "for each in env.py"
+            "for this one in env.py instead"
         )
     evidence = {"nearest": nearest, "searched": _SEARCHED, **differences_in(position.differences)}
     return Case(revision, message, Cure(drift_command(nearest), effect), evidence)

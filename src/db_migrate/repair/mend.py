@@ -15,6 +15,7 @@ from db_migrate.repair.doctor import examine
 from db_migrate.repair.finish import Proof, plan_of, prove
 from db_migrate.repair.graph_trouble import ignored_files
 from db_migrate.repair.lost import find_missing, in_its_place, place_for
+from db_migrate.repair.others import check_rows_stay
 from db_migrate.repair.partial import Partial
 from db_migrate.repair.pending import as_applied
 from db_migrate.repair.position import Place, locate
@@ -160,13 +161,19 @@ class Mending:
     def across(self, view: View, diagnosis: Diagnosis) -> RunResult:
         """Take what is here into the history: a revision that leads to it from the nearest, and the stamp."""
         del diagnosis
+        check_rows_stay(view, self.wish.confirm)
         before = view.current
         made = write_bridge(view)
         fresh = self.look()
-        _stamp(fresh, (made[0].revision,), purge=True)
+        _stamp(fresh, (made[0].revision,), purge=True, asked=True)
         told = [f"{made[0].place} was written: it leads from the nearest revision to what is here"]
         told += [f"{each.place} was written: it joins that and what is pending" for each in made[1:]]
         return replace(_result(fresh, "", (made[0].revision,), ()), from_=before, warnings=tuple(told))
+
+    def shared(self, view: View, diagnosis: Diagnosis) -> None:
+        """Say what has to be done first: a bridge would take the other project's row away, and its tables over."""
+        del diagnosis
+        check_rows_stay(view)
 
     def across_edited(self, view: View, diagnosis: Diagnosis) -> RunResult | None:
         """Leave an edited file as it is, and lead from what it makes to what is here."""
@@ -248,11 +255,18 @@ _CURES: dict[str, _Cure] = {
 }
 
 
-_BRIDGED: dict[str, _Cure] = {"schema.differs": Mending.across, "revision.edited": Mending.across_edited}
+_BRIDGED: dict[str, _Cure] = {
+    "version.shared": Mending.shared,
+    "schema.differs": Mending.across,
+    "revision.edited": Mending.across_edited,
+}
 
 
-def _stamp(view: View, heads: Sequence[str], *, purge: bool = False) -> None:
+def _stamp(view: View, heads: Sequence[str], *, purge: bool = False, asked: bool = False) -> None:
+    """Set the version table; ``asked``: that a row goes which may be another project's is agreed to."""
     purge = purge or view.heads != view.current or not set(view.current) <= set(view.graph.revisions)
+    if purge:
+        check_rows_stay(view, view.database if asked else None)
     stamp_revisions(view.project, view.target, view.settings, heads, purge=purge)
 
 

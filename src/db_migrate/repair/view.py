@@ -65,6 +65,12 @@ class OtherTable:
     ours: bool
 
 
+def heads_of(graph: Graph, revisions: Sequence[str]) -> tuple[str, ...]:
+    """Those of the revisions that no other of them stands on."""
+    below = {a for each in revisions if each in graph.revisions for a in graph.ancestors(each) if a != each}
+    return tuple(each for each in revisions if each not in below)
+
+
 class View:
     """See the module. Only ever reads."""
 
@@ -124,9 +130,7 @@ class View:
     @property
     def heads(self) -> tuple[str, ...]:
         """Of the revisions that the version tables name those that no other of them stands on."""
-        graph, current = self.graph, self.current
-        below = {a for each in current if each in graph.revisions for a in graph.ancestors(each) if a != each}
-        return tuple(each for each in current if each not in below)
+        return heads_of(self.graph, self.current)
 
     @property
     def known(self) -> bool:
