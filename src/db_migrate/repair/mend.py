@@ -20,6 +20,7 @@ from db_migrate.repair.partial import Partial
 from db_migrate.repair.pending import as_applied
 from db_migrate.repair.position import Place, locate
 from db_migrate.repair.rows import in_the_way, shows
+from db_migrate.repair.squash import Squash, former_view, run_the_rest, squashed
 from db_migrate.repair.statements import journalled
 from db_migrate.repair.undo import undo
 from db_migrate.repair.view import View
@@ -118,6 +119,7 @@ class Mending:
                 confirm=self.wish.confirm,
                 read_expected=lambda: proof.live,
                 resuming=partial.settled(self.wish.ran),
+                instead=view.instead,
             )
         )
         error = result.error
@@ -151,12 +153,32 @@ class Mending:
             if view.once(locate).place is Place.ELSEWHERE:
                 return self.elsewhere(view, diagnosis)
             return self.across(view, diagnosis) if self.wish.bridge and diagnosis.code == "revision.lost" else None
+        if diagnosis.code == "revision.lost" and (squash := view.once(squashed)):
+            return self.through(view, squash)
         if diagnosis.code == "revision.lost" and (instead := in_its_place(view, found)):
             return _stamped(view, instead)
         file = place_for(view, found)
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(found.content)
         return _wrote(f"{file} was written as it is in {found.place}")
+
+    def through(self, view: View, squash: Squash) -> RunResult:
+        """Run what is left of revisions that were squashed, and let the version table say what they became."""
+        with former_view(view, squash.files) as former:
+            partial = former.once(locate).partial
+            if partial is not None:
+                return self._undo(former, partial) if self.wish.back else self._finish(former, partial)
+            result = run_the_rest(former, squash, self.read_live, self.wish.confirm)
+        if result.error is not None:
+            return result
+        fresh = self.look()
+        if fresh.current != squash.into:
+            _stamp(fresh, squash.into)
+        else:  # its file was written anew: it is no edited one
+            for name in squash.into:
+                with journalled(fresh, fresh.current, name) as run:
+                    run.stands(fresh.graph.revisions[name].file, "upgrade")
+        return replace(result, to=squash.into)
 
     def across(self, view: View, diagnosis: Diagnosis) -> RunResult:
         """Take what is here into the history: a revision that leads to it from the nearest, and the stamp."""
