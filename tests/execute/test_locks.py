@@ -285,9 +285,8 @@ def test_serializable_sessions_and_roles_that_end_idle_ones_do_not_end_the_run(s
     site = site_on_each
     site.sql("CREATE TABLE a (id int)", "INSERT INTO a SELECT generate_series(1, 100)")
     name = site.conninfo.dbname
-    site.sql(f"ALTER DATABASE {name} SET default_transaction_isolation = 'serializable'")
-    if site.sql("SELECT current_setting('server_version_num')::int >= 140000") == [(True,)]:
-        site.sql(f"ALTER DATABASE {name} SET idle_session_timeout = '400ms'")
+    for setting in ("default_transaction_isolation = 'serializable'", "idle_session_timeout = '400ms'"):
+        site.sql(f"ALTER DATABASE {name} SET {setting}")
     site.sql(f"ALTER DATABASE {name} SET idle_in_transaction_session_timeout = '400ms'")
     site.revision("r1", "op.execute('ALTER TABLE a ADD COLUMN m int')\nop.execute('UPDATE a SET m = 1')")
     plan = site.plan()
@@ -335,6 +334,6 @@ def test_limits_on_time_are_told_with_who_sets_them(site: Site) -> None:
         if done.error is not None:
             assert why in done.error.why, done.error
             assert done.error.code == ("apply.session-ended" if "due to" in why else "apply.failed")
-            assert done.error.next[-1] == ("db-migrate repair" if code == 5 else "db-migrate apply")
+            assert done.error.next[-1] == ("db-migrate repair" if code == 5 else "db-migrate apply r1")
             assert done.to == ()
         site.sql("DROP TABLE alembic_version")

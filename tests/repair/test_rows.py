@@ -78,7 +78,7 @@ def test_rows_in_the_way_are_shown_by_whatever_meets_them(project: Project) -> N
         assert blamed(workspace)[0].cure.command == "db-migrate apply"
         error = applied(project, workspace).error
         assert error is not None
-        assert error.next == ("db-migrate apply --rehearse", "db-migrate apply")
+        assert error.next == ("db-migrate apply --rehearse", "db-migrate apply raises")
         (found,) = blamed(workspace)
         assert (found.cure.command, found.severity, "not yet" in found.message) == (error.next[0], "error", True)
     assert project.sql("SELECT id, b, d FROM t ORDER BY id") == [(1, 1, 1), (2, 2, 1), (3, 3, 1)]
@@ -89,7 +89,7 @@ def _stopped(project: Project, workspace: Workspace, name: str, said: str, numbe
     error = applied(project, workspace).error
     assert error is not None
     assert said in error.why
-    again = "db-migrate repair" if name == "twice" else "db-migrate apply"
+    again = "db-migrate repair" if name == "twice" else f"db-migrate apply {name}"
     assert (len(error.next), error.next[1]) == (2, again)
     assert shown(project, error.next[0]) == number
     (found,) = blamed(workspace)

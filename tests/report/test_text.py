@@ -96,7 +96,7 @@ def test_a_plan_without_open_errors_names_the_next_command() -> None:
     """With the intent written the verdict is the command to type."""
     plan = replace(a_plan(), findings=(a_finding(allowed=Allowed("r", "flag")), a_finding(Severity.WARNING)))
     assert stopped_by(plan) == ()
-    assert plan_text(plan, PLAIN, source).rstrip().endswith("next: db-migrate apply")
+    assert plan_text(plan, PLAIN, source).rstrip().endswith("next: db-migrate apply 0103")
 
 
 def test_a_plan_shows_what_fails_on_scratch() -> None:

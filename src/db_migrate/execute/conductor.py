@@ -56,6 +56,7 @@ from db_migrate.execute.worker import (
 from db_migrate.project import events
 from db_migrate.project.child_process import Link, QueryError
 from db_migrate.results import Plan, PlannedRevision, PlannedStatement
+from db_migrate.results.typed import command_of
 from db_migrate.trace.effects import Lock, LockMode
 from db_migrate.trace.grammar import StatementSort
 
@@ -208,7 +209,8 @@ class Conductor:
         if planned is None or (planned.revision, planned.direction) != (event.revision, event.direction):
             expected = f"{planned.direction} of {planned.revision}" if planned else "nothing more"
             raise Differs(f"Alembic is about to run the {event.direction} of {event.revision}", f"planned: {expected}")
-        self.hooks.begin_revision(self.recorder.verb, planned.revision)
+        verb = self.recorder.verb
+        self.hooks.begin_revision(verb, command_of(self.plan, verb), planned.revision)
         self._expectation = Expectation(planned)
         if planned.derived:
             self.recorder.derived(planned)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from db_migrate.errors import Refused
 from db_migrate.results import Plan
+from db_migrate.results.typed import DERIVE, command_of, plan_command
 from db_migrate.rules.finding import Finding
 
 LOSS = frozenset({"loses-data", "truncate", "truncate-cascade"})
@@ -17,9 +18,6 @@ FAILS_ON_ROWS = "would-fail-on-data"
 
 NO_WAY_BACK = "downgrade-not-inverse"
 """The rule that says that a downgrade does not give back what was there."""
-
-DERIVE = "--derive"
-"""The flag that goes back by derived downgrades; what a finding of that rule shows when they were proved."""
 
 
 def check_consent(plan: Plan, *, confirm: str | None, production: bool, database: str, verb: str = "apply") -> None:
@@ -36,7 +34,7 @@ def check_consent(plan: Plan, *, confirm: str | None, production: bool, database
             "consent.wrong-name",
             f"--confirm names {confirm!r}, the target is {database!r}",
             state="nothing was changed",
-            next=[f"{_command(plan, verb)} --confirm {shlex.quote(database)}"],
+            next=[f"{command_of(plan, verb)} --confirm {shlex.quote(database)}"],
         )
     if reasons and confirm is None:
         raise Refused(
@@ -44,13 +42,8 @@ def check_consent(plan: Plan, *, confirm: str | None, production: bool, database
             f"this needs the name of the database: --confirm {database}",
             why="; ".join(reasons),
             state="nothing was changed",
-            next=[f"{_command(plan, verb)} --confirm {shlex.quote(database)}"],
+            next=[f"{command_of(plan, verb)} --confirm {shlex.quote(database)}"],
         )
-
-
-def _command(plan: Plan, verb: str) -> str:
-    """The command that leads where the plan leads."""
-    return "db-migrate repair" if verb == "repair" else f"db-migrate {verb} {' '.join(plan.destination) or 'base'}"
 
 
 def _check_proved(plan: Plan, verb: str) -> None:
@@ -63,7 +56,7 @@ def _check_proved(plan: Plan, verb: str) -> None:
             why=failed.error or "",
             where=failed.file,
             state="nothing was changed",
-            next=derived or ["db-migrate plan --down" if plan.direction == "downgrade" else "db-migrate plan"],
+            next=derived or [plan_command(plan), "db-migrate doctor"],
         )
 
 
@@ -71,7 +64,7 @@ def _deriving(plan: Plan, verb: str) -> Iterator[str]:
     """The command that goes back by derived downgrades, where those were proved instead of the project's own."""
     found = (each for each in plan.findings if each.rule == NO_WAY_BACK and each.stops)
     if verb == "rollback" and any(DERIVE in each.fix for each in found):
-        yield f"{_command(plan, verb)} {DERIVE}"
+        yield f"{command_of(plan, verb).removesuffix(DERIVE).rstrip()} {DERIVE}"
 
 
 def _check_findings(plan: Plan, verb: str) -> None:
@@ -87,9 +80,9 @@ def _check_findings(plan: Plan, verb: str) -> None:
         where=f"{first.file}:{first.line}" if first.line else first.file,
         state="nothing was changed",
         next=[
-            "db-migrate plan --down" if plan.direction == "downgrade" else "db-migrate plan",
+            plan_command(plan),
             *_deriving(plan, verb),
-            " ".join((_command(plan, verb), *(f"--allow {name}" for name in _allowable(stopping)))),
+            " ".join((command_of(plan, verb), *(f"--allow {name}" for name in _allowable(stopping)))),
         ],
     )
 

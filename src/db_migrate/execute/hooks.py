@@ -87,13 +87,13 @@ class Hooks:
     def __exit__(self, *_error: object) -> None:
         self._stack.close()
 
-    def begin_revision(self, verb: str, revision: str) -> None:
-        """Before a revision, once however often it is begun. Raises ``Failed`` (``VERB.hook``)."""
+    def begin_revision(self, verb: str, again: str, revision: str) -> None:
+        """Before a revision, once however often it is begun. Raises ``Failed`` as of ``refusal``."""
         if revision in self._begun:
             return
         self._begun.add(revision)
         for failure in self.run(Moment.BEFORE_REVISION, revision=revision)[:1]:
-            raise refusal(verb, Moment.BEFORE_REVISION, failure)
+            raise refusal(verb, again, Moment.BEFORE_REVISION, failure)
 
     def run(self, moment: Moment, **facts: object) -> list[HookFailure]:
         """Run the hooks of a moment in their order; those that failed. After a ``before`` one that did, no further."""
@@ -168,14 +168,14 @@ class Hooks:
         return f"did not end within {self._settings.timeout:g} s and was stopped"
 
 
-def refusal(verb: str, moment: Moment, failure: HookFailure) -> Failed:
-    """The error of a run that a hook stopped."""
+def refusal(verb: str, again: str, moment: Moment, failure: HookFailure) -> Failed:
+    """The error (``VERB.hook``) of a run that a hook stopped; ``again`` is what to type when the hook lets it."""
     return Failed(
         f"{verb}.hook",
         failure.described(moment),
         why="a hook that runs before stops the run",
         state="nothing was changed",
-        next=["db-migrate config", f"db-migrate {verb}"],
+        next=["db-migrate config", again],
     )
 
 

@@ -100,8 +100,9 @@ def restore(target: Target, settings: Settings, wanted: str) -> Restored:
             )
         return found, done
 
-    with _session(target, settings) as (connection, journal):
-        found, done = _patiently(connection, settings, work)
+    again = f"db-migrate kept restore {shlex.quote(wanted)}"
+    with _session(target, settings, again) as (connection, journal):
+        found, done = _patiently(connection, settings, work, "nothing was changed", again)
         if journal is not None:
             journal.add(found.label.run, Entry.RESTORED, {"object": done.object, "rows": done.rows, "from": found.name})
     return done
@@ -122,7 +123,7 @@ def purge_kept(
             state="nothing was changed",
             next=["db-migrate kept list", "db-migrate kept purge --older-than 30d --confirm NAME"],
         )
-    with _session(target, settings) as (connection, journal):
+    with _session(target, settings, "db-migrate kept list") as (connection, journal):
         everything = kept_objects(runner(connection))
         chosen = {each.id: each for each in _chosen(everything, ids)}
         if older_than is not None:
@@ -130,8 +131,9 @@ def purge_kept(
         items = tuple(_item(each, settings.keep_for, datetime.now(UTC)) for each in chosen.values())
         if items:
             _check_name(items, target.conninfo.dbname, confirm)
-        for each in chosen.values():
-            _patiently(connection, settings, partial(_purge, each))
+        for number, each in enumerate(chosen.values()):
+            state = f"of {len(chosen)} objects {number} were given up, the others are still kept"
+            _patiently(connection, settings, partial(_purge, each), state, _purging(items[number:], confirm))
             if journal is not None:
                 journal.add(each.label.run, Entry.NOTE, {"purged": each.label.object, "rows": each.label.rows})
     return items
@@ -150,8 +152,14 @@ def _check_name(items: Sequence[KeptItem], name: str, confirm: str | None) -> No
         f"this needs the name of the database: --confirm {name}",
         why=f"{rows} kept rows of {', '.join(each.object for each in items)} would be gone for good",
         state="nothing was changed",
-        next=[f"db-migrate kept purge {' '.join(each.id for each in items)} --confirm {shlex.quote(name)}"],
+        next=[_purging(items, name)],
     )
+
+
+def _purging(items: Sequence[KeptItem], name: str | None) -> str:
+    """The command that gives these up, in the database of that name."""
+    confirm = ["--confirm", name] if name is not None else []
+    return shlex.join(["db-migrate", "kept", "purge", *(each.id for each in items), *confirm])
 
 
 def _chosen(everything: Sequence[Kept], ids: Sequence[str]) -> tuple[Kept, ...]:
@@ -195,16 +203,23 @@ def _item(kept: Kept, keep_for: float, now: datetime) -> KeptItem:
 
 
 @contextmanager
-def _session(target: Target, settings: Settings) -> Iterator[tuple[Connection[tuple[object, ...]], Journal | None]]:
+def _session(
+    target: Target, settings: Settings, again: str
+) -> Iterator[tuple[Connection[tuple[object, ...]], Journal | None]]:
     """A session that holds the lock between runners, and the journal where there is one to write."""
     budget = settings.budget("lock_budget") or 0.0
-    with locked(target, "kept", budget, nobody) as lock, closing(connect(target.conninfo)) as connection:
+    with locked(target, "kept", again, budget, nobody) as lock, closing(connect(target.conninfo)) as connection:
         journal = Journal(lock.connection)
         yield connection, journal if settings.journal and journal.exists else None
 
 
-def _patiently(connection: Connection[tuple[object, ...]], settings: Settings, work: Callable[[Run], T]) -> T:
-    """Do the work in one transaction that waits only briefly for locks, again until the budget is used up."""
+def _patiently(
+    connection: Connection[tuple[object, ...]], settings: Settings, work: Callable[[Run], T], state: str, again: str
+) -> T:
+    """Do the work in one transaction that waits only briefly for locks, again until the budget is used up.
+
+    ``state`` and ``again``: what is so where it cannot be done, and the command that tries it again.
+    """
     from psycopg import errors
 
     budget = settings.budget("lock_budget") or 0.0
@@ -221,11 +236,11 @@ def _patiently(connection: Connection[tuple[object, ...]], settings: Settings, w
                     "kept.lock",
                     "the lock was not to be had in time",
                     why=str(error).strip(),
-                    state="nothing was changed",
-                    next=["db-migrate kept list"],
+                    state=state,
+                    next=[again],
                 ) from error
         except errors.Error as error:
             why = str(error).strip()
-            raise Failed("kept.failed", "the server refused it", why=why, state="nothing was changed") from error
+            raise Failed("kept.failed", "the server refused it", why=why, state=state, next=[again]) from error
         time.sleep(pause * random.uniform(0.5, 1.5))
         pause = min(pause * 2, _LONGEST_PAUSE_S)

@@ -23,8 +23,11 @@ _JOBS = ("GITHUB_RUN_ID", "CI_JOB_URL", "BUILD_URL", "CIRCLE_BUILD_URL", "BUILDK
 
 
 @contextlib.contextmanager
-def locked(target: Target, verb: str, budget: float, observer: Observer) -> Iterator[RunnerLock]:
-    """The lock between runners. Raises ``LockBudgetExceeded``, and ``Interrupted`` when Ctrl-C ends the waiting."""
+def locked(target: Target, verb: str, again: str, budget: float, observer: Observer) -> Iterator[RunnerLock]:
+    """The lock between runners. ``again`` is the command that wants it.
+
+    Raises ``LockBudgetExceeded``, and ``Interrupted`` when Ctrl-C ends the waiting.
+    """
 
     def wait(holder: Holder) -> None:
         blocker = Blocker(
@@ -35,18 +38,18 @@ def locked(target: Target, verb: str, budget: float, observer: Observer) -> Iter
     try:
         lock = RunnerLock.acquire(target.conninfo, budget_s=budget, on_wait=wait)
     except KeyboardInterrupt as error:
-        raise interrupted(verb) from error
+        raise interrupted(verb, again) from error
     with lock:
         yield lock
 
 
-def interrupted(verb: str) -> Interrupted:
-    """The user has stopped a run that had not begun anything."""
+def interrupted(verb: str, again: str) -> Interrupted:
+    """The user has stopped a run that had not begun anything; ``again`` would begin it."""
     return Interrupted(
         f"{verb}.interrupted",
         "interrupted before anything was begun",
         state="nothing was changed",
-        next=[f"db-migrate {verb}"],
+        next=[again],
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -20,6 +20,8 @@ from db_migrate.execute.journal import failed
 from db_migrate.postgres.redact import redact
 from db_migrate.project.child_process import ChildDied
 from db_migrate.project.events import Failure
+from db_migrate.results import Plan
+from db_migrate.results.typed import command_of, plan_command
 
 
 class RunState(StrEnum):
@@ -31,12 +33,8 @@ class RunState(StrEnum):
     PARTIAL = "partial"
 
 
-LOOKS_AT_ROWS = {
-    "apply": "db-migrate doctor",
-    "repair": "db-migrate doctor",
-    "rollback": "db-migrate plan --down",
-}
-"""What names the rows that a verb fails on."""
+LOOKS_AT_ROWS = "db-migrate doctor"
+"""What names the rows that an upgrade fails on; of a downgrade its plan does."""
 
 _OF_ROWS = ("21", "22", "23")
 """Classes of SQLSTATEs: cardinality, data exceptions, integrity constraints (PostgreSQL's manual, appendix A)."""
@@ -67,22 +65,24 @@ class Ending:
         return self.error is None and (self.sqlstate[:2] in _OF_ROWS or self.sqlstate == _RAISED)
 
 
-def explain(ending: Ending, state: RunState, heads: Iterable[str]) -> DbMigrateError:
-    """The error to show for a run that did not reach its destination."""
+def explain(ending: Ending, state: RunState, heads: Sequence[str], plan: Plan, done: int) -> DbMigrateError:
+    """The error to show for a run of ``plan`` that did not reach its destination; ``done`` revisions have run."""
     told = _describe(ending)
     where = told.where
+    again = command_of(plan, ending.verb)
     position = f"the database is at {', '.join(sorted(heads)) or 'base'}"
     if state is RunState.PARTIAL:
+        goes_on = len(plan.revisions) > done + 1
         return PartiallyApplied(
             told.code,
             told.message,
             why=told.why,
             where=where,
             state=f"{position}; of revision {ending.revision} some statements are committed and others are not",
-            next=["db-migrate doctor", "db-migrate repair"],
+            next=list(dict.fromkeys(("db-migrate doctor", "db-migrate repair", *([again] if goes_on else ())))),
         )
-    again = f"db-migrate {ending.verb}"
-    look = LOOKS_AT_ROWS[ending.verb] if ending.by_rows else "db-migrate status"
+    by_rows = plan_command(plan) if ending.verb == "rollback" else LOOKS_AT_ROWS
+    look = by_rows if ending.by_rows else "db-migrate status"
     return told.kind(
         told.code,
         told.message,

@@ -12,6 +12,7 @@ from db_migrate.catalog.objects import Catalog
 from db_migrate.errors import Refused
 from db_migrate.plan.document import checksum, plan_hash
 from db_migrate.results import Plan, TargetSummary
+from db_migrate.results.typed import plan_command
 
 _SHOWN = 10
 
@@ -40,9 +41,9 @@ def check_files(plan: Plan, files: Mapping[str, Path]) -> None:
     for each in plan.revisions:
         path = files.get(each.revision)
         if path is None:
-            raise _stale(f"revision {each.revision} has no file any more", each.file)
+            raise _stale(plan, f"revision {each.revision} has no file any more", each.file)
         if checksum(str(path)) != each.checksum:
-            raise _stale(f"revision {each.revision} was edited after it was planned", str(path))
+            raise _stale(plan, f"revision {each.revision} was edited after it was planned", str(path))
 
 
 def check_server(plan: Plan, live: TargetSummary) -> None:
@@ -60,29 +61,32 @@ def check_server(plan: Plan, live: TargetSummary) -> None:
         )
     planned = plan.target
     if planned.database != live.database:
-        raise _other(f"the plan is about the database {planned.database!r}, the target is {live.database!r}")
+        raise _other(plan, f"the plan is about the database {planned.database!r}, the target is {live.database!r}")
     if planned.schema != live.schema:
-        raise _other(f"the plan is about {_schema(planned)}, this run about {_schema(live)}")
+        raise _other(plan, f"the plan is about {_schema(planned)}, this run about {_schema(live)}")
     if planned.server_id and live.server_id and planned.server_id != live.server_id:
         raise _other(
+            plan,
             f"the plan is about the database {live.database!r} of another server",
             f"its server has the system identifier {planned.server_id}, this one {live.server_id}",
         )
     if planned.database_id and live.database_id and planned.database_id != live.database_id:
         raise _other(
+            plan,
             f"the plan is about another database that was called {live.database!r}",
             f"that one had the number {planned.database_id} at its server (its oid), this one has {live.database_id}: "
             "it was made, or got its name, after the plan",
         )
     if planned.server_version != live.server_version:
         raise _stale(
+            plan,
             f"the server is PostgreSQL {live.server_version} now, the plan was made for {planned.server_version}",
             "",
         )
 
 
-def _other(message: str, why: str = "") -> Refused:
-    return Refused("plan.other-target", message, why=why, state="nothing was changed", next=["db-migrate plan"])
+def _other(plan: Plan, message: str, why: str = "") -> Refused:
+    return Refused("plan.other-target", message, why=why, state="nothing was changed", next=[plan_command(plan)])
 
 
 def _schema(target: TargetSummary) -> str:
@@ -98,13 +102,15 @@ def check_start(
     """
     if set(current) != set(plan.current):
         raise _stale(
-            f"the database is at {_named(current)}, the plan begins at {_named(plan.current)}", "the version table"
+            plan,
+            f"the database is at {_named(current)}, the plan begins at {_named(plan.current)}",
+            "the version table",
         )
     if live.fingerprint in (plan.fingerprint.from_, follows):
         return
     expected = began()
     changes = drifted(diff(expected, live)) if expected is not None else ()
-    raise _stale("the schema was changed after the plan was made", "", "; ".join(_described(changes)))
+    raise _stale(plan, "the schema was changed after the plan was made", "", "; ".join(_described(changes)))
 
 
 def _described(changes: tuple[Change, ...]) -> Iterable[str]:
@@ -119,14 +125,14 @@ def _named(revisions: Iterable[str]) -> str:
     return ", ".join(sorted(revisions)) or "base"
 
 
-def _stale(message: str, where: str, why: str = "") -> Refused:
+def _stale(plan: Plan, message: str, where: str, why: str = "") -> Refused:
     return Refused(
         "plan.stale",
         message,
         why=why or "what was proved is not what would happen now",
         where=where,
         state="nothing was changed",
-        next=["db-migrate plan"],
+        next=[plan_command(plan)],
     )
 
 

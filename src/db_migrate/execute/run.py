@@ -6,7 +6,7 @@ import contextlib
 import random
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,10 +40,11 @@ from db_migrate.execute.spans import spanned
 from db_migrate.execute.statistics import refresh, rewritten
 from db_migrate.execute.unfinished import close_transaction, settle
 from db_migrate.postgres.advisory import RunnerLock
-from db_migrate.project.child_process import Child, Handler, open_child
+from db_migrate.project.child_process import Handler, open_child
 from db_migrate.project.config import ProjectConfig
 from db_migrate.project.graph import load_graph
 from db_migrate.results import Backup, Plan, RunResult, StepResult
+from db_migrate.results.typed import command_of
 from db_migrate.schemas.target import LiveState, Target
 from db_migrate.trace.resuming import Committed, Resuming
 
@@ -75,19 +76,13 @@ class Order:
     resuming: Committed | None = None
     backup: Path | None = None
     """The folder into which the touched tables are dumped first."""
-    instead: Path | None = None
-    """The folder in which the revisions are, where they are no longer the project's own."""
     follows: str = ""
     """The fingerprint that the same command left behind in this database, when it had migrated another schema of it."""
 
-    @contextlib.contextmanager
-    def seen(self, child: Child) -> Iterator[None]:
-        """Within the context the child process sees the revisions, and goes back by the derived downgrades."""
-        with contextlib.ExitStack() as stack:
-            stack.enter_context(child.going_back_by(self.derived))
-            if self.instead is not None:
-                stack.enter_context(child.seeing(self.instead, instead=True))
-            yield
+    @property
+    def command(self) -> str:
+        """What leads where the plan does, typed anew."""
+        return command_of(self.plan, self.verb)
 
     @property
     def around(self) -> Callable[[Handler], Handler]:
@@ -134,14 +129,14 @@ def _execute(order: Order) -> RunResult:
     preflight.check_files(plan, files)
     budget = order.budgets["lock_budget"]
     with (
-        locked(order.target, order.verb, budget, order.observer) as lock,
+        locked(order.target, order.verb, order.command, budget, order.observer) as lock,
         listening(order.target.conninfo) as interruption,
         watching(order.target) as watch,
     ):
         try:
             return _Run(order, lock, watch, interruption, files).execute()
         except InterruptedByUser as error:
-            raise interrupted(order.verb) from error
+            raise interrupted(order.verb, order.command) from error
 
 
 def _was_left_open(order: Order) -> bool:
@@ -196,7 +191,7 @@ class _Run:
         with self._own_hooks(live) as hooks:
             self._hooks = hooks
             failed = hooks.run(Moment.BEFORE_RUN)
-            refused = refusal(order.verb, Moment.BEFORE_RUN, failed[0]) if failed else None
+            refused = refusal(order.verb, order.command, Moment.BEFORE_RUN, failed[0]) if failed else None
             return self._told(self._execute() if refused is None else self._stopped(live, refused))
 
     def _own_hooks(self, live: LiveState) -> Hooks:
@@ -293,7 +288,7 @@ class _Run:
         try:
             ending = ahead.build(self._watch)
             if ending is None:
-                with open_child(order.project, allowed=allowed) as child, order.seen(child):
+                with open_child(order.project, allowed=allowed) as child, child.going_back_by(order.derived):
                     ending = carry_out(child, conductor, order.verb, order.target, order.around)
                     self._interruption.end()
         except StoppedAtOnce as error:
@@ -338,7 +333,9 @@ class _Run:
         partial = after.partial or order.resuming is not None
         reached = set(after.heads) == set(order.plan.destination)
         state = RunState.DONE if reached else RunState.PARTIAL if partial else RunState.STOPPED
-        error = None if ending is None or reached else explain(ending, state, after.heads)
+        error = None
+        if ending is not None and not reached:
+            error = explain(ending, state, after.heads, order.plan, conductor.position.at)
         for name in after.dropped:
             self._warnings.append(f"the index {name} was left invalid; it was dropped")
         if state is RunState.DONE:

@@ -5,6 +5,7 @@ Whether the schema is that revision's is for the caller to judge.
 
 from __future__ import annotations
 
+import shlex
 import uuid
 from collections.abc import Sequence
 from typing import Any
@@ -35,7 +36,8 @@ def stamp_revisions(
     Raises ``Refused`` (``environment.other``, ``journal.forbidden``), ``LockBudgetExceeded`` and ``ChildError``.
     """
     budget = settings.chosen.budgets.get("lock_budget", settings.lock_budget)
-    with locked(target, "stamp", budget, observer) as lock, watching(target) as watch:
+    again = shlex.join(["db-migrate", "stamp", ",".join(revisions) or "base"])
+    with locked(target, "stamp", again, budget, observer) as lock, watching(target) as watch:
         live = state_of(watch, target)
         log: Log = _prepared(Journal(lock.connection), target) if settings.journal else NoJournal()
         run = str(uuid.uuid4())

@@ -15,7 +15,7 @@ from db_migrate.catalog.change import Change, ChangeClass
 from db_migrate.catalog.diff import diff
 from db_migrate.catalog.objects import Catalog, Kind
 from db_migrate.errors import DbMigrateError, Refused
-from db_migrate.execute.consent import DERIVE, NO_WAY_BACK
+from db_migrate.execute.consent import NO_WAY_BACK
 from db_migrate.generate.body import Direction, body
 from db_migrate.generate.dispose import decision
 from db_migrate.generate.filling import Fill, How
@@ -25,6 +25,7 @@ from db_migrate.generate.safe import Choices
 from db_migrate.plan.document import plan_hash
 from db_migrate.plan.make import Proved
 from db_migrate.plan.ways_back import History, Unusable, plain
+from db_migrate.results.typed import DERIVE
 from db_migrate.rules.finding import Finding
 from db_migrate.rules.python_text import indent
 

@@ -70,12 +70,11 @@ class Learn(Message, frozen=True):
 
 
 class Steps(Message, frozen=True):
-    """Alembic's own ordered steps from ``current`` to ``target``; ``seen`` as in ``Migrate``."""
+    """Alembic's own ordered steps from ``current`` to ``target``."""
 
     direction: str
     target: str
     current: tuple[str, ...]
-    seen: str | None = None
 
 
 class Migrate(Message, frozen=True):

@@ -15,7 +15,7 @@ _ABOUT_ROWS = frozenset({"revisions.rows", "revisions.pending", "revision.partia
 
 def showing_rows(view: View, error: ErrorReport) -> ErrorReport:
     """Where doctor is what comes next: what it would say of rows is said at once. ``view`` is of after the run."""
-    if not error.next or error.next[0] != LOOKS_AT_ROWS["apply"]:
+    if not error.next or error.next[0] != LOOKS_AT_ROWS:
         return error
     try:
         found = [each for each in examine(view, _ABOUT_ROWS).diagnoses if {"rows", "raised"} & each.evidence.keys()]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,7 @@ from db_migrate.rules.finding import Severity
 from db_migrate.schemas.asked import where_swallowed
 
 _LONGEST = 200
+_GO_SOMEWHERE = ("apply", "rollback")
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,8 +192,14 @@ def unfinished_run(view: View) -> Iterator[Case]:
         message = f"{opened.get('verb')} {each.run} ended without a word"
         if alive:
             message += f", and {plural(len(alive), 'session')} of it still at work"
-        cure = Cure("db-migrate repair", "waits for what is still at work, and notes in the journal what became of it")
-        yield Case(each.run, message, cure, evidence)
+        effect = f"waits for what is still at work, and notes in the journal what became of it{_going_on(opened)}"
+        yield Case(each.run, message, Cure("db-migrate repair", effect), evidence)
+
+
+def _going_on(opened: Mapping[str, Any]) -> str:
+    """What goes on where a run was going, by its first entry in the journal."""
+    verb, to = opened.get("verb"), opened.get("destination") or ["base"]
+    return f"; `{shlex.join(['db-migrate', verb, *to])}` goes on" if verb in _GO_SOMEWHERE and len(to) == 1 else ""
 
 
 @diagnosis("journal.broken", Severity.ERROR, Need.TARGET)

@@ -38,7 +38,7 @@ def journalled(view: View, destination: Sequence[str], revision: str) -> Iterato
     """
     target, settings = view.target, view.settings
     budget = settings.chosen.budgets.get("lock_budget", settings.lock_budget)
-    with locked(target, "repair", budget, nobody) as lock, watching(target) as watch:
+    with locked(target, "repair", "db-migrate repair --back", budget, nobody) as lock, watching(target) as watch:
         live = state_of(watch, target)
         journal = Journal(lock.connection, target.schema)
         if settings.journal:
@@ -118,7 +118,7 @@ class Repairing:
             for each in statements:
                 connection.execute(each.encode())
 
-    def stands(self, file: Path, direction: str) -> None:
+    def undone(self, file: Path, direction: str) -> None:
         """Note that the revision stands as if it had last run in this direction, so that its loose ends are none."""
         data = file.read_bytes()
         content = {

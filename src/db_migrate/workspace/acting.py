@@ -13,6 +13,7 @@ from db_migrate.catalog.objects import Catalog
 from db_migrate.errors import DbMigrateError, Failed, Interrupted, LockBudgetExceeded, Refused
 from db_migrate.execute.progress import Named
 from db_migrate.results import Generate, Plan, RunResult, Stamp, TestRun, VerifyOutcome
+from db_migrate.results.typed import command_of
 from db_migrate.trace.effects import Direction
 from db_migrate.workspace.joining import joined_runs, not_begun, untouched
 from db_migrate.workspace.looking import Looking
@@ -146,7 +147,7 @@ class Workspace(Looking):
             (one,) = ordered
             return one.part._execute(one.plan, one.proved, verb, next(iter(names), None), backup)
         check_document(plan)
-        check_names(ordered, verb, names)
+        check_names(ordered, command_of(plan, verb), names)
         for each in ordered:
             each.check(verb, names)
         results: list[RunResult] = []
@@ -275,18 +276,14 @@ class Workspace(Looking):
         """Set the version table, if the schema is that revision's.
 
         Raises ``Refused`` (``stamp.differs``) with the differences when it is not, unless ``force`` is given together
-        with the database's name; ``version.shared`` where the row of another project would go, whatever is given.
+        with the database's name.
         """
         from db_migrate.execute.stamp import stamp_revisions
-        from db_migrate.repair.others import check_rows_stay
 
         wanted = self.graph.resolve(revision, self.live_state.current)
         comparison = self._compare("history@" + (",".join(wanted) or "base"), "live")
         differences = drifted(comparison.changes)
         name, before = self.live_state.summary.database, self.live_state.current
-        purge = bool(set(before) - set(self.graph.revisions))
-        if purge:
-            check_rows_stay(self._view(), name if differences else confirm)
         if differences and not (force and confirm == name):
             raise Refused(
                 "stamp.differs",
@@ -298,6 +295,7 @@ class Workspace(Looking):
                     f"db-migrate stamp {revision} --force --confirm {shlex.quote(name)}",
                 ],
             ).knowing(Stamp(target=self.live_state.summary, from_=before, to=before, differences=comparison.changes))
+        purge = bool(set(before) - set(self.graph.revisions))
         stamp_revisions(self.project, self.target, self.settings, wanted, purge=purge, observer=self.watcher.happened)
         self._forget_live()
         return Stamp(

@@ -50,8 +50,11 @@ class Ordered(Generic[W]):
         )
 
 
-def check_names(ordered: Sequence[Ordered[W]], verb: str, names: Sequence[str]) -> None:
-    """Raise ``Refused`` (``consent.wrong-name``) for a name that is none of the databases'."""
+def check_names(ordered: Sequence[Ordered[W]], again: str, names: Sequence[str]) -> None:
+    """Raise ``Refused`` (``consent.wrong-name``) for a name that is none of the databases'.
+
+    ``again`` is the command to which the right ones are added.
+    """
     databases = list(dict.fromkeys(each.place[2] for each in ordered))
     wrong = next((each for each in names if each not in databases), None)
     if wrong is not None:
@@ -59,7 +62,7 @@ def check_names(ordered: Sequence[Ordered[W]], verb: str, names: Sequence[str]) 
             "consent.wrong-name",
             f"--confirm names {wrong!r}, env.py migrates {', '.join(databases)}",
             state="nothing was changed",
-            next=[f"db-migrate {verb} " + " ".join(f"--confirm {shlex.quote(each)}" for each in databases)],
+            next=[" ".join((again, *(f"--confirm {shlex.quote(each)}" for each in databases)))],
         )
 
 

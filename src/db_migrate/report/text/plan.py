@@ -12,6 +12,7 @@ from db_migrate.report.text.findings import SourceLine, findings_text
 from db_migrate.report.text.parts import columns, each_text, page, revisions_text, target_line, warnings_of
 from db_migrate.report.timeline import held_text, timeline
 from db_migrate.results import KeptObject, LockEffect, PhaseEffect, Plan, PlannedRevision, PlannedStatement, Restored
+from db_migrate.results.typed import command_of
 from db_migrate.rules.facts import Throughput
 
 
@@ -248,5 +249,4 @@ def _verdict(plan: Plan, style: Style) -> str:
     if stops:
         shown = ", ".join(name(each) for each in stops)
         return f"{style.bad('✗')} {style.bold('refused')}: {shown}"
-    verb = "rollback" if plan.direction == "downgrade" else "apply"
-    return f"{style.good('✓')} {style.bold('can be applied')}\n  next: {style.info(f'db-migrate {verb}')}"
+    return f"{style.good('✓')} {style.bold('can be applied')}\n  next: {style.info(command_of(plan))}"

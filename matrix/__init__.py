@@ -1,1 +1,0 @@
-"""The tests on the versions that are supported: `make test-matrix`."""
