@@ -12,9 +12,16 @@ from db_migrate.postgres import binaries
 from .conftest import Project
 
 TABLES = """
-op.execute("CREATE TABLE kept_safe (id int PRIMARY KEY, text text)")
+op.execute("CREATE TABLE kept_safe (id int PRIMARY KEY, text text, gone int)")
 op.execute("CREATE TABLE untouched (id int PRIMARY KEY)")
+op.execute("CREATE TABLE \\"Gone too\\" (id int)")
+op.execute("CREATE FUNCTION untouched (int) RETURNS int LANGUAGE sql RETURN 1")
 """
+ALLOWED = (
+    "drop-column:public.kept_safe.gone",
+    'drop-table:public."Gone too"',
+    "drop-function:public.untouched(integer)",
+)
 
 
 def test_a_backup_is_made_first_and_restores_what_was_there(project: Project) -> None:
@@ -24,15 +31,19 @@ def test_a_backup_is_made_first_and_restores_what_was_there(project: Project) ->
     project.sql("INSERT INTO kept_safe SELECT g, 'row ' || g FROM generate_series(1, 500) g")
     project.revision(
         "r2",
-        'op.execute("ALTER TABLE kept_safe ALTER text TYPE varchar(40)")',
-        'op.execute("ALTER TABLE kept_safe ALTER text TYPE text")',
+        'op.execute("ALTER TABLE kept_safe ALTER text TYPE varchar(40), DROP COLUMN gone")\n'
+        "op.execute('DROP FUNCTION untouched (int)')\nop.drop_table('Gone too')",
+        'op.execute("ALTER TABLE kept_safe ALTER text TYPE text, ADD gone int")\n'
+        "op.execute('CREATE FUNCTION untouched (int) RETURNS int LANGUAGE sql RETURN 1')\n"
+        "op.create_table('Gone too', sa.Column('id', sa.Integer))",
+        extra=f"db_migrate_allow = {dict.fromkeys(ALLOWED, 'for the test')}",
     )
     outcome = project.run("apply", "--json", "--backup", "backups", "--confirm", project.database.dbname)
     assert outcome.code == 0, outcome.out
     backup = outcome.json["backup"]
     file = Path(backup["file"])
     assert file.parent == project.folder / "backups"
-    assert backup["tables"] == ["public.alembic_version", "public.kept_safe"]
+    assert backup["tables"] == ["public.Gone too", "public.alembic_version", "public.kept_safe"]
     assert file.stat().st_mode & 0o077 == 0
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     assert backup["sha256"] == digest

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def touched(plan: Plan) -> tuple[str, ...]:
-    """The relations that a plan locks strongly, writes, rewrites or drops, qualified, each once."""
+    """The relations that a plan locks strongly, as what drops one does, writes or rewrites, qualified, each once."""
     return tuple(dict.fromkeys(_touched(plan)))
 
 
@@ -30,7 +30,6 @@ def _touched(plan: Plan) -> Iterator[str]:
         yield from (lock.relation for lock in effects.locks if lock.blocks)
         yield from effects.writes
         yield from (each.relation for each in effects.rewrites)
-        yield from effects.dropped
 
 
 def back_up(
