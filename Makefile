@@ -24,21 +24,22 @@ test: $(STAMP)  ## every test but the long ones
 test-long: $(STAMP)  ## every test, with many more examples
 	DB_MIGRATE_TEST_LONG=1 $(BIN)/python -m pytest -n $(WORKERS)
 
-test-matrix:  ## the tests on each Python found, and on the oldest SQLAlchemy and Alembic
-	bash requirements/matrix.sh
+test-matrix: $(STAMP)  ## the tests on every version that is supported (CELLS=diagonal: a part of it)
+	$(BIN)/python -m matrix $(CELLS)
 
-check: $(STAMP)  ## lint, types, import arrows, spelling, import budget
+check: $(STAMP)  ## lint, types, import arrows, spelling, known vulnerabilities, import budget
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict src
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/codespell
+	$(BIN)/python requirements/audit.py
 	$(BIN)/python -m pytest -q tests/house
 
 bench: $(STAMP)  ## reproducible comparisons with what people use today (NAME=drift: one of them)
 	$(BIN)/python -m bench $(NAME)
 
-docs: $(STAMP)  ## the generated pages: JSON schemas and the command reference
+docs: $(STAMP)  ## what is generated: JSON schemas, the reference, the README's table of versions, the SBOM
 	$(BIN)/python -m docs.generate
 
 format: $(STAMP)  ## write the code as `make check` wants it
@@ -49,7 +50,7 @@ requirements:  ## pin and hash anew what is installed
 	PYTHON="$(PYTHON)" bash requirements/compile.sh
 
 clean:  ## remove what was made here
-	rm -rf $(VENV) .venv-* .demo build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-matrix .demo build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "no Python >= 3.11 with the venv module was found; install one (Debian: python3-venv)" >&2; exit 1; }

@@ -1,4 +1,4 @@
-"""Writes the pages that are made from the code: `make docs`. A test fails when they are not up to date."""
+"""Writes what is made from code, pins and results: `make docs`. A test fails when it is not up to date."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 from bench import results
+from docs import sbom
+from matrix import results as matrix
 
 from db_migrate.cli.app import PROGRAM, VERBS, cli
 from db_migrate.cli.help import EXIT_CODES
@@ -29,6 +31,8 @@ def pages() -> Mapping[Path, str]:
         DOCS / "rules.md": rules(),
         DOCS / "doctor.md": diagnoses(),
         results.PAGE: results.page(),
+        matrix.README: matrix.readme(),
+        sbom.FILE: sbom.sbom(),
     }
 
 

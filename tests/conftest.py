@@ -36,7 +36,13 @@ _IN_MEMORY = os.access("/dev/shm", os.W_OK) and shutil.disk_usage("/dev/shm").fr
 _ROOMY = "/dev/shm" if _IN_MEMORY else "/tmp"
 OLDER = int(os.environ.get("DB_MIGRATE_TEST_MAJOR", "15"))
 """The older major version that fixtures and tests with 15 in their names use: 15, unless another is asked for."""
-_NEEDS_15 = {"server15", "database15", "target15_server", "target15_database"}
+PROGRAMS = os.environ.get("DB_MIGRATE_TEST_PROGRAMS")
+"""The folder of that version's programs, where it is none that is looked into anyway; `make test-matrix` sets both."""
+_NEEDS_15 = {"target15_server", "target15_database"}
+_NEEDS_SCRATCH_15 = {"server15", "database15"}
+
+if PROGRAMS:
+    os.environ["PATH"] = f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}"
 
 
 # How long an example takes says how busy the machine is; the first time, in a fresh clone, Unicode's tables are made.
@@ -48,25 +54,34 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def older() -> Binaries | None:
+    """The programs of the older version: of any major for a target, though scratch servers are of 15 at least."""
+    if PROGRAMS and OLDER < binaries.OLDEST_MAJOR:
+        return binaries.at(Path(PROGRAMS), PROGRAMS)
+    return binaries.find(OLDER)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Declare the markers that this file gives to tests."""
     config.addinivalue_line("markers", f"pg15: needs the programs of PostgreSQL {OLDER} on this machine")
+    config.addinivalue_line("markers", f"scratch15: needs a PostgreSQL {OLDER} that scratch servers can be of")
+    config.addinivalue_line("markers", "matrix: for `make test-matrix`, which sets DB_MIGRATE_TEST_MAJOR")
     config.addinivalue_line("markers", "browser: needs Debian's Chromium")
     config.addinivalue_line("markers", "landlock: needs a kernel with Landlock ABI 6 (Linux 6.12)")
 
 
 def pytest_report_header() -> list[str]:
     """Say which servers the tests can use, and which tests this machine cannot run."""
-    found = binaries.find(OLDER)
+    programs = older()
     missing = f"NOT FOUND, tests marked pg15 are deselected (apt-get install postgresql-{OLDER})"
-    older = found.source if found else missing
+    source = programs.source if programs else missing
     abi = landlock.version()
     kernel = f"ABI {abi}" if abi >= _LANDLOCK_ABI else f"ABI {abi}, tests marked landlock are deselected"
     browser = (
         CHROMIUM if CHROMIUM.exists() else "NOT FOUND, tests marked browser are deselected (apt-get install chromium)"
     )
     return [
-        f"PostgreSQL {binaries.embedded().major}: embedded; {OLDER}: {older}",
+        f"PostgreSQL {binaries.embedded().major}: embedded; {OLDER}: {source}",
         f"Landlock: {kernel}",
         f"Chromium: {browser}",
     ]
@@ -78,7 +93,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     missing = {
         name
         for name, here in (
-            ("pg15", binaries.find(OLDER) is not None),
+            ("pg15", older() is not None),
+            ("scratch15", binaries.find(OLDER) is not None),
+            ("matrix", "DB_MIGRATE_TEST_MAJOR" in os.environ),
             ("landlock", landlock.version() >= _LANDLOCK_ABI),
             ("browser", CHROMIUM.exists()),
         )
@@ -87,6 +104,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if _NEEDS_15 & set(getattr(item, "fixturenames", ())):
             item.add_marker("pg15")
+        if _NEEDS_SCRATCH_15 & set(getattr(item, "fixturenames", ())):
+            item.add_marker("pg15")
+            item.add_marker("scratch15")
     deselected = [item for item in items if any(item.get_closest_marker(name) for name in missing)]
     if deselected:
         items[:] = [item for item in items if item not in deselected]
@@ -119,7 +139,8 @@ class TargetServer:
         name = f"target_{next(self.names)}"
         with contextlib.closing(connect(self.conninfo())) as connection:
             ownership = f" OWNER {owner}" if owner else ""
-            connection.execute(f"CREATE DATABASE {name} TEMPLATE template0{ownership} STRATEGY file_copy".encode())
+            strategy = " STRATEGY file_copy" if self.major >= 15 else ""
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE template0{ownership}{strategy}".encode())
         return self.conninfo(name)
 
 
@@ -161,7 +182,7 @@ def target_server() -> Iterator[TargetServer]:
 @pytest.fixture(scope="session")
 def target15_server() -> Iterator[TargetServer]:
     """An ordinary server of PostgreSQL 15."""
-    found = binaries.find(OLDER)
+    found = older()
     assert found is not None, "tests that need the older PostgreSQL are deselected where there is none"
     with plain_server(found) as running:
         yield running
@@ -231,7 +252,7 @@ def _make_data_directory(found: Binaries, folder: Path, who: identity.Identity) 
     if who is identity.Identity.OTHER_USER:
         for path in (folder, data, password):
             os.chown(path, identity.unprivileged().pw_uid, identity.unprivileged().pw_gid)
-    options = ["-D", str(data), "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions"]
+    options = ["-D", str(data), "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"]
     authentication = ["--auth-host=scram-sha-256", "--auth-local=trust", f"--pwfile={password}"]
     subprocess.run(
         [found.program("initdb"), *options, *authentication],

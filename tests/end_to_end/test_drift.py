@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from tests.conftest import OLDER
+
 from .conftest import Project
 
 MODELS = """
@@ -170,13 +172,15 @@ CREATE TABLE closed.inside (id int PRIMARY KEY);
 CREATE TABLE beside (inside int REFERENCES closed.inside);
 ''')
 """
+BEFORE_14 = EVERYTHING.replace(", (lower(role)) FROM", ", low FROM").replace("(now() AT TIME ZONE 'utc')", "now()")
+"""No statistics of expressions; and AT TIME ZONE is stored as a call of timezone(), which an 18 shows as another."""
 CLOSED = ["closed.inside", "public.metrics", "public.metrics_2020", "public.metrics_rest", "public.secret"]
 
 
 def test_a_role_that_may_only_read_sees_drift(project_on_each: Project) -> None:
     """Held by an 18, nothing differs from a 15; what the role may not read there is named, and all else is compared."""
     owner = project_on_each
-    owner.revision("r1", EVERYTHING)
+    owner.revision("r1", EVERYTHING if OLDER >= 14 else BEFORE_14)
     assert owner.alembic("upgrade", "head").code == 0
     database = owner.database.dbname
     owner.sql(

@@ -6,7 +6,13 @@ import contextlib
 import threading
 from dataclasses import replace
 
+import pytest
+
+from db_migrate.execute import monitor
+from db_migrate.execute.journal import NoJournal
 from db_migrate.execute.progress import Blocker, ProgressEvent, ProgressKind
+from db_migrate.execute.recording import Recorder
+from db_migrate.postgres.conninfo import ConnInfo
 from db_migrate.postgres.session import connect
 from db_migrate.report.style import Style
 from db_migrate.report.text.progress import progress_line
@@ -71,6 +77,21 @@ def test_a_build_that_waits_names_whom_it_waits_for(site: Site) -> None:
     waits = [each for each in site.seen(ProgressKind.PROGRESS) if each.blockers]
     assert waits[0].blockers[0].application == "webshop"
     assert "waiting" in waits[0].phase
+
+
+def test_a_server_that_cannot_be_asked_is_asked_once_and_disturbs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The run goes on without progress: what begins afterwards does not fail either."""
+    monkeypatch.setattr(monitor, "PATIENCE_SECONDS", 0.0)
+    told: list[ProgressEvent] = []
+    recorder = Recorder("run", NoJournal(), told.append, 1)
+    with monitor.monitoring(ConnInfo("127.0.0.1", 9, "nobody"), recorder) as watching:
+        watching.begin_own("SELECT 1", 1)
+        for thread in threading.enumerate():
+            if thread.name == "db-migrate-monitor":
+                thread.join(10)
+        watching.begin_own("SELECT 2", 1)
+        watching.end()
+    assert told == []
 
 
 def test_lines_for_people() -> None:

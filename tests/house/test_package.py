@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
+import threading
 import zipfile
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 
 ROOT = Path(__file__).parents[2]
 
@@ -54,6 +60,7 @@ def test_the_wheel_has_the_command_and_the_licence(wheel: set[str]) -> None:
     """The entry point and the licence are in the metadata."""
     assert any(each.endswith(".dist-info/entry_points.txt") for each in wheel)
     assert any(each.endswith(".dist-info/licenses/LICENSE") for each in wheel)
+    assert any(each.endswith(".dist-info/sboms/sbom.cdx.json") for each in wheel)
 
 
 def test_requirements_are_pinned_and_hashed() -> None:
@@ -69,3 +76,66 @@ def test_requirements_are_pinned_and_hashed() -> None:
         assert "://" not in text
         assert "--index" not in text
         assert "--find-links" not in text
+
+
+def test_the_bill_of_materials_names_what_is_pinned() -> None:
+    """It is CycloneDX, has every pin with its hashes, and says who needs whom."""
+    text = (ROOT / "requirements" / "sbom.cdx.json").read_text("utf-8")
+    found = json.loads(text)
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
+    pinned = (ROOT / "requirements" / "runtime.txt").read_text("utf-8")
+    wanted = dict(re.findall(r"^([a-z0-9._-]+)(?:\[[a-z0-9,-]+\])?==(\S+)", pinned, re.MULTILINE))
+    assert {each["name"]: each["version"] for each in found["components"]} == wanted
+    assert set(re.findall(r"sha256:([0-9a-f]{64})", pinned)) == set(re.findall(r'"([0-9a-f]{64})"', text))
+    needs = {each["ref"].partition("@")[0]: each["dependsOn"] for each in found["dependencies"]}
+    assert f"pkg:pypi/sqlalchemy@{wanted['sqlalchemy']}" in needs["pkg:pypi/alembic"]
+    assert f"pkg:pypi/click@{wanted['click']}" in needs["db-migrate"]
+
+
+@pytest.fixture
+def osv() -> Iterator[str]:
+    """A service that speaks OSV's protocol and knows of one hole, in click."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            hole = {"id": "PYSEC-0000-1", "affected": [], "details": "a hole", "aliases": []}
+            answer = json.dumps({"vulns": [hole]} if asked["package"]["name"] == "click" else {}).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_a_known_vulnerability_fails_the_check(osv: str) -> None:
+    """Named with its package; where nobody answers, that is said and nothing fails."""
+    found = audit(osv)
+    assert (found.returncode, found.stdout.count("PYSEC-0000-1")) == (1, 1), found.stdout
+    assert "click" in found.stdout
+    unreachable = audit("http://127.0.0.1:9")
+    assert unreachable.returncode == 0
+    assert "NOT AUDITED" in unreachable.stdout
+
+
+def audit(url: str) -> subprocess.CompletedProcess[str]:
+    """What `make check` runs, asking the service at ``url``."""
+    command = [sys.executable, ROOT / "requirements" / "audit.py", "--vulnerability-service", "osv", "--osv-url", url]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_what_is_audited_is_all_that_is_pinned() -> None:
+    """dev.txt has every pin of runtime.txt, at the same version."""
+    pins = {
+        name: set(re.findall(r"^[a-z0-9._-]+(?:\[[a-z0-9,-]+\])?==\S+", text, re.MULTILINE))
+        for name in ("runtime.txt", "dev.txt")
+        for text in [re.sub(r"\[[a-z0-9,-]+\]", "", (ROOT / "requirements" / name).read_text("utf-8"))]
+    }
+    assert pins["runtime.txt"] <= pins["dev.txt"]

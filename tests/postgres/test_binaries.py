@@ -27,7 +27,7 @@ def test_a_program_that_is_not_there_is_named() -> None:
         binaries.embedded().program("pg_magic")
 
 
-@pytest.mark.pg15
+@pytest.mark.scratch15
 def test_the_distribution_is_found() -> None:
     """The older PostgreSQL is found with its exact version."""
     found = binaries.find(OLDER)

@@ -11,6 +11,7 @@ from typing import Protocol
 
 import psycopg
 import pytest
+from tests.conftest import older
 
 from db_migrate.errors import ConfigurationError, Failed
 from db_migrate.postgres import binaries
@@ -81,7 +82,7 @@ def test_an_encrypted_server_is_dumped(encrypted: ConnInfo, options: dict[str, s
 
 def test_programs_with_tls_need_no_tunnel(encrypted: ConnInfo) -> None:
     """The distribution's pg_dump connects by itself."""
-    found = binaries.find(15)
+    found = older()
     assert found is not None
     assert "CREATE TABLE public.secret_table" in dump_schema(encrypted, found)
 

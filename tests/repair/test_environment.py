@@ -168,6 +168,7 @@ def test_what_is_pending_would_not_apply(project: Project) -> None:
     assert (found.object, found.evidence["pending"]) == ("no_such_thing", ("r1",))
 
 
+@pytest.mark.scratch15
 def test_a_server_that_is_too_old_for_what_is_pending(tmp_path: Path, target15_database: ConnInfo) -> None:
     """The statement is named, and the version that it runs on; what the old server can do is not blamed."""
     project = Project(tmp_path, target15_database)

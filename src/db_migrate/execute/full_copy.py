@@ -177,11 +177,21 @@ def _comment(admin: Connection, name: str, target: ConnInfo) -> None:
 
 
 def _drop(admin: Connection, home: ConnInfo, name: str) -> None:
-    from psycopg import OperationalError, sql
+    from psycopg import OperationalError
 
-    query = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
     try:
-        admin.execute(query)
+        _drop_in(admin, name)
     except OperationalError:
         with contextlib.suppress(DbMigrateError), contextlib.closing(connect(home)) as again:
-            again.execute(query)
+            _drop_in(again, name)
+
+
+def _drop_in(admin: Connection, name: str) -> None:
+    from psycopg import sql
+
+    query = sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name))
+    if server_version(admin) >= 130000:
+        query += sql.SQL(" WITH (FORCE)")
+    else:
+        admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
+    admin.execute(query)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from db_migrate.catalog.reader import for_version
 from db_migrate.errors import DbMigrateError
 from db_migrate.execute.blockers import statement
 from db_migrate.execute.progress import Blocker, ProgressKind
@@ -67,8 +68,8 @@ class Monitor:
     def _set(self, watched: Watched | None) -> None:
         with self._wake:
             self._watched = watched
-            if watched is not None and not self._thread.is_alive() and not self._ended:
-                self._thread.start()
+            if watched is not None and self._thread.ident is None and not self._ended:
+                self._thread.start()  # once: when the server could not be asked, it is not asked again
             self._wake.notify()
 
     def close(self) -> None:
@@ -111,7 +112,8 @@ def _look(connection: Connection[tuple[object, ...]], watched: Watched, recorder
     from psycopg import Error
 
     try:
-        row: Any = connection.execute(statement("progress"), {"pid": watched.pid}).fetchone()
+        text = for_version(statement("progress").decode(), connection.info.server_version // 10000)
+        row: Any = connection.execute(text.encode(), {"pid": watched.pid}).fetchone()
     except Error:
         return False
     if row is None:

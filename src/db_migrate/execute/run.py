@@ -6,7 +6,7 @@ import contextlib
 import random
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,7 +40,7 @@ from db_migrate.execute.spans import spanned
 from db_migrate.execute.statistics import refresh, rewritten
 from db_migrate.execute.unfinished import close_transaction, settle
 from db_migrate.postgres.advisory import RunnerLock
-from db_migrate.project.child_process import Handler, open_child
+from db_migrate.project.child_process import Child, Handler, open_child
 from db_migrate.project.config import ProjectConfig
 from db_migrate.project.graph import load_graph
 from db_migrate.results import Backup, Plan, RunResult, StepResult
@@ -76,8 +76,19 @@ class Order:
     resuming: Committed | None = None
     backup: Path | None = None
     """The folder into which the touched tables are dumped first."""
+    instead: Path | None = None
+    """The folder in which the revisions are, where they are no longer the project's own."""
     follows: str = ""
     """The fingerprint that the same command left behind in this database, when it had migrated another schema of it."""
+
+    @contextlib.contextmanager
+    def seen(self, child: Child) -> Iterator[None]:
+        """Within the context the child process sees the revisions, and goes back by the derived downgrades."""
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(child.going_back_by(self.derived))
+            if self.instead is not None:
+                stack.enter_context(child.seeing(self.instead, instead=True))
+            yield
 
     @property
     def command(self) -> str:
@@ -288,7 +299,7 @@ class _Run:
         try:
             ending = ahead.build(self._watch)
             if ending is None:
-                with open_child(order.project, allowed=allowed) as child, child.going_back_by(order.derived):
+                with open_child(order.project, allowed=allowed) as child, order.seen(child):
                     ending = carry_out(child, conductor, order.verb, order.target, order.around)
                     self._interruption.end()
         except StoppedAtOnce as error:

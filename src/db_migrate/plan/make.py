@@ -134,9 +134,11 @@ def _steps(scratch: Scratch, graph: Graph, request: Request, current: tuple[str,
     """The way; where Alembic knows none, our own words come before its own: they name what is near."""
     try:
         return scratch.child.steps(request.direction.value, request.revision, current)
-    except ChildError:
+    except ChildError as error:
         if all(each in graph.revisions for each in current):
             graph.resolve(request.revision, current)
+        else:
+            error.next = ("db-migrate doctor",)
         raise
 
 

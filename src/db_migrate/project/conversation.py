@@ -158,7 +158,8 @@ class Child:
         Raises ``ChildError`` (``project.alembic``) with Alembic's words for an unknown revision, several heads and
         so on.
         """
-        found = self._run(jobs.Steps(direction=direction, target=target, current=tuple(current)), Ignore())
+        job = jobs.Steps(direction=direction, target=target, current=tuple(current), seen=self._seen)
+        found = self._run(job, Ignore())
         if isinstance(found, events.Failure):
             raise ChildError(found, next=["db-migrate history"])
         answer: jobs.StepsAnswer = jobs.convert(found, jobs.StepsAnswer)

@@ -70,11 +70,12 @@ class Learn(Message, frozen=True):
 
 
 class Steps(Message, frozen=True):
-    """Alembic's own ordered steps from ``current`` to ``target``."""
+    """Alembic's own ordered steps from ``current`` to ``target``; ``seen`` as in ``Migrate``."""
 
     direction: str
     target: str
     current: tuple[str, ...]
+    seen: str | None = None
 
 
 class Migrate(Message, frozen=True):

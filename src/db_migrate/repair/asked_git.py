@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 _SECONDS = 30
@@ -22,3 +23,17 @@ def git_bytes(folder: Path, *words: str, sent: bytes = b"") -> bytes:
     except (OSError, subprocess.TimeoutExpired):
         return b""
     return done.stdout if done.returncode == 0 else b""
+
+
+def git_blobs(folder: Path, names: Sequence[str]) -> Iterator[bytes]:
+    """The contents of these names, asked for all at once (git-cat-file(1), "batch output"); empty where git has none.
+
+    In a partial clone git fetches what is not there, or has none where it cannot.
+    """
+    answer = git_bytes(folder, "cat-file", "--batch", sent="".join(f"{each}\n" for each in names).encode())
+    for _ in names:
+        head, _, answer = answer.partition(b"\n")
+        words = head.split()
+        size = int(words[2]) if len(words) == 3 else 0
+        yield answer[:size]
+        answer = answer[size + 1 :] if len(words) == 3 else answer

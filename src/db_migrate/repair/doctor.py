@@ -15,6 +15,7 @@ from db_migrate.repair import (
     graph_trouble,
     halfway,
     lost,
+    others,
     pending,
     strange,
     unready,
@@ -26,7 +27,7 @@ from db_migrate.repair.view import View
 from db_migrate.results import Diagnosis
 from db_migrate.rules.finding import Severity
 
-MODULES = (folders, graph_trouble, around, lost, where, strange, halfway, pending, unready, debris, back)
+MODULES = (folders, graph_trouble, around, others, lost, where, strange, halfway, pending, unready, debris, back)
 """Where diagnoses are written: importing them registers theirs."""
 
 _LOCKING = frozenset({"session.idle", "transaction.prepared"})

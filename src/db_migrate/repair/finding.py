@@ -6,7 +6,7 @@ import hashlib
 import shlex
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,7 +24,11 @@ _NOT_OURS = frozenset({"node_modules", "site-packages"})
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A revision's file: its name, its text, and where it was found. ``exact``: to the byte as it was applied."""
+    """A revision's file: its name, its text, and where it was found. ``exact``: to the byte as it was applied.
+
+    ``path`` is that of the file; where it is git that has it, seen from the repository's root, in ``tree``. Neither:
+    only the journal has it.
+    """
 
     name: str
     content: bytes
@@ -32,6 +36,8 @@ class Found:
     deleted_by: str = ""
     branches: tuple[str, ...] = ()
     exact: bool = False
+    path: str = ""
+    tree: str = ""
 
 
 def find_file(project: ProjectConfig, revision: str, scripts: Iterable[AppliedScript]) -> Found | None:
@@ -45,21 +51,13 @@ def find_file(project: ProjectConfig, revision: str, scripts: Iterable[AppliedSc
             return exact
         data = script.script.encode()
         if hashlib.sha256(data).hexdigest() == script.checksum:
-            return Found(_name(known, revision), data, "the journal", *_whose(known), exact=True)
+            like = known[0] if known else Found(f"{revision}.py", data, "")
+            return replace(like, content=data, place="the journal", exact=True)
     return next(iter(known), None)
 
 
 def _marked(found: Found, script: AppliedScript) -> Found:
-    exact = hashlib.sha256(found.content).hexdigest() == script.checksum
-    return Found(found.name, found.content, found.place, found.deleted_by, found.branches, exact)
-
-
-def _name(known: Sequence[Found], revision: str) -> str:
-    return known[0].name if known else f"{revision}.py"
-
-
-def _whose(known: Sequence[Found]) -> tuple[str, tuple[str, ...]]:
-    return (known[0].deleted_by, known[0].branches) if known else ("", ())
+    return replace(found, exact=hashlib.sha256(found.content).hexdigest() == script.checksum)
 
 
 def _in_git(folder: Path, revision: str) -> Iterator[Found]:
@@ -68,7 +66,8 @@ def _in_git(folder: Path, revision: str) -> Iterator[Found]:
     untracked = [
         each for stash in stashes for each in git_text(folder, "rev-parse", "-q", "--verify", f"{stash}^3").split()
     ]
-    commits = git_text(folder, "log", "--all", "--format=%H", f"-S{revision}", "--", "*.py").split()
+    # Where the project lies now comes first: the whole of a large repository takes long.
+    commits = _naming(folder, revision, "*.py") or _naming(folder, revision, ":/*.py")
     seen: set[tuple[str, bytes]] = set()
     for commit in dict.fromkeys([*commits, *stashes, *untracked]):
         for tree in (commit, f"{commit}^"):
@@ -83,6 +82,11 @@ def _in_git(folder: Path, revision: str) -> Iterator[Found]:
                     yield _from_git(folder, tree, name, content, stash=stash)
 
 
+def _naming(folder: Path, revision: str, files: str) -> list[str]:
+    """The commits after which a revision is named more or less often in some files, the latest first."""
+    return git_text(folder, "log", "--all", "--format=%H", f"-S{revision}", "--", files).split()
+
+
 def _from_git(folder: Path, commit: str, name: str, content: bytes, *, stash: bool) -> Found:
     """What a commit has under a name; the branches are those that have it still."""
     short = git_text(folder, "rev-parse", "--short", commit).strip()
@@ -92,7 +96,7 @@ def _from_git(folder: Path, commit: str, name: str, content: bytes, *, stash: bo
     listed = [] if stash else git_text(folder, *branches).split()
     there = tuple(each for each in listed if git_text(folder, "ls-tree", "--full-tree", each, "--", name))
     place = f"{'a stash' if stash else 'git'} {short}: {name}"
-    return Found(Path(name).name, content, place, deleted, there)
+    return Found(Path(name).name, content, place, deleted, there, path=name, tree=commit)
 
 
 def _is(content: bytes, revision: str) -> bool:
@@ -126,7 +130,7 @@ def _elsewhere(project: ProjectConfig, revision: str) -> Iterator[Found]:
         except OSError:
             continue
         if revision.encode() in content and _is(content, revision):
-            yield Found(path.name, content, str(path))
+            yield Found(path.name, content, str(path), path=str(path))
 
 
 def _nearby(project: ProjectConfig) -> Iterator[Path]:

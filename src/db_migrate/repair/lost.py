@@ -10,9 +10,11 @@ from db_migrate.catalog.objects import Value
 from db_migrate.errors import DbMigrateError
 from db_migrate.repair.finding import Found, find_file, parents_of
 from db_migrate.repair.graph_trouble import by_id, is_ignored
+from db_migrate.repair.others import lost_files, may_be_others, of_others
 from db_migrate.repair.pending import applied_scripts
 from db_migrate.repair.position import Place, is_foreign, locate
 from db_migrate.repair.registry import Case, Need, diagnosis
+from db_migrate.repair.squash import Squash, squashed
 from db_migrate.repair.view import View
 from db_migrate.repair.words import differences_in, drift_command, revisions_named, stamp_command, summary_of
 from db_migrate.results import Cure
@@ -22,9 +24,14 @@ from db_migrate.rules.finding import Severity
 @diagnosis("revision.lost", Severity.ERROR, Need.HISTORY)
 def lost(view: View) -> Iterator[Case]:
     """The database is at a revision that has no file."""
-    for revision in view.current:
-        if revision not in view.graph.revisions and not view.once(is_foreign):
-            found = find_file(view.project, revision, view.once(applied_scripts))
+    if view.known or view.once(is_foreign):
+        return
+    theirs = view.once(of_others)
+    for revision, found in view.once(lost_files).items():
+        squash = None if revision in theirs else view.once(squashed)
+        if squash is not None:
+            yield _squashed(squash)
+        elif revision not in theirs:
             instead = in_its_place(view, found) if found else ()
             if found and instead:
                 yield _replaced(revision, found, instead)
@@ -50,6 +57,21 @@ def _replaced(revision: str, found: Found, instead: tuple[str, ...]) -> Case:
     message = f"the database is at revision {revision}, which has no file, and the schema is exactly that of {named}"
     effect = f"the version table says {named}, which does what {revision} did: it was renamed, or squashed"
     return Case(revision, message, Cure(stamp_command(instead), effect), {"schema_of": instead, **evidence_of(found)})
+
+
+def _squashed(squash: Squash) -> Case:
+    named, rest = revisions_named(squash.into), ", ".join(squash.rest)
+    message = f"the database is at revision {squash.revision}, which has no file: it was squashed into {named}"
+    effect = f"the version table says {named}, whose schema is that of {squash.end}"
+    if squash.rest:
+        message += f", and {rest} of what was squashed {'has' if len(squash.rest) == 1 else 'have'} not run here"
+        effect = f"runs {rest} as {'it was' if len(squash.rest) == 1 else 'they were'}, proved on a copy; then {effect}"
+    if squash.half_done:
+        message += f"; {squash.half_done} is half-done"
+        effect = f"finishes {squash.half_done} (`--back` undoes it); {effect}"
+    evidence = {**evidence_of(squash.found), "schema_of": squash.into, "rest": squash.rest}
+    evidence |= {"half_done": squash.half_done, **differences_in(squash.drift)}
+    return Case(squash.revision, message, Cure("db-migrate repair", effect), evidence)
 
 
 def _restorable(view: View, revision: str, found: Found) -> Case:
@@ -109,10 +131,10 @@ def _gone(view: View, revision: str) -> Case:
         f"the nearest is {revisions_named(nearest)}, but for: {summary_of(position.differences)}. "
         "`db-migrate repair --bridge` writes a revision that leads from there to what is here, and stamps it"
     )
-    if set(view.current) & set(view.graph.revisions):
+    if view.once(may_be_others):
         effect += (
             f". If another project migrates this database too, {revision} is its row: set a version_table of its own "
-            "for each in env.py"
+            "for this one in env.py instead"
         )
     evidence = {"nearest": nearest, "searched": _SEARCHED, **differences_in(position.differences)}
     return Case(revision, message, Cure(drift_command(nearest), effect), evidence)

@@ -15,10 +15,12 @@ from db_migrate.repair.doctor import examine
 from db_migrate.repair.finish import Proof, plan_of, prove
 from db_migrate.repair.graph_trouble import ignored_files
 from db_migrate.repair.lost import find_missing, in_its_place, place_for
+from db_migrate.repair.others import check_rows_stay
 from db_migrate.repair.partial import Partial
 from db_migrate.repair.pending import as_applied
 from db_migrate.repair.position import Place, locate
 from db_migrate.repair.rows import in_the_way, shows
+from db_migrate.repair.squash import Squash, former_view, run_the_rest, squashed
 from db_migrate.repair.statements import journalled
 from db_migrate.repair.undo import undo
 from db_migrate.repair.view import View
@@ -117,6 +119,7 @@ class Mending:
                 confirm=self.wish.confirm,
                 read_expected=lambda: proof.live,
                 resuming=partial.settled(self.wish.ran),
+                instead=view.instead,
             )
         )
         error = result.error
@@ -150,6 +153,8 @@ class Mending:
             if view.once(locate).place is Place.ELSEWHERE:
                 return self.elsewhere(view, diagnosis)
             return self.across(view, diagnosis) if self.wish.bridge and diagnosis.code == "revision.lost" else None
+        if diagnosis.code == "revision.lost" and (squash := view.once(squashed)):
+            return self.through(view, squash)
         if diagnosis.code == "revision.lost" and (instead := in_its_place(view, found)):
             return _stamped(view, instead)
         file = place_for(view, found)
@@ -157,16 +162,40 @@ class Mending:
         file.write_bytes(found.content)
         return _wrote(f"{file} was written as it is in {found.place}")
 
+    def through(self, view: View, squash: Squash) -> RunResult:
+        """Run what is left of revisions that were squashed, and let the version table say what they became."""
+        with former_view(view, squash.files) as former:
+            partial = former.once(locate).partial
+            if partial is not None:
+                return self._undo(former, partial) if self.wish.back else self._finish(former, partial)
+            result = run_the_rest(former, squash, self.read_live, self.wish.confirm)
+        if result.error is not None:
+            return result
+        fresh = self.look()
+        if fresh.current != squash.into:
+            _stamp(fresh, squash.into)
+        else:  # its file was written anew: it is no edited one
+            for name in squash.into:
+                with journalled(fresh, fresh.current, name) as run:
+                    run.stands(fresh.graph.revisions[name].file, "upgrade")
+        return replace(result, to=squash.into)
+
     def across(self, view: View, diagnosis: Diagnosis) -> RunResult:
         """Take what is here into the history: a revision that leads to it from the nearest, and the stamp."""
         del diagnosis
+        check_rows_stay(view, self.wish.confirm)
         before = view.current
         made = write_bridge(view)
         fresh = self.look()
-        _stamp(fresh, (made[0].revision,), purge=True)
+        _stamp(fresh, (made[0].revision,), purge=True, asked=True)
         told = [f"{made[0].place} was written: it leads from the nearest revision to what is here"]
         told += [f"{each.place} was written: it joins that and what is pending" for each in made[1:]]
         return replace(_result(fresh, "", (made[0].revision,), ()), from_=before, warnings=tuple(told))
+
+    def shared(self, view: View, diagnosis: Diagnosis) -> None:
+        """Say what has to be done first: a bridge would take the other project's row away, and its tables over."""
+        del diagnosis
+        check_rows_stay(view)
 
     def across_edited(self, view: View, diagnosis: Diagnosis) -> RunResult | None:
         """Leave an edited file as it is, and lead from what it makes to what is here."""
@@ -248,11 +277,18 @@ _CURES: dict[str, _Cure] = {
 }
 
 
-_BRIDGED: dict[str, _Cure] = {"schema.differs": Mending.across, "revision.edited": Mending.across_edited}
+_BRIDGED: dict[str, _Cure] = {
+    "version.shared": Mending.shared,
+    "schema.differs": Mending.across,
+    "revision.edited": Mending.across_edited,
+}
 
 
-def _stamp(view: View, heads: Sequence[str], *, purge: bool = False) -> None:
+def _stamp(view: View, heads: Sequence[str], *, purge: bool = False, asked: bool = False) -> None:
+    """Set the version table; ``asked``: that a row goes which may be another project's is agreed to."""
     purge = purge or view.heads != view.current or not set(view.current) <= set(view.graph.revisions)
+    if purge:
+        check_rows_stay(view, view.database if asked else None)
     stamp_revisions(view.project, view.target, view.settings, heads, purge=purge)
 
 

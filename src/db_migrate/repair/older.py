@@ -18,7 +18,7 @@ from db_migrate.catalog.change import Change
 from db_migrate.catalog.objects import Catalog
 from db_migrate.project.files import RevisionFile
 from db_migrate.project.mirror import mirror
-from db_migrate.repair.asked_git import git_bytes, git_text
+from db_migrate.repair.asked_git import git_blobs, git_text
 from db_migrate.repair.finding import read_text
 from db_migrate.repair.view import View
 from db_migrate.schemas.history import replay, template_of
@@ -158,14 +158,9 @@ def _logged(folder: Path, locations: Sequence[Path]) -> list[_Blob]:
 
 
 def _load(folder: Path, blobs: Sequence[_Blob]) -> None:
-    """Fill in the contents, asked for all at once (git-cat-file(1), "batch output")."""
-    answer = git_bytes(folder, "cat-file", "--batch", sent="".join(f"{each.name}\n" for each in blobs).encode())
-    for each in blobs:
-        head, _, answer = answer.partition(b"\n")
-        words = head.split()
-        if len(words) == 3:
-            size = int(words[2])
-            each.content, answer = answer[:size], answer[size + 1 :]
+    """Fill in the contents."""
+    for each, content in zip(blobs, git_blobs(folder, [each.name for each in blobs]), strict=True):
+        each.content = content
 
 
 def _likeliest_first(texts: list[Older], differences: Sequence[Change]) -> list[Older]:

@@ -118,7 +118,7 @@ class Repairing:
             for each in statements:
                 connection.execute(each.encode())
 
-    def undone(self, file: Path, direction: str) -> None:
+    def stands(self, file: Path, direction: str) -> None:
         """Note that the revision stands as if it had last run in this direction, so that its loose ends are none."""
         data = file.read_bytes()
         content = {

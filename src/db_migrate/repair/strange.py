@@ -79,7 +79,8 @@ def other_database(view: View) -> Iterator[Case]:
         message = f"{view.database} has {plural(len(tables), 'table')}, and none that this history has ever made"
         cure = Cure(
             "db-migrate config --sources",
-            "shows where the URL comes from: it is probably that of another database",
+            "shows where the URL comes from: it is probably that of another database; if this project is to share it, "
+            "give it a version_table of its own in env.py",
         )
         yield Case(view.database, message, cure, {"tables": tables, "recorded": view.current})
 

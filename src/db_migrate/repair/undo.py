@@ -47,7 +47,7 @@ def undo(view: View, partial: Partial, *, accept: bool, confirm: str | None) -> 
         run.alone([f"DROP INDEX CONCURRENTLY IF EXISTS {name}" for name in unfinished])
         if statements:
             run.together(statements)
-        run.undone(Path(partial.way.file), back)
+        run.stands(Path(partial.way.file), back)
         return run.run, tuple(run.steps)
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from db_migrate.catalog.change import Change
@@ -20,6 +21,7 @@ from db_migrate.project.graph import Graph, build_graph
 from db_migrate.repair.reading import Reading, read_files
 from db_migrate.results import RunSummary
 from db_migrate.schemas.compare import Side, compare, in_schema
+from db_migrate.schemas.history import replay
 from db_migrate.schemas.scratch import Scratch
 from db_migrate.schemas.states import known_catalog
 from db_migrate.schemas.target import LiveState, Target, without_version_tables
@@ -65,6 +67,12 @@ class OtherTable:
     ours: bool
 
 
+def heads_of(graph: Graph, revisions: Sequence[str]) -> tuple[str, ...]:
+    """Those of the revisions that no other of them stands on."""
+    below = {a for each in revisions if each in graph.revisions for a in graph.ancestors(each) if a != each}
+    return tuple(each for each in revisions if each not in below)
+
+
 class View:
     """See the module. Only ever reads."""
 
@@ -72,6 +80,8 @@ class View:
         self._sources = sources
         self.settings = sources.settings
         self.project = sources.project
+        self.instead: Path | None = None
+        """The folder whose revisions stand in the place of the project's, see ``with_revisions``."""
         self._histories: dict[tuple[str, ...], Catalog] = {}
         self._found: dict[Callable[[View], Any], Any] = {}
 
@@ -124,9 +134,21 @@ class View:
     @property
     def heads(self) -> tuple[str, ...]:
         """Of the revisions that the version tables name those that no other of them stands on."""
-        graph, current = self.graph, self.current
-        below = {a for each in current if each in graph.revisions for a in graph.ancestors(each) if a != each}
-        return tuple(each for each in current if each not in below)
+        return heads_of(self.graph, self.current)
+
+    def with_revisions(self, folder: Path) -> View:
+        """The same target, seen with the revisions of a folder instead of the project's own.
+
+        It is good as long as the child process sees them instead, too.
+        """
+        project = replace(self.project, version_locations=(folder,))
+        view = View(replace(self._sources, project=project, history=lambda wanted: view.replayed(wanted)))
+        view.instead = folder
+        return view
+
+    def replayed(self, revisions: tuple[str, ...]) -> Catalog:
+        """The schema that the revisions lead to, whoever knows of it. Raises ``Failed`` (``history.replay``)."""
+        return replay(self.scratch, self.graph, revisions).catalog
 
     @property
     def known(self) -> bool:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from db_migrate.catalog.objects import Kind, Value
+from db_migrate.catalog.objects import TABLE_KINDS, Kind, Value
+from db_migrate.repair.others import is_more_here
 from db_migrate.repair.position import Place, Position, locate, unlike
 from db_migrate.repair.registry import Case, Need, diagnosis
-from db_migrate.repair.view import OtherTable, View
+from db_migrate.repair.view import OtherTable, View, heads_of
 from db_migrate.repair.words import psql, revisions_named, stamp_command
 from db_migrate.results import Cure
 from db_migrate.rules.finding import Severity
@@ -51,7 +52,7 @@ def version_rows(view: View) -> tuple[str, ...]:
 def other_version_tables(view: View) -> Iterator[Case]:
     """Another version table names revisions of this history, and nothing that they made is beside it."""
     for each in view.other_tables:
-        if not each.ours or not (each.alone or not view.current):
+        if not each.ours or not (each.alone or not view.current) or _is_a_coincidence(view, each):
             continue
         rows = ", ".join(each.rows)
         evidence: dict[str, Value] = {"rows": each.rows, "used": _used(view), "recorded": view.current}
@@ -73,6 +74,15 @@ def other_version_tables(view: View) -> Iterator[Case]:
                 f"lets {_used(view)} say so if the schema is that",
             )
         yield Case(each.name, message, cure, evidence, None if view.current else Severity.ERROR)
+
+
+def _is_a_coincidence(view: View, table: OtherTable) -> bool:
+    """Whether its ids are another project's too: what it names is not here, or more than that is."""
+    if table.alone:
+        return False
+    heads = heads_of(view.graph, table.rows)
+    named = {each.name for each in view.history(heads) if each.kind in TABLE_KINDS}
+    return named.isdisjoint(each.name for each in view.live) or view.once(is_more_here)
 
 
 def _without(view: View, table: OtherTable) -> str:

@@ -276,14 +276,18 @@ class Workspace(Looking):
         """Set the version table, if the schema is that revision's.
 
         Raises ``Refused`` (``stamp.differs``) with the differences when it is not, unless ``force`` is given together
-        with the database's name.
+        with the database's name; ``version.shared`` where the row of another project would go, whatever is given.
         """
         from db_migrate.execute.stamp import stamp_revisions
+        from db_migrate.repair.others import check_rows_stay
 
         wanted = self.graph.resolve(revision, self.live_state.current)
         comparison = self._compare("history@" + (",".join(wanted) or "base"), "live")
         differences = drifted(comparison.changes)
         name, before = self.live_state.summary.database, self.live_state.current
+        purge = bool(set(before) - set(self.graph.revisions))
+        if purge:
+            check_rows_stay(self._view(), name if differences else confirm)
         if differences and not (force and confirm == name):
             raise Refused(
                 "stamp.differs",
@@ -295,7 +299,6 @@ class Workspace(Looking):
                     f"db-migrate stamp {revision} --force --confirm {shlex.quote(name)}",
                 ],
             ).knowing(Stamp(target=self.live_state.summary, from_=before, to=before, differences=comparison.changes))
-        purge = bool(set(before) - set(self.graph.revisions))
         stamp_revisions(self.project, self.target, self.settings, wanted, purge=purge, observer=self.watcher.happened)
         self._forget_live()
         return Stamp(

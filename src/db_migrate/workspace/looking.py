@@ -274,6 +274,11 @@ class Looking(Proving):
             ) as error:  # the target is what it is, whether or not anybody can say what it should be
                 message = f"what the schema should be cannot be said: {error.message}"
                 unknown = (Problem(error.code, error.where, message, next(iter(error.next), "db-migrate doctor")),)
+        lost = sorted(set(self.live_state.current) - set(self.graph.revisions))
+        unknown += tuple(
+            Problem("revision.lost", each, f"the database is at {each}, which has no file", "db-migrate doctor")
+            for each in lost
+        )
         if schema:
             expected, live = expected and in_schema(expected, schema), in_schema(live, schema)
         outcome = verify(

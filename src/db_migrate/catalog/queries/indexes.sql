@@ -46,7 +46,7 @@ SELECT l.indexrelid,
   LEFT JOIN pg_attribute a ON a.attrelid = l.indrelid AND a.attnum = u.attnum AND u.attnum <> 0
   LEFT JOIN pg_opclass oc ON oc.oid = u.class
   LEFT JOIN pg_namespace ocn ON ocn.oid = oc.opcnamespace
-  CROSS JOIN LATERAL (SELECT u.coll <> 0 AND u.coll <> CASE WHEN u.attnum = 0 THEN 'default'::regcollation::oid ELSE a.attcollation END) AS own (differs)
+  CROSS JOIN LATERAL (SELECT u.coll <> 0 AND u.coll <> CASE WHEN u.attnum = 0 THEN 100 /* default */ ELSE a.attcollation END) AS own (differs)
  GROUP BY l.indexrelid
 )
 SELECT 'index' AS kind, l.name, l.relation AS parent, 0 AS position, pg_get_indexdef(l.indexrelid) AS definition,

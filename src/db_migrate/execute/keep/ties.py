@@ -65,7 +65,7 @@ SELECT 4, 'DROP STATISTICS ' || pg_catalog.quote_ident(n.nspname) || '.' || pg_c
 UNION ALL
 SELECT 5, 'DROP TRIGGER ' || pg_catalog.quote_ident(g.tgname) || ' ON ' || g.tgrelid::pg_catalog.regclass
   FROM pg_catalog.pg_trigger g
- WHERE NOT g.tgisinternal AND g.tgparentid = 0
+ WHERE NOT g.tgisinternal AND coalesce(pg_catalog.to_jsonb(g) ->> 'tgparentid', '0') = '0'
    AND g.oid IN (SELECT t.objid FROM tied t WHERE t.classid = 'pg_catalog.pg_trigger'::pg_catalog.regclass)
 UNION ALL
 SELECT 6, 'DROP POLICY ' || pg_catalog.quote_ident(p.polname) || ' ON ' || p.polrelid::pg_catalog.regclass

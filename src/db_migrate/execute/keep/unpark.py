@@ -17,7 +17,8 @@ from db_migrate.results import TableWork, UnderLock
 _ABOUT = """
 SELECT a.attnum::text, pg_catalog.format_type(a.atttypid, a.atttypmod), a.attcollation::text,
        a.attgenerated <> '', a.attidentity <> '' OR a.attacl IS NOT NULL OR a.attoptions IS NOT NULL
-       OR a.attcompression <> '' OR a.attstorage <> t.typstorage OR coalesce(a.attstattarget, -1) >= 0,
+       OR coalesce(pg_catalog.to_jsonb(a) ->> 'attcompression', '') <> ''
+       OR a.attstorage <> t.typstorage OR coalesce(a.attstattarget, -1) >= 0,
        a.attnotnull, pg_catalog.pg_get_expr(f.adbin, f.adrelid), pg_catalog.col_description(a.attrelid, a.attnum)
   FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
   LEFT JOIN pg_catalog.pg_attrdef f ON f.adrelid = a.attrelid AND f.adnum = a.attnum

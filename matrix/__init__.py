@@ -1,0 +1,1 @@
+"""The tests on the versions that are supported: `make test-matrix`."""
