@@ -15,7 +15,9 @@ import db_migrate
 ROOT = Path(__file__).parents[1]
 FILE = ROOT / "requirements" / "sbom.cdx.json"
 _PINS = ROOT / "requirements" / "runtime.txt"
-_PIN = re.compile(r"^(?P<name>[a-z0-9._-]+)(?:\[[a-z0-9,-]+\])?==(?P<version>\S+)", re.MULTILINE)
+_PIN = re.compile(
+    r"^(?P<name>[a-z0-9._-]+)(?:\[[a-z0-9,-]+\])?==(?P<version>\S+)(?: ; (?P<marker>[^\\\n]+?))? \\$", re.MULTILINE
+)
 _ITSELF = "db-migrate"
 
 
@@ -27,7 +29,8 @@ def sbom() -> str:
     for start, after in zip(starts, [*starts[1:], None], strict=True):
         part = text[start.start() : after.start() if after else len(text)]
         name = start["name"]
-        components[name] = _component(name, start["version"], re.findall(r"--hash=sha256:([0-9a-f]{64})", part))
+        hashes = re.findall(r"--hash=sha256:([0-9a-f]{64})", part)
+        components[name] = _component(name, start["version"], start["marker"], hashes)
         wanted_by[name] = {each.split()[0] for each in re.findall(r"^ +# +(?:via )?(\S.*)$", part, re.MULTILINE)} - {
             "via"
         }
@@ -54,15 +57,15 @@ def sbom() -> str:
     return json.dumps(document, indent=1) + "\n"
 
 
-def _component(name: str, version: str, hashes: list[str]) -> dict[str, Any]:
-    """One pin; every hash is that of one of its distributions, whichever a machine takes."""
+def _component(name: str, version: str, marker: str | None, hashes: list[str]) -> dict[str, Any]:
+    """One pin; every hash is that of one of its distributions, whichever a machine takes; a marker says on which."""
     purl = f"pkg:pypi/{name}@{version}"
     files = {
         "type": "distribution",
         "url": purl,
         "hashes": [{"alg": "SHA-256", "content": each} for each in hashes],
     }
-    return {
+    made = {
         "type": "library",
         "bom-ref": purl,
         "name": name,
@@ -70,6 +73,7 @@ def _component(name: str, version: str, hashes: list[str]) -> dict[str, Any]:
         "purl": purl,
         "externalReferences": [files],
     }
+    return made if marker is None else {**made, "properties": [{"name": "python:marker", "value": marker}]}
 
 
 def _reference(name: str, components: dict[str, dict[str, Any]]) -> str:

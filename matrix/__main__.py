@@ -74,6 +74,9 @@ def _run(cell: Cell) -> Ran:
         bin_folder = programs(cell.postgres, FOLDER, clients)
     except Missing as missing:
         return Ran(cell=cell.name, date=today, not_run=str(missing))
+    except subprocess.CalledProcessError as broken:
+        print(broken, flush=True)
+        return Ran(cell=cell.name, date=today, failed=1)
     if cell.ordinary_user and os.geteuid() == 0 and not _reachable(venv):
         return Ran(cell=cell.name, date=today, not_run=f"{ORDINARY} may not read {venv}")
     versions = {

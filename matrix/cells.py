@@ -49,7 +49,6 @@ TOGETHER = (
     "tests/project/test_shapes.py",
     "tests/trace/test_ways.py",
     "tests/execute/test_apply.py",
-    "tests/end_to_end/test_mesh.py",
     "tests/end_to_end/test_every_verb.py",
 )
 """A few tests that use everything: every driver, every verb."""
@@ -93,7 +92,16 @@ CELLS = (
     Cell("alembic-1.13", "3.13", LIBRARIES, alembic="1.13.3"),
     *(Cell(f"postgresql-{major}", "3.11", SERVERS, postgres=major) for major in (12, 13, 14, 15, 16, 17)),
     Cell("ordinary-user", "3.11", USERS, ordinary_user=True),
-    Cell("diagonal-oldest", "3.11", TOGETHER, OLDEST_SQLALCHEMY, OLDEST_ALEMBIC, postgres=12, diagonal=True),
-    Cell("diagonal-middle", "3.12", TOGETHER, sqlalchemy=NEWEST_2_0, postgres=16, ordinary_user=True, diagonal=True),
+    Cell(
+        "diagonal-oldest",
+        "3.11",
+        TOGETHER,
+        OLDEST_SQLALCHEMY,
+        OLDEST_ALEMBIC,
+        postgres=12,
+        ordinary_user=True,
+        diagonal=True,
+    ),
+    Cell("diagonal-middle", "3.12", TOGETHER, sqlalchemy=NEWEST_2_0, postgres=16, diagonal=True),
     Cell("diagonal-newest", "3.13", TOGETHER, postgres=17, diagonal=True),
 )

@@ -91,7 +91,9 @@ class AlembicProject:
             own = list(script._version_locations)
             name = self.seen.removeprefix("=")
             more: Any = Path(name) if own and isinstance(own[0], Path) else name
-            vars(script)["_version_locations"] = [more] if name != self.seen else [*own, more]
+            found = [more] if name != self.seen else [*own, more]
+            vars(script)["_version_locations"] = found
+            script.version_locations = [str(each) for each in found]  # up to 1.15, only with these it reads the others
         return script
 
     def around(self) -> AbstractContextManager[Any]:
