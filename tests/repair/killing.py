@@ -15,11 +15,12 @@ BEGINS = b"pg_try_advisory_lock"
 
 
 class Killer:
-    """Passes everything on, counts the statements after the first that takes the lock, and kills at ``at``."""
+    """Passes everything on, counts the statements from the first that has ``begins`` in it, and kills at ``at``."""
 
-    def __init__(self, server_port: int, at: int) -> None:
+    def __init__(self, server_port: int, at: int, begins: bytes) -> None:
         self._server_port = server_port
         self._at = at
+        self._begins = begins
         self._lock = threading.Lock()
         self._sockets: list[socket.socket] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -58,15 +59,15 @@ class Killer:
 
     def _strikes(self, data: bytes) -> bool:
         with self._lock:
-            self.begun = self.begun or BEGINS in data
+            self.begun = self.begun or self._begins in data
             self.count += self.begun
             return self.begun and self.count == self._at
 
 
 @contextlib.contextmanager
-def killing(server_port: int, at: int) -> Iterator[Killer]:
+def killing(server_port: int, at: int, begins: bytes = BEGINS) -> Iterator[Killer]:
     """The way there, for as long as the context lasts; the process to kill is set as ``victim`` in time."""
-    killer = Killer(server_port, at)
+    killer = Killer(server_port, at, begins)
     try:
         yield killer
     finally:

@@ -1,9 +1,11 @@
-"""The diagnosis of a folder of revisions that is none."""
+"""The diagnosis of a folder of revisions that is none; and how files are put into one that is."""
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,6 +33,22 @@ def wrong_folder(view: View) -> Iterator[Case]:
         else:
             cure = Cure(f"ls -ld {shlex.quote(str(location))}", "shows what is there; git knows no folder of that name")
         yield Case(str(location), error.message, cure, evidence)
+
+
+def write_whole(file: Path, content: bytes) -> None:
+    """Give a file, which need not be there, this content, whole or not at all, with the rights that it has or would."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    mask = os.umask(0)
+    os.umask(mask)
+    mode = file.stat().st_mode if file.exists() else 0o666 & ~mask
+    descriptor, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{file.stem}-", suffix=".tmp")
+    try:
+        with os.fdopen(descriptor, "wb") as opened:
+            opened.write(content)
+        Path(temporary).chmod(mode)
+        Path(temporary).replace(file)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
 
 
 def _to(folder: Path, location: Path, view: View) -> Cure:

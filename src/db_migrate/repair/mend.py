@@ -13,6 +13,7 @@ from db_migrate.repair.after import showing_rows
 from db_migrate.repair.bridge import write_bridge
 from db_migrate.repair.doctor import examine
 from db_migrate.repair.finish import Proof, plan_of, prove
+from db_migrate.repair.folders import write_whole
 from db_migrate.repair.graph_trouble import ignored_files
 from db_migrate.repair.lost import find_missing, in_its_place, place_for
 from db_migrate.repair.others import check_rows_stay
@@ -158,8 +159,7 @@ class Mending:
         if diagnosis.code == "revision.lost" and (instead := in_its_place(view, found)):
             return _stamped(view, instead)
         file = place_for(view, found)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(found.content)
+        write_whole(file, found.content)
         return _wrote(f"{file} was written as it is in {found.place}")
 
     def through(self, view: View, squash: Squash) -> RunResult:
@@ -210,8 +210,8 @@ class Mending:
             return None
         file, data = found
         kept = file.with_suffix(".py.edited")
-        file.replace(kept)
-        file.write_bytes(data)
+        write_whole(kept, file.read_bytes())
+        write_whole(file, data)
         return _wrote(f"{file} was written as it was applied; the edited one is {kept.name}")
 
     def seen(self, view: View, diagnosis: Diagnosis) -> RunResult | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -9,11 +10,12 @@ from enum import Enum, auto
 from db_migrate.catalog.change import Change
 from db_migrate.catalog.comparing import comparable
 from db_migrate.catalog.objects import TABLE_KINDS, Catalog, Kind, SchemaObject, Value
+from db_migrate.errors import DbMigrateError
 from db_migrate.execute.verify import flaws
 from db_migrate.repair.older import Older, as_it_was
 from db_migrate.repair.partial import Partial
 from db_migrate.repair.search import find_partial
-from db_migrate.repair.view import View
+from db_migrate.repair.view import View, heads_of
 from db_migrate.results import Problem
 from db_migrate.schemas.states import State, States, replay_all
 
@@ -101,7 +103,7 @@ def locate(view: View) -> Position:
         place = Place.BETWEEN if partial else Place.RIGHT
         return Position(place, (claimed,), claimed, partial=partial)
     states = view.once(all_states).states
-    matches = tuple(_exactly(view, states))
+    matches = tuple(_exactly(view, states)) or tuple(_exactly(view, _next_aside(view, states)))
     if claimed is not None and (claimed.heads or not matches):
         partial = find_partial(view, matches=tuple(each.heads for each in matches))
         # What is recorded as done looks half-done as well where its file has got more to do since.
@@ -118,6 +120,21 @@ def locate(view: View) -> Position:
         return Position(Place.NEAR, (), claimed, differences)
     nearest, differences = _nearest(view, states)
     return Position(Place.NEAR, (), nearest, differences)
+
+
+def _next_aside(view: View, states: Iterable[State]) -> Iterator[State]:
+    """What may have run next on another branch than that which a replay of the whole history goes along first."""
+    graph, known = view.graph, {each.heads for each in states}
+    if not view.known:
+        return
+    done = graph.ancestors(*view.heads)
+    for revision in graph.ordered():
+        if revision in done or not set(graph.parents(revision)) <= done:
+            continue
+        heads = tuple(sorted(heads_of(graph, (*view.heads, revision))))
+        if heads not in known:
+            with contextlib.suppress(DbMigrateError):  # it does not run, so it has not
+                yield State(heads, revision, view.history(heads))
 
 
 def is_foreign(view: View) -> bool:
