@@ -1,0 +1,112 @@
+"""What must hold after every step of a walk, whatever that was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from db_migrate.catalog.change import Change
+from db_migrate.results import Diagnosis, Drift, Problem, Verify
+from db_migrate.workspace import Workspace
+
+from .oracle import Difference, Listing, differences
+
+STANDING = {"schema.differs", "version.wrong", "version.missing", "revision.partial", "revision.ahead", "index.invalid"}
+"""What doctor calls a schema that is not that of the recorded revisions."""
+PENDING = {"revisions.pending", "revisions.fail", "revisions.rows"}
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Where a target is, as our own queries see it, and the three sides that are compared.
+
+    ``crashed``: the last run was killed.
+    """
+
+    recorded: frozenset[str]
+    heads: frozenset[str]
+    live: Listing
+    history: Listing
+    newest: Listing
+    models: Listing
+    crashed: bool = False
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the schema is that of the recorded revisions."""
+        return not differences(self.history, self.live)
+
+
+def check(workspace: Workspace, seen: Seen) -> list[str]:
+    """What doctor, drift and verify say that is not so, or leave out."""
+    doctor, drift, verify = workspace.doctor(), workspace.drift(), workspace.verify()
+    return [
+        *_wrong_drift(drift, seen),
+        *_wrong_verify(verify, seen),
+        *_wrong_doctor(doctor.diagnoses, seen),
+    ]
+
+
+def _wrong_drift(drift: Drift, seen: Seen) -> Iterable[str]:
+    sides = {
+        ("history", "models"): (seen.newest, seen.models),
+        ("history", "live"): (seen.history, seen.live),
+        ("models", "live"): (seen.models, seen.live),
+    }
+    for comparison in drift.comparisons:
+        wanted = differences(*sides[comparison.from_, comparison.to])
+        found = _told(comparison.changes)
+        for each in sorted(wanted ^ found):
+            how = "not told" if each in wanted else "told and not so"
+            yield f"drift {comparison.from_}→{comparison.to}: {each} {how}"
+
+
+def _told(changes: Iterable[Change]) -> set[Difference]:
+    """The changes that are drift; one that is called a rename is a drop and a creation."""
+    found: set[Difference] = set()
+    for each in changes:
+        if each.class_ != "drift":
+            continue
+        if each.action == "renamed":
+            found |= {(each.kind.value, str(each.from_object), "dropped"), (each.kind.value, each.object, "created")}
+        else:
+            found.add((each.kind.value, each.object, each.action.value))
+    return found
+
+
+def _wrong_verify(verify: Verify, seen: Seen) -> Iterable[str]:
+    told = {each.object: each for each in verify.problems if each.code.startswith("schema.")}
+    wanted = {name for _, name, _ in differences(seen.history, seen.live)}
+    for name in sorted(wanted ^ told.keys()):
+        yield f"verify: {name} {'not told' if name in wanted else 'told and not so'}"
+    for each in verify.problems:
+        if not _is_expected(each, seen):
+            yield f"verify: {each}"
+
+
+def _is_expected(problem: Problem, seen: Seen) -> bool:
+    if problem.code.startswith("schema."):
+        return True
+    if problem.code == "run.unfinished":
+        return seen.crashed
+    return problem.code in ("index.invalid", "constraint.not-validated") and not seen.is_whole
+
+
+def _wrong_doctor(found: Sequence[Diagnosis], seen: Seen) -> Iterable[str]:
+    codes = {each.code for each in found}
+    allowed = {"run.unfinished"} if seen.crashed else set[str]()
+    if seen.is_whole:
+        pending = seen.recorded != seen.heads
+        if pending != bool(codes & PENDING):
+            yield f"doctor: {sorted(codes)}, and revisions are {'' if pending else 'not '}pending"
+        allowed |= PENDING
+    else:
+        if not codes & STANDING:
+            yield f"doctor: {sorted(codes)}, and the schema is not that of {sorted(seen.recorded)}"
+        allowed |= STANDING | PENDING | {"constraint.not-validated", "version.rows"}
+    if (len(seen.heads) > 1) != ("graph.multiple-heads" in codes):
+        yield f"doctor: {sorted(codes)}, and heads are {sorted(seen.heads)}"
+    allowed.add("graph.multiple-heads")
+    for each in found:
+        if each.code not in allowed:
+            yield f"doctor: {each.code} of {each.object}: {each.message} {each.evidence}"

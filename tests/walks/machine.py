@@ -1,0 +1,437 @@
+"""A walk: random commands, crashes and hand edits on one real project, each followed by all that must hold then."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar, TypeVar
+
+from hypothesis import assume
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from tests.conftest import TargetServer
+
+from db_migrate.errors import DbMigrateError, Refused
+from db_migrate.generate.filling import Fill, How
+from db_migrate.generate.request import Request
+from db_migrate.results import Plan, RunResult
+from db_migrate.workspace import Workspace
+
+from . import oracle
+from .checks import Seen, check
+from .hand import HAND, by_hand
+from .oracle import differences
+from .rows import Rows
+from .spec import ACTS, COLUMNS, TABLES, TYPES, Column, Edit, Models
+from .world import Errand, World, ancestors
+
+T = TypeVar("T")
+
+REVISIONS = 16
+"""How many a walk has at most: each of them costs time in every later step."""
+
+
+class Author:
+    """Answers what generate asks: nothing was renamed, and each row gets a value that no other has."""
+
+    def __init__(self, models: Models) -> None:
+        self._models = models
+
+    def renamed(self, what: str, old: str, new: str) -> bool | None:
+        """No."""
+        del what, old, new
+        return False
+
+    def fill(self, column: str, *, new: bool) -> Fill | None:
+        """Something of the row's key."""
+        del new
+        *_, table, name = column.split(".")
+        is_text = self._models.tables[table].columns[name].type == "text"
+        return Fill(How.BACKFILL, "'filled ' || id" if is_text else "-id")
+
+
+@dataclass(frozen=True)
+class KeptPlan:
+    """A plan, and what it was made for."""
+
+    plan: Plan
+    recorded: frozenset[str]
+    live: oracle.Listing
+
+
+edits = st.builds(
+    Edit,
+    st.sampled_from(ACTS),
+    st.sampled_from(TABLES),
+    st.sampled_from(COLUMNS),
+    st.builds(
+        Column,
+        st.sampled_from(TYPES[:3]),
+        st.booleans(),
+        st.booleans(),
+        st.integers(0, 4).map(lambda n: n == 0),
+        st.one_of(st.none(), st.none(), st.sampled_from(TABLES)),
+    ),
+    st.booleans(),
+)
+
+
+class Walk(RuleBasedStateMachine):
+    """One project and its target."""
+
+    server: ClassVar[TargetServer]
+    cache: ClassVar[Path]
+    steps: ClassVar[int] = 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        folder = Path(tempfile.mkdtemp(prefix="walk-", dir=self.cache))
+        self.world = World(folder / "project", self.server, self.server.new_database(), self.cache / "cache")
+        self.world.lay_out()
+        self.rows = Rows(self.world.target)
+        self.models = Models()
+        self.specs: dict[str, Models] = {}
+        self.truth: frozenset[str] = frozenset()
+        self.crashed = False
+        self.stamped = False
+        self.plan: KeptPlan | None = None
+        self.look()
+
+    def teardown(self) -> None:
+        """Remove what was made on disk; databases go with the server."""
+        shutil.rmtree(self.world.folder.parent)
+
+    # What is known of the world
+
+    def look(self) -> None:
+        """Read anew where everything is."""
+        self.graph = self.world.graph()
+        below = {each for parents in self.graph.values() for each in parents}
+        self.heads = frozenset(self.graph.keys() - below)
+        self.recorded = oracle.recorded(self.world.target)
+        self.live = oracle.listing(self.world.target)
+        if not self.stamped:
+            self.truth = self.recorded
+        self.history = self.world.reference(self.recorded, self.graph)
+        self.own = self.world.reference(self.truth, self.graph)
+        self.makers = self.world.makers(self.truth, self.graph)
+
+    @property
+    def edited(self) -> bool:
+        """Whether somebody has changed the schema by hand, or a crash has left something."""
+        return bool(differences(self.own, self.live))
+
+    @property
+    def broken(self) -> bool:
+        """Whether a crash has left something."""
+        return self.crashed and self.edited
+
+    @property
+    def clean(self) -> bool:
+        """Whether all is as the revisions say, and a command has no reason to refuse."""
+        return not self.edited and not self.stamped
+
+    @invariant()
+    def all_holds(self) -> None:
+        """No row is lost, and doctor, drift and verify say exactly what is so."""
+        Walk.steps += 1
+        self.look()
+        seen = Seen(
+            self.recorded,
+            self.heads,
+            self.live,
+            self.history,
+            self.world.reference(self.heads, self.graph),
+            self.world.of_models(self.models),
+            crashed=self.crashed,
+        )
+        wrong = [*self.rows.lost(self.live, self.makers), *self.world.do(lambda workspace: check(workspace, seen))]
+        assert not wrong, "\n".join(wrong)
+
+    # Commands
+
+    def attempt(self, command: Callable[[Workspace], T]) -> T | DbMigrateError:
+        """The result; or why it was refused, and then nothing is changed."""
+        before = oracle.fingerprint(self.world.target)
+        try:
+            return self.world.do(command)
+        except DbMigrateError as error:
+            refusal = error
+        assert oracle.fingerprint(self.world.target) == before, f"refused, and yet changed: {_said(refusal)}"
+        return refusal
+
+    def unchanged(self, command: Callable[[Workspace], T]) -> T:
+        """The result of a command that only looks."""
+        before = oracle.fingerprint(self.world.target)
+        result = self.world.do(command)
+        assert oracle.fingerprint(self.world.target) == before, "looking has changed something"
+        return result
+
+    def generate(self, request: Request, models: Models) -> tuple[str, ...]:
+        """The new revisions; none where the models are the history already."""
+        self.world.write(models)
+        before = oracle.fingerprint(self.world.target)
+        result = self.world.do(lambda workspace: workspace.generate(request, Author(models)))
+        assert oracle.fingerprint(self.world.target) == before, "generate has changed the target"
+        assert not result.revisions or result.exit_code == 0, f"not proved: {result.remaining} {result.proof}"
+        assert bool(result.revisions) == result.written
+        self.look()
+        return tuple(each.revision for each in result.revisions)
+
+    @initialize(salt=st.integers(0, 1 << 32), wanted=st.lists(edits, min_size=2, max_size=6), count=st.integers(0, 3))
+    def begin(self, salt: int, wanted: list[Edit], count: int) -> None:
+        """A walk begins with tables that have rows. The simplest of all, which Hypothesis tries first, is none."""
+        assume(salt)
+        tables = [replace(edit, what="add_table") for edit in wanted[:2]]
+        self.change_models([*tables, *wanted])
+        self.apply(one=False, consent=True)
+        for table in sorted(self.models.tables):
+            self.rows.insert(self.live, self.makers, table, count)
+
+    @precondition(lambda self: len(self.heads) < 2 and len(self.graph) < REVISIONS)
+    @rule(wanted=st.lists(edits, min_size=1, max_size=4))
+    def change_models(self, wanted: list[Edit]) -> None:
+        """The models change, and a revision is generated that leads to them."""
+        models = self.models
+        for edit in wanted:
+            models = edit.of(models)
+        made = self.generate(Request(message="change", revision=self.world.new_id()), models)
+        self.models = models
+        left = differences(self.world.reference(self.heads, self.graph), self.world.of_models(models))
+        assert not left, f"the revisions {made} do not lead to the models: {left}"
+        if made:
+            self.specs[made[-1]] = models
+
+    @precondition(lambda self: len(self.heads) == 1 and len(self.specs) > 1 and len(self.graph) < REVISIONS)
+    @rule(data=st.data())
+    def branch(self, data: st.DataObject) -> None:
+        """Somebody else's revision, made on an earlier one, comes in."""
+        (head,) = self.heads
+        at = data.draw(st.sampled_from([each for each in self.specs if each != head] or [head]), "at")
+        later = [spec for name, spec in self.specs.items() if at in ancestors(frozenset({name}), self.graph)]
+        common = sorted(set.intersection(*(set(spec.tables) for spec in later)))
+        name = self.world.new_id()
+        if common and data.draw(st.booleans(), "a column"):
+            edit = Edit("add_column", data.draw(st.sampled_from(common), "table"), f"d{name}")
+        else:
+            edit = Edit("add_table", f"u{name}", "c0")
+        request = Request(message="branch", revision=name, head=(at,), splice=at != head)
+        made = self.generate(request, edit.of(self.specs[at]))
+        assert made
+        self.models = edit.of(self.models)
+        self.world.write(self.models)
+
+    @precondition(lambda self: len(self.heads) == 2)
+    @rule()
+    def merge(self) -> None:
+        """Two heads become one."""
+        made = self.generate(Request(message="merge", revision=self.world.new_id(), merge=True), self.models)
+        assert len(self.heads) == 1
+        self.specs[made[-1]] = self.models
+
+    @precondition(lambda self: self.recorded != self.heads and not self.stamped)
+    @rule(one=st.booleans(), consent=st.integers(0, 4).map(bool))
+    def apply(self, one: bool, consent: bool) -> None:
+        """Go up, to the heads or by one; what has to be allowed is, as the refusal says."""
+        to = "+1" if one and len(self.heads) == 1 and len(self.recorded) < 2 else "heads"
+        found = self.attempt(lambda workspace: workspace.apply(to))
+        if isinstance(found, Refused) and found.code == "plan.findings" and consent:
+            allow = _allowed(found)
+            found = self.attempt(lambda workspace: workspace.apply(to, allow=allow, confirm=self.world.target.dbname))
+        self.ran(found, consent)
+        if isinstance(found, RunResult) and found.error is None and to == "heads":
+            assert self.recorded == self.heads
+
+    def ran(self, found: RunResult | DbMigrateError, consent: bool = True) -> None:
+        """After a run: it may only have been refused where consent was, or where something is not as it should be."""
+        was_clean = self.clean
+        if isinstance(found, DbMigrateError):
+            missing = found.code in ("plan.findings", "consent.missing") and not consent
+            assert missing or not was_clean or _on_rows(found), _said(found)
+            return
+        self.look()
+        if found.error is not None:
+            assert not was_clean, f"{found.error.code}: {found.error.message} {found.error.why}"
+            return
+        self.crashed = False
+        if was_clean:
+            assert not self.edited, differences(self.own, self.live)
+            assert found.verify is not None
+            assert found.verify.ok, found.verify.problems
+
+    @precondition(lambda self: self.recorded and not self.stamped)
+    @rule(data=st.data(), consent=st.integers(0, 4).map(bool))
+    def rollback(self, data: st.DataObject, consent: bool) -> None:
+        """Go back, by one or to a revision below."""
+        below = sorted(ancestors(self.recorded, self.graph) - self.recorded)
+        to = data.draw(st.sampled_from(["-1", "base", *below]) if len(self.recorded) == 1 else st.just("base"), "to")
+        allow: Sequence[str] = ()
+        found = self.attempt(lambda workspace: workspace.rollback(to))
+        if isinstance(found, Refused) and found.code == "plan.findings" and consent:
+            allow = _allowed(found)
+        if isinstance(found, Refused) and consent:
+            confirm = self.world.target.dbname
+            found = self.attempt(lambda workspace: workspace.rollback(to, allow=allow, confirm=confirm))
+        if isinstance(found, DbMigrateError) and found.code.startswith(("revision.", "rollback.", "target.")):
+            assert to == "-1", _said(found)  # which of several is meant is not said
+            return
+        self.ran(found, consent)
+
+    @precondition(lambda self: not self.broken)
+    @rule(data=st.data(), force=st.booleans())
+    def stamp(self, data: st.DataObject, force: bool) -> None:
+        """Record a revision: it is refused where the schema is another one's, unless it is forced."""
+        to = data.draw(st.sampled_from(["base", *self.graph]), "to")
+        wanted = frozenset() if to == "base" else frozenset({to})
+        confirm = self.world.target.dbname if force else None
+        there = differences(self.world.reference(wanted, self.graph), self.live)
+        if force and self.edited:
+            return  # where is what, nobody could tell any more
+        found = self.attempt(lambda workspace: workspace.stamp(to, force=force, confirm=confirm))
+        if isinstance(found, DbMigrateError):
+            assert found.code == "stamp.differs", _said(found)
+            assert there, "it is refused, and the schema is that revision's"
+            assert not force
+            return
+        assert force or not there, there
+        self.look()
+        assert self.recorded == wanted
+        self.stamped = bool(there)
+
+    @precondition(lambda self: self.edited or self.stamped or self.crashed)
+    @rule(back=st.booleans())
+    def repair(self, back: bool) -> None:
+        """End what is broken."""
+        must, was_clean = self.broken or self.stamped, self.clean
+        before = oracle.fingerprint(self.world.target) if was_clean else ""
+        confirm = self.world.target.dbname
+        found = self.attempt(lambda workspace: workspace.repair(back=back, confirm=confirm))
+        if isinstance(found, DbMigrateError):
+            assert not must, _said(found)
+            return
+        assert found.error is None or not must, f"{found.error}"
+        self.stamped = False
+        self.look()
+        if must:
+            assert not self.edited, differences(self.own, self.live)
+        if was_clean and not self.crashed:
+            assert oracle.fingerprint(self.world.target) == before, "there was nothing to repair"
+        self.crashed = False
+
+    @precondition(lambda self: self.broken or (self.clean and (self.recorded or self.heads)))
+    @rule(data=st.data(), verb=st.sampled_from(("apply", "rollback")), at=st.integers(1, 60))
+    def crash(self, data: st.DataObject, verb: str, at: int) -> None:
+        """kill -9 before any statement of a run."""
+        verb = verb if self.clean else "repair"
+        verb = "rollback" if verb == "apply" and self.recorded == self.heads else verb
+        below = sorted(ancestors(self.recorded, self.graph) - self.recorded)
+        confirm = {"confirm": self.world.target.dbname}
+        if verb == "rollback":
+            to = data.draw(st.sampled_from(["base", *below]), "to") if len(self.recorded) == 1 else "base"
+            errand = Errand("rollback", (to,), confirm)
+        elif verb == "apply":
+            plan = self.unchanged(lambda workspace: workspace.plan("heads"))
+            allow = tuple({each.name for each in plan.findings if each.stops})
+            errand = Errand("apply", ("heads",), {**confirm, "allow": allow})
+        else:
+            errand = Errand("repair", (), {**confirm, "back": data.draw(st.booleans(), "back")})
+        killed, code = self.world.killed(errand, at)
+        assert killed or code in (0, 1, 3), f"{errand} ended with {code}"
+        self.crashed = killed or (self.crashed and code == 3)
+        self.look()
+
+    # By hand
+
+    @precondition(lambda self: not self.broken and not self.stamped and self.live)
+    @rule(data=st.data(), what=st.sampled_from(HAND))
+    def hand_edit(self, data: st.DataObject, what: str) -> None:
+        """Somebody changes the schema with psql."""
+        made = by_hand(what, self.live, lambda choices, name: data.draw(st.sampled_from(sorted(choices)), name))
+        if made is None:
+            return
+        for table, column in made.destroys:
+            self.rows.forget(table, column, self.makers.get((table, column)))
+        self.world.run(made.sql)
+
+    @precondition(lambda self: self.edited and not self.broken and not self.stamped)
+    @rule()
+    def take_back(self) -> None:
+        """The SQL that drift gives for it ends what was done by hand."""
+        side = f"history@{','.join(sorted(self.recorded)) or 'base'}"
+        drift = self.unchanged(lambda workspace: workspace.drift(from_="live", to=side))
+        (comparison,) = drift.comparisons
+        self.world.run("\n".join(each.sql for each in comparison.changes))
+        self.look()
+        assert not self.edited, differences(self.own, self.live)
+
+    @precondition(lambda self: self.edited and not self.broken and not self.stamped and len(self.graph) < REVISIONS)
+    @rule()
+    def bridge(self) -> None:
+        """What was done by hand is taken into the history."""
+        files = {each.name: each.read_bytes() for each in self.world.versions.glob("*.py")}
+        confirm = self.world.target.dbname
+        found = self.attempt(lambda workspace: workspace.repair(bridge=True, confirm=confirm))
+        if isinstance(found, DbMigrateError):
+            assert files == {each.name: each.read_bytes() for each in self.world.versions.glob("*.py")}
+            assert self.recorded != self.heads, _said(found)
+            return
+        assert found.error is None, f"{found.error}"
+        self.look()
+        assert not self.edited, differences(self.own, self.live)
+
+    @precondition(lambda self: not self.broken and self.makers)
+    @rule(data=st.data(), count=st.integers(1, 4))
+    def insert(self, data: st.DataObject, count: int) -> None:
+        """The application writes rows."""
+        names = sorted({t for t, _ in self.makers} & {t for t, _ in oracle.columns(self.live)})
+        if names:
+            self.rows.insert(self.live, self.makers, data.draw(st.sampled_from(names), "table"), count)
+
+    @precondition(lambda self: not self.broken and self.makers)
+    @rule(data=st.data())
+    def update(self, data: st.DataObject) -> None:
+        """The application changes rows."""
+        known = set(self.makers) & oracle.columns(self.live)
+        choices = sorted(name for name in known if name[1].startswith("c") and self.rows.is_plain(self.live, *name))
+        if choices:
+            self.rows.update(self.live, self.makers, *data.draw(st.sampled_from(choices), "column"))
+
+    @precondition(lambda self: self.recorded != self.heads and not self.stamped)
+    @rule()
+    def make_plan(self) -> None:
+        """Somebody makes a plan, to be executed later."""
+        plan = self.unchanged(lambda workspace: workspace.plan("heads"))
+        self.plan = KeptPlan(plan, self.recorded, self.live)
+
+    @precondition(lambda self: self.plan is not None)
+    @rule()
+    def apply_plan(self) -> None:
+        """The plan is executed on what it was made for, and on nothing else."""
+        kept, self.plan = self.plan, None
+        assert kept is not None
+        same = (kept.recorded, kept.live) == (self.recorded, self.live)
+        confirm = self.world.target.dbname
+        found = self.attempt(lambda workspace: workspace.apply(kept.plan, confirm=confirm))
+        if same:
+            self.ran(found, consent=False)
+        elif isinstance(found, RunResult):
+            assert found.state == "unchanged", f"a stale plan was executed: {found.state} {found.error}"
+
+
+def _said(error: DbMigrateError) -> str:
+    return f"{type(error).__name__} {error.code}: {error.message}: {error.why}"
+
+
+def _allowed(error: DbMigrateError) -> tuple[str, ...]:
+    """What the command that a refusal tells to type allows."""
+    words = shlex.split(error.next[-1])
+    return tuple(words[number + 1] for number, word in enumerate(words) if word == "--allow")
+
+
+def _on_rows(error: DbMigrateError) -> bool:
+    """Whether it is refused since rows that are there make a statement fail."""
+    return "would-fail-on-data" in error.message
