@@ -10,7 +10,7 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long test-matrix check bench docs requirements format clean
+.PHONY: help demo test test-long test-matrix check bench docs translations requirements format clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -41,6 +41,9 @@ bench: $(STAMP)  ## reproducible comparisons with what people use today (NAME=dr
 
 docs: $(STAMP)  ## what is generated: JSON schemas, the reference, the README's table of versions, the SBOM
 	$(BIN)/python -m docs.generate
+
+translations: $(STAMP)  ## the catalogues of translations, and what they lack
+	$(BIN)/python -m translations
 
 format: $(STAMP)  ## write the code as `make check` wants it
 	$(BIN)/ruff check --fix .

@@ -49,6 +49,8 @@ if PROGRAMS:
 settings.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any-machine")
 
+os.environ["DB_MIGRATE_LANG"] = "en"  # whoever runs the tests may have another locale
+
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # So it is in the background of a shell without job control, and so all that is started here would inherit it.
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -107,7 +107,9 @@ class Project:
         """What a command runs with."""
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("PG", "DB_MIGRATE_", "DATABASE_"))}
         path = os.pathsep.join([str(ROOT / "src"), *filter(None, [kept.get("PYTHONPATH")])])
-        return {**kept, "DATABASE_URL": self.url, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
+        return {**kept, "DATABASE_URL": self.url, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"} | {
+            "DB_MIGRATE_LANG": "en"
+        }
 
     def write(self, name: str, text: str) -> Path:
         """Put a file into the project."""

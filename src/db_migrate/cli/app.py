@@ -13,8 +13,9 @@ from types import MappingProxyType
 
 import click
 
-from db_migrate.cli.options import Call, common_options
+from db_migrate.cli.options import Call, Spoken, common_options
 from db_migrate.errors import DbMigrateError, ErrorReport
+from db_migrate.language import said, speak, wanted
 
 PROGRAM = "db-migrate"
 COMPLETE = "_DB_MIGRATE_COMPLETE"
@@ -55,7 +56,7 @@ VERBS: Mapping[str, str] = MappingProxyType(
 _CHANGE_TARGETS = frozenset({"apply", "rollback", "kept", "stamp", "repair", "demo"})
 
 
-class LazyGroup(click.Group):
+class LazyGroup(Spoken, click.Group):
     """A group whose verbs are modules of this package, imported when one is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -74,8 +75,8 @@ class LazyGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the verbs without importing them."""
         del ctx
-        with formatter.section("Verbs"):
-            formatter.write_dl(list(VERBS.items()))
+        with formatter.section(said("Verbs")):
+            formatter.write_dl([(verb, said(what)) for verb, what in VERBS.items()])
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -130,6 +131,7 @@ def main(args: Sequence[str] | None = None) -> int:
         from click.shell_completion import shell_complete
 
         return shell_complete(cli, {}, PROGRAM, COMPLETE, instruction)
+    speak(wanted(words, os.environ))
     call = Call()
     if sys.stdout is None or sys.stderr is None:
         from db_migrate.cli.output import open_all

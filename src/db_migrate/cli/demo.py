@@ -26,9 +26,9 @@ def command(context: click.Context, folder: Path | None) -> int:
 
     call = context.ensure_object(Call)
     check_format(call, ("text",), context)
-    color = ["--color", call.color] if "color" in call.given else []
+    common = [word for key in ("color", "lang") if key in call.given for word in (f"--{key}", str(call.given[key]))]
     try:
-        return walk(lambda args: main([*color, *args]), folder)
+        return walk(lambda args: main([*common, *args]), folder)
     except BrokenPipeError:  # whoever watched has left, and there is nobody to show the rest to
         to_nowhere(sys.stdout)
         return 0

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 import click
 
 from db_migrate.cli.options import Call, Verb
+from db_migrate.language import said
 
 EXIT_CODES = """\
 Exit codes
@@ -45,15 +46,21 @@ Every JSON document has schema_version, verb, ok (true exactly when the exit cod
 own fields. Fields only get added.
 """
 
-_ENVIRONMENT = """\
+
+def _environment() -> str:
+    from db_migrate.config.loading import variables
+
+    known = "\n".join(f"  {variable:29} {key}" for variable, key in variables().items())
+    return f"""\
 Environment
 
 Settings come from flags, then these variables, then db-migrate.toml or [tool.db-migrate] in pyproject.toml (the nearest
 from the current folder upward, or the one named by --settings or DB_MIGRATE_SETTINGS), then defaults.
 
-{variables}
+{known}
 
   DB_MIGRATE_SETTINGS           the settings file to read
+  DB_MIGRATE_LANG               the language of texts: en or ru, else that of LC_ALL, LC_MESSAGES or LANG
   NO_COLOR, FORCE_COLOR, TERM   whether text is coloured; --color wins
   OTEL_TRACES_EXPORTER          the exporter for the spans of runs; then OpenTelemetry's own OTEL_* count too
   TRACEPARENT                   the span that a run's spans are within
@@ -63,12 +70,6 @@ The target's URL is --url or DB_MIGRATE_URL, else the target's `url_env` or `url
 connects to. An env.py that wants a URL of the environment (DATABASE_URL, say) and finds none gets the one that was
 given. embedded://NAME is a database on a PostgreSQL that db-migrate runs itself, kept in .db-migrate/.
 """
-
-
-def _environment() -> str:
-    from db_migrate.config.loading import variables
-
-    return _ENVIRONMENT.format(variables="\n".join(f"  {variable:29} {key}" for variable, key in variables().items()))
 
 
 _TOPICS: Mapping[str, Callable[[], str]] = {
@@ -106,7 +107,7 @@ def _text_of(topic: str | None, context: click.Context) -> str:
     if topic is None:
         return parent.get_help()
     if topic in _TOPICS:
-        return _TOPICS[topic]().removesuffix("\n")
+        return said(_TOPICS[topic]().removesuffix("\n"))
     verb = group.get_command(parent, topic)
     if verb is None:
         known = (*_TOPICS, *group.list_commands(parent))

@@ -10,6 +10,7 @@ import click
 from db_migrate.cli.options import Call, Verb
 from db_migrate.cli.output import style_for, write
 from db_migrate.cli.run import carry_out
+from db_migrate.language import said
 
 if TYPE_CHECKING:
     from db_migrate import Workspace
@@ -45,7 +46,7 @@ def command(context: click.Context, yes: bool, dry_run: bool) -> int:
             return None
         write(diffs_text(proposed, style_for(sys.stdout, call), verbose=verbose), sys.stdout)
         shown = True
-        return click.confirm("Write these files?", default=False, err=True)
+        return click.confirm(said("Write these files?"), default=False, err=True)
 
     def work(workspace: Workspace) -> Init:
         return init(workspace, agree, dry_run=dry_run)

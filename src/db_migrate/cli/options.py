@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,6 +11,8 @@ from typing import Any
 
 import click
 from click.core import ParameterSource
+
+from db_migrate.language import LANGUAGES, said
 
 CI_FORMATS = ("jsonl", "sarif", "github", "gitlab", "junit")
 FORMATS = ("text", "json", "markdown", "sql", "mermaid", "html", *CI_FORMATS)
@@ -107,12 +110,53 @@ def common_options(formats: tuple[str, ...] = FORMATS) -> list[click.Option]:
         option("--json", is_flag=True, help="The same as --format json."),
         option("-q", "--quiet", is_flag=True, help="As text, print nothing when all is well."),
         option("-v", "--verbose", is_flag=True, help="Print more: the SQL of each change, the causes of an error."),
+        option("--lang", type=click.Choice(LANGUAGES), help="The language of texts, the locale's by default."),
         option("--color", type=click.Choice(("auto", "never", "always")), help="When to colour text."),
         option("--debug", is_flag=True, help="Print the traceback of an error."),
     ]
 
 
-class Verb(click.Command):
+class Spoken(click.Command):
+    """A command whose help is in the language that is spoken."""
+
+    def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the line about its arguments."""
+        formatter.write_usage(ctx.command_path, " ".join(self.collect_usage_pieces(ctx)), f"{said('Usage:')} ")
+
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write what it does."""
+        del ctx
+        paragraphs = inspect.cleandoc(self.help or "").partition("\f")[0].split("\n\n")
+        formatter.write_paragraph()
+        with formatter.indentation():
+            formatter.write_text("\n\n".join(said(" ".join(each.split())) for each in paragraphs))
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write its options and, of a group, its commands."""
+        self._write_options("Options", self._options(ctx), ctx, formatter)
+        if isinstance(self, click.Group):
+            self.format_commands(ctx, formatter)
+
+    def _options(self, ctx: click.Context) -> list[click.Option]:
+        return [each for each in self.get_params(ctx) if isinstance(each, click.Option)]
+
+    @staticmethod
+    def _write_options(
+        title: str, options: list[click.Option], ctx: click.Context, formatter: click.HelpFormatter
+    ) -> None:
+        records = [record for each in options if (record := each.get_help_record(ctx)) is not None]
+        if records:
+            with formatter.section(said(title)):
+                formatter.write_dl([(names, _about(text)) for names, text in records])
+
+
+def _about(text: str) -> str:
+    """What is said of an option, and in brackets what click adds: its default, its range."""
+    help, between, extra = text.partition("  [")
+    return f"{said(help)}{between}{said(extra.removesuffix(']'))}]" if between else said(help)
+
+
+class Verb(Spoken):
     """A verb: its own options and arguments first, then those that all verbs have.
 
     One that ``runs_project`` most likely needs a process which has imported Alembic: it starts while this one does.
@@ -128,11 +172,9 @@ class Verb(click.Command):
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options in two sections."""
-        own = [each for each in self.get_params(ctx) if isinstance(each, click.Option) and each not in self.common]
-        for title, options in (("Options", own), ("Options of every verb", self.common)):
-            records = [record for each in options if (record := each.get_help_record(ctx)) is not None]
-            with formatter.section(title):
-                formatter.write_dl(records)
+        own = [each for each in self._options(ctx) if each not in self.common]
+        self._write_options("Options", own, ctx, formatter)
+        self._write_options("Options of every verb", self.common, ctx, formatter)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the verb after noting its name for what is reported."""

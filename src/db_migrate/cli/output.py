@@ -12,6 +12,7 @@ from typing import Any, TextIO
 
 from db_migrate.cli.options import Call
 from db_migrate.errors import ErrorReport
+from db_migrate.language import said
 from db_migrate.report.style import Style, When, style_of
 
 LOST = "output.lost"
@@ -124,7 +125,8 @@ def print_error(report: ErrorReport, call: Call, error: BaseException | None) ->
         return
     write(error_text(report, style_for(sys.stderr, call)), sys.stderr)
     if call.flag("verbose"):
-        write(_redact("".join(f"  caused by {type(each).__name__}: {each}\n" for each in _causes(error))), sys.stderr)
+        causes = (said(f"  caused by {type(each).__name__}: {each}\n") for each in _causes(error))
+        write(_redact("".join(causes)), sys.stderr)
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

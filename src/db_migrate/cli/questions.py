@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from db_migrate.cli.options import Call
+from db_migrate.language import said
 
 if TYPE_CHECKING:
     from db_migrate.generate.filling import Fill
@@ -27,21 +28,21 @@ class Terminal:
     def renamed(self, what: str, old: str, new: str) -> bool | None:
         """Whether ``old`` is now called ``new``."""
         with _interruptible():
-            return click.confirm(f"Was {what} {old} renamed to {new}?", default=False, err=True)
+            return click.confirm(said(f"Was {what} {old} renamed to {new}?"), default=False, err=True)
 
     def fill(self, column: str, *, new: bool) -> Fill | None:
         """What the rows that are there get in a column that becomes NOT NULL."""
         from db_migrate.generate.filling import Fill, How
 
-        click.echo(f"Column {column} becomes NOT NULL. What do the rows that are there get?", err=True)
+        click.echo(said(f"Column {column} becomes NOT NULL. What do the rows that are there get?"), err=True)
         ways = {"b": How.BACKFILL, "n": How.NOTHING} | ({"d": How.DEFAULT} if new else {})
-        offered = "d: a default for all, " if new else ""
-        offered += "b: an expression, filled in batches, n: there are none without a value"
+        offered = said("d: a default for all, ") if new else ""
+        offered += said("b: an expression, filled in batches, n: there are none without a value")
         with _interruptible():
             way = ways[click.prompt(offered, type=click.Choice(list(ways)), err=True)]
             if way is How.NOTHING:
                 return Fill(way)
-            return Fill(way, click.prompt("SQL expression", err=True))
+            return Fill(way, click.prompt(said("SQL expression"), err=True))
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ import click
 
 from db_migrate.cli.options import Call
 from db_migrate.cli.output import style_for, write, write_result
+from db_migrate.language import said
 
 if TYPE_CHECKING:
     from db_migrate import Workspace
@@ -52,7 +53,7 @@ def carry_out(
     with open_project(loaded) as workspace:
         result = _watched(work, workspace, call) if watched else work(workspace)
         if call.flag("verbose"):
-            write("".join(f"note: {each}\n" for each in workspace.notices), sys.stderr)
+            write("".join(f"{said('note')}: {said(each)}\n" for each in workspace.notices), sys.stderr)
     code = exit_code(result)
     if unless is None or not unless(result):
         print_result(result, code, call, renderers)
@@ -115,8 +116,8 @@ def confirmed(work: Callable[[Any], R], confirm: str | Sequence[str] | None, *, 
             raise
         if not (sys.stdin.isatty() and sys.stderr.isatty()):
             raise
-        click.echo(f"{refusal.message}. {refusal.why}".strip(), err=True)
-        answer = click.prompt("Type the database's name to go on", default="", show_default=False, err=True)
+        click.echo(f"{said(refusal.message)}. {said(refusal.why)}".strip(), err=True)
+        answer = click.prompt(said("Type the database's name to go on"), default="", show_default=False, err=True)
         if not answer:
             raise
         return work(answer)

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TextIO
 
+from db_migrate.language import said
+
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 """Control characters (C0, C1) and those that turn the direction of text around them."""
 
@@ -111,7 +113,7 @@ def indent(text: str, by: int, first: str | None = None) -> str:
 
 def count(number: int, what: str, many: str | None = None) -> str:
     """``1 revision``, ``2 revisions``, ``1,234 rows``."""
-    return f"{number:,} {what if number == 1 else many or what + 's'}"
+    return said(f"{number:,} {what if number == 1 else many or what + 's'}")
 
 
 def size(number: int) -> str:
@@ -121,16 +123,16 @@ def size(number: int) -> str:
     power = min((number.bit_length() - 1) // 10, 4)
     amount = number / 1024**power
     unit = ("kB", "MB", "GB", "TB")[power - 1]
-    return f"{amount:,.0f} {unit}" if amount >= 10 else f"{amount:.1f} {unit}"
+    return f"{amount:,.0f} {said(unit)}" if amount >= 10 else f"{amount:.1f} {said(unit)}"
 
 
 def seconds(amount: float) -> str:
     """A length of time for people: ``3 ms``, ``1.2 s``, ``4 min 10 s``, ``2 h 5 min``."""
     if amount < 1:
-        return f"{amount * 1000:.0f} ms"
+        return said(f"{amount * 1000:.0f} ms")
     if amount < 60:
-        return f"{amount:.1f} s"
+        return said(f"{amount:.1f} s")
     whole = round(amount)
     if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
+        return said(f"{whole // 60} min {whole % 60} s")
+    return said(f"{whole // 3600} h {whole % 3600 // 60} min")

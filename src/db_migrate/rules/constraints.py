@@ -253,7 +253,9 @@ def _orm_problem(action: str, passive_deletes: str, cascade: tuple[str, ...]) ->
     if passive and action in ("NO ACTION", "RESTRICT"):
         return "has passive_deletes and leaves the children to the database, which will refuse"
     if action == "CASCADE" and not passive:
-        return "has no passive_deletes: it loads every child " + ("to delete it" if deletes else "to set its key NULL")
+        if deletes:
+            return "has no passive_deletes: it loads every child to delete it"
+        return "has no passive_deletes: it loads every child to set its key NULL"
     if action.startswith("SET NULL") and deletes:
         return "deletes the children (cascade) that the database would keep with NULL"
     return ""

@@ -14,6 +14,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from db_migrate.catalog.change import Change
+from db_migrate.language import said, said_beside_code, spoken
 from db_migrate.report.html.diagram import Diagram, draw
 from db_migrate.report.html.sides import by_table
 from db_migrate.report.html.timeline import Timeline, timelines
@@ -83,6 +84,7 @@ def _template() -> Template:
     }
     environment.filters.update(filters)
     environment.globals.update(place=place, count=count, by_table=by_table)
+    environment.globals.update(said=said, beside_code=said_beside_code, spoken=spoken)
     return environment.get_template("report.html")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from db_migrate.catalog.change import Action, Change, ChangeClass
 from db_migrate.catalog.objects import RELATION_KINDS, Value
+from db_migrate.language import said
 from db_migrate.report.style import Style, block, count, indent, name
 from db_migrate.report.text.parts import page, target_line, warnings_of
 from db_migrate.results import Comparison, Drift
@@ -39,7 +40,7 @@ def drift_text(drift: Drift, style: Style, *, sql: bool = False) -> str:
 def _comparison(comparison: Comparison, style: Style, sql: bool) -> str:
     title = f"{comparison.source} → {comparison.to}"
     if not comparison.changes:
-        none = "no difference that is not acknowledged" if comparison.acknowledged else "no difference"
+        none = said("no difference that is not acknowledged") if comparison.acknowledged else said("no difference")
         return "\n".join([f"{style.good('✓')} {style.bold(title)}: {none}", *_acknowledged(comparison, style)])
     drifted = sum(change.class_ is ChangeClass.DRIFT for change in comparison.changes)
     harmless = len(comparison.changes) - drifted
@@ -49,13 +50,13 @@ def _comparison(comparison: Comparison, style: Style, sql: bool) -> str:
     lines = [f"{mark} {style.bold(title)}: {', '.join(sums)}"]
     meaning = _MEANINGS.get((comparison.from_.split("@")[0], comparison.to.split("@")[0])) if drifted else None
     if meaning:
-        lines += [style.dim(f"  {meaning[0]}; {meaning[1]}")]
+        lines += [style.dim(f"  {said(meaning[0])}; {said(meaning[1])}")]
     return "\n".join([*lines, changes_text(comparison.changes, style, sql=sql), *_acknowledged(comparison, style)])
 
 
 def _acknowledged(comparison: Comparison, style: Style) -> list[str]:
     return [
-        style.dim(f"  acknowledged: {each.change.kind} {name(each.change.object)} ({name(each.reason)})")
+        style.dim(said(f"  acknowledged: {_kind(each.change.kind)} {name(each.change.object)} ({name(each.reason)})"))
         for each in comparison.acknowledged
     ]
 
@@ -82,13 +83,13 @@ def change_text(change: Change, style: Style, *, sql: bool = False, within: str 
     shown = _short(change.object, within)
     if change.from_object:
         shown = f"{_short(change.from_object, within)} → {shown}"
-    note = f" {style.dim('(' + _CLASSES[change.class_] + ')')}" if change.class_ in _CLASSES else ""
+    note = f" {style.dim('(' + said(_CLASSES[change.class_]) + ')')}" if change.class_ in _CLASSES else ""
     lines = [f"{paint(sign)} {_kind(change.kind)} {paint(shown)}{note}"]
     lines += [
         f"    {each.name}: {value_text(each.from_)} → {style.bold(value_text(each.to))}" for each in change.attributes
     ]
     if change.explanation:
-        lines.append(indent(style.dim(block(change.explanation)), 4))
+        lines.append(indent(style.dim(said(block(change.explanation))), 4))
     if sql and change.sql:
         lines.append(indent(style.info(block(change.sql)), 4))
     return "\n".join(lines)
@@ -97,9 +98,9 @@ def change_text(change: Change, style: Style, *, sql: bool = False, within: str 
 def value_text(value: Value) -> str:
     """An attribute's value as people write it; ``none`` where there is none."""
     if value is None:
-        return "none"
+        return said("none")
     if isinstance(value, bool):
-        return "yes" if value else "no"
+        return said("yes") if value else said("no")
     if isinstance(value, tuple):
         return "(" + ", ".join(name(each) for each in value) + ")"
     return name(str(value)) or "''"
@@ -111,7 +112,7 @@ def brief(changes: Iterable[Change]) -> str:
 
 
 def _kind(kind: str) -> str:
-    return kind.replace("_", " ")
+    return said(kind.replace("_", " "))
 
 
 def _group(change: Change) -> str:
@@ -122,7 +123,8 @@ def _group(change: Change) -> str:
 
 def _schema_of(change: Change) -> str:
     """The heading for what belongs to no relation."""
-    return f"{_kind(change.kind)}s" if not _kind(change.kind).endswith("s") else _kind(change.kind)
+    kind = change.kind.replace("_", " ")
+    return said(kind if kind.endswith("s") else f"{kind}s")
 
 
 def _short(text: str, within: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from db_migrate.catalog.objects import Value
+from db_migrate.language import said
 from db_migrate.report.style import Style, block, count, indent, name
 from db_migrate.report.text.parts import page, target_line, warnings_of
 from db_migrate.results import Diagnosis, Doctor
@@ -27,11 +28,11 @@ def doctor_text(doctor: Doctor, style: Style) -> str:
 
 def _diagnosis(each: Diagnosis, style: Style) -> str:
     mark = style.bad if each.severity is Severity.ERROR else style.warn
-    lines = [f"{mark(each.severity.value)}[{each.code}]: {style.bold(name(each.message))}"]
-    lines += [f"  {style.dim(label + ':')} {text}" for label, text in _evidence(each)]
+    lines = [f"{mark(each.severity.value)}[{each.code}]: {style.bold(said(name(each.message)))}"]
+    lines += [f"  {style.dim(said(label) + ':')} {text}" for label, text in _evidence(each)]
     if each.cure.command:
-        lines.append(f"  {style.dim('cure:')} {style.info(name(each.cure.command))}")
-    lines.append(indent(block(each.cure.effect), 8))
+        lines.append(f"  {style.dim(said('cure:'))} {style.info(name(each.cure.command))}")
+    lines.append(indent(said(block(each.cure.effect)), 8))
     return "\n".join(lines)
 
 
@@ -45,14 +46,14 @@ def _evidence(each: Diagnosis) -> Iterator[tuple[str, str]]:
 def _shown(value: Value) -> str:
     if isinstance(value, tuple):
         more = len(value) - _LISTED
-        return ", ".join(name(each) for each in value[:_LISTED]) + (f" and {more} more" if more > 0 else "")
+        return ", ".join(said(name(each)) for each in value[:_LISTED]) + (said(f" and {more} more") if more > 0 else "")
     if isinstance(value, bool):
-        return "yes" if value else "no"
-    return "" if value is None else name(str(value))
+        return said("yes") if value else said("no")
+    return "" if value is None else said(name(str(value)))
 
 
 def _verdict(doctor: Doctor, style: Style) -> str:
     if doctor.healthy:
-        return f"{style.good('✓')} {style.bold('nothing to cure')}"
+        return f"{style.good('✓')} {style.bold(said('nothing to cure'))}"
     number = sum(each.severity is not Severity.NOTE for each in doctor.diagnoses)
-    return style.bad(count(number, "thing") + " to cure")
+    return style.bad(count(number, "thing") + said(" to cure"))

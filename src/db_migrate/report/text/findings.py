@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from db_migrate.language import said, said_beside_code
 from db_migrate.report.source import place
 from db_migrate.report.style import Style, block, count, indent, name
 from db_migrate.results import PlannedRevision
@@ -19,9 +20,9 @@ def finding_text(finding: Finding, sql: str, source_line: SourceLine, style: Sty
     ``like`` is the rule of a finding before it, about the same statement, that advises the same.
     """
     paint = {Severity.ERROR: style.bad, Severity.WARNING: style.warn, Severity.NOTE: style.info}[finding.severity]
-    head = f"{paint(finding.severity)}[{finding.rule}]: {style.bold(block(finding.message))}"
+    head = f"{paint(finding.severity)}[{finding.rule}]: {style.bold(said(block(finding.message)))}"
     if finding.allowed:
-        head += f" {style.good('(allowed)')}"
+        head += f" {style.good(said('(allowed)'))}"
     number = str(finding.line) if finding.line else ""
     gutter = " " * max(len(number), 2)
     lines = [head]
@@ -35,19 +36,28 @@ def finding_text(finding: Finding, sql: str, source_line: SourceLine, style: Sty
                 f"{style.info(number.rjust(len(gutter)))} {bar} {name(shown)}",
                 f"{gutter} {bar}",
             ]
+    width = max(len(said(label)) for label in _LABELS) + 1
     for label, text in _notes(finding, sql, like):
-        lines.append(indent(block(text), len(gutter) + 10, first=f"{gutter} = {style.bold((label + ':').ljust(6))} "))
+        first = f"{gutter} = {style.bold((said(label) + ':').ljust(width))} "
+        lines.append(indent(block(text), len(gutter) + width + 4, first=first))
     return "\n".join(lines)
+
+
+_LABELS = ("sql", "why", "write", "allow")
 
 
 def _notes(finding: Finding, sql: str, like: str) -> list[tuple[str, str]]:
     if finding.allowed:
-        return [("allow", f"{finding.allowed.reason} (in the {finding.allowed.by})")]
-    notes = [("sql", sql.strip()), ("why", finding.why), ("write", f"as for {like} above" if like else finding.fix)]
+        return [("allow", said(f"{finding.allowed.reason} (in the {finding.allowed.by})"))]
+    notes = [
+        ("sql", sql.strip()),
+        ("why", said(finding.why)),
+        ("write", said(f"as for {like} above") if like else said_beside_code(finding.fix)),
+    ]
     if finding.severity is Severity.ERROR:
         flag = f"--allow '{finding.name}'"
-        written = f'db_migrate_allow = {{"{finding.name}": "the reason"}}  in the revision'
-        notes.append(("allow", flag if finding.name in finding.fix else f"{written}\nor {flag}"))
+        written = said(f'db_migrate_allow = {{"{finding.name}": "the reason"}}  in the revision')
+        notes.append(("allow", flag if finding.name in finding.fix else said(f"{written}\nor {flag}")))
     return [(label, text) for label, text in notes if text]
 
 
@@ -74,6 +84,6 @@ def totals(findings: Sequence[Finding], style: Style) -> str:
     sums = [count(open_ones.count(severity), severity.value) for severity in Severity if severity in open_ones]
     allowed = len(findings) - len(open_ones)
     parts = [", ".join(sums)] if sums else []
-    parts += [f"{allowed} allowed"] if allowed else []
+    parts += [said(f"{allowed} allowed")] if allowed else []
     shown = "; ".join(parts)
     return style.bad(shown) if Severity.ERROR in open_ones else style.bold(shown)

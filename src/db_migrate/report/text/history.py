@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from db_migrate.language import said
 from db_migrate.report.source import place
 from db_migrate.report.style import Style, indent, name
 from db_migrate.report.text.changes import changes_text
@@ -16,23 +17,23 @@ def history_text(history: History, style: Style) -> str:
     runs = "\n".join(f"  {run_line(each)}" for each in history.runs)
     return page(
         target_line(history.target, style),
-        revisions or "the project has no revisions",
-        f"runs\n{runs}" if runs else "",
+        revisions or said("the project has no revisions"),
+        said(f"runs\n{runs}") if runs else "",
         warnings_of(history, style),
         style=style,
     )
 
 
 def _revision(revision: HistoryRevision, style: Style) -> str:
-    notes = ["head"] if revision.is_head else []
-    notes += [f"branch {name(each)}" for each in revision.branch_labels]
+    notes = [said("head")] if revision.is_head else []
+    notes += [said(f"branch {name(each)}") for each in revision.branch_labels]
     if len(revision.down_revision) > 1:
-        notes.append("merge")
-    notes += [f"depends on {name(each)}" for each in revision.depends_on]
+        notes.append(said("merge"))
+    notes += [said(f"depends on {name(each)}") for each in revision.depends_on]
     shown = f" ({', '.join(notes)})" if notes else ""
     parents = ", ".join(name(each) for each in revision.down_revision) or "base"
     first = f"● {style.bold(name(revision.revision))}{style.good(shown)}  {name(revision.message)}"
-    lines = [first, style.dim(f"  after {parents}  {place(revision.file)}")]
+    lines = [first, style.dim(said(f"  after {parents}  {place(revision.file)}"))]
     if revision.changes:
         lines.append(indent(changes_text(revision.changes, style), 2))
     return "\n".join(lines)

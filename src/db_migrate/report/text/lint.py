@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from db_migrate.language import said
 from db_migrate.report.style import Style, block, count, indent, name
 from db_migrate.report.text.findings import SourceLine, findings_text
 from db_migrate.report.text.parts import page, revisions_text, warnings_of
@@ -24,7 +25,7 @@ def lint_text(lint: Lint, style: Style, source_line: SourceLine, *, verbose: boo
 
 
 def _failure(revision: PlannedRevision, style: Style) -> str:
-    first = f"{style.bad('✗')} {style.bold(name(revision.revision))} fails on scratch: "
+    first = said(f"{style.bad('✗')} {style.bold(name(revision.revision))} fails on scratch: ")
     text = indent(block(revision.error or ""), 4, first=first)
     return "\n".join([text, *(indent(each, 2) for each in where_it_failed(revision, style))])
 
@@ -40,18 +41,18 @@ def _way_back(lint: Lint, style: Style) -> str:
         return ""
     to = revisions_text(way.to)
     if not way.stopped_by:
-        return f"{style.good('✓')} every downgrade gives back what was there, down to {to}"
-    first = f"{style.warn('⚠')} one can go down to {to}: the downgrade of {name(way.stopped_by)} "
-    return indent(block(way.why), 4, first=first + "fails or is not the inverse: ")
+        return said(f"{style.good('✓')} every downgrade gives back what was there, down to {to}")
+    first = said(f"{style.warn('⚠')} one can go down to {to}: the downgrade of {name(way.stopped_by)} ")
+    return indent(said(block(way.why)), 4, first=first + said("fails or is not the inverse: "))
 
 
 def _verdict(lint: Lint, style: Style) -> str:
-    looked = f"{count(len(lint.revisions), 'revision or file', 'revisions or files')}, on PostgreSQL {lint.proved_on}"
+    looked = said(
+        f"{count(len(lint.revisions), 'revision or file', 'revisions or files')}, on PostgreSQL {lint.proved_on}"
+    )
     if lint_exit_code(lint):
         failing = sum(1 for each in lint.revisions if each.error)
-        parts = [
-            count(len(lint.counted), f"finding at or above {lint.fail_on}", f"findings at or above {lint.fail_on}")
-        ]
-        parts += [f"{failing} failing"] if failing else []
+        parts = [said(f"{count(len(lint.counted), 'finding')} at or above {lint.fail_on}")]
+        parts += [said(f"{failing} failing")] if failing else []
         return f"{style.bad('✗')} {style.bold(', '.join(parts))} ({looked})"
-    return f"{style.good('✓')} {style.bold('nothing at or above ' + lint.fail_on)} ({looked})"
+    return f"{style.good('✓')} {style.bold(said(f'nothing at or above {lint.fail_on}'))} ({looked})"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from db_migrate.language import said
 from db_migrate.report.style import Style, count, name
 from db_migrate.report.text.changes import changes_text
 from db_migrate.report.text.parts import page, revisions_text, target_line, warnings_of
@@ -23,20 +24,19 @@ def verify_text(verify: Verify, style: Style) -> str:
 def problems_text(problems: Sequence[Problem], style: Style) -> str:
     """The problems as a list, closed by their number."""
     if not problems:
-        return f"{style.good('✓')} {style.bold('verified')}: the database is what it should be"
+        return said(f"{style.good('✓')} {style.bold(said('verified'))}: the database is what it should be")
     lines = []
     for each in problems:
-        lines.append(
-            f"{style.bad('✗')} {style.bold(name(each.object))}: {name(each.message)} {style.dim(f'[{each.code}]')}"
-        )
+        code = style.dim(f"[{each.code}]")
+        lines.append(f"{style.bad('✗')} {style.bold(name(each.object))}: {said(name(each.message))} {code}")
         if each.command:
-            lines.append(f"    next: {style.info(name(each.command))}")
+            lines.append(said(f"    next: {style.info(name(each.command))}"))
     return "\n".join([*lines, "", style.bad(count(len(problems), "problem"))])
 
 
 def report_text(report: ReportData, style: Style) -> str:
     """Where the page is, and what is not in it."""
-    left_out = [f"{style.warn('!')} {name(each)}" for each in report.problems]
+    left_out = [f"{style.warn('!')} {said(name(each))}" for each in report.problems]
     written = f"{style.good('✓')} {style.bold(name(report.file))}"
     return page(target_line(report.target, style), "\n".join([*left_out, written]), style=style)
 
@@ -46,10 +46,10 @@ def stamp_text(stamp: Stamp, style: Style) -> str:
     way = f"{revisions_text(stamp.from_)} → {revisions_text(stamp.to)}"
     differences = ""
     if stamp.differences:
-        differences = f"the schema differs from that revision's:\n{changes_text(stamp.differences, style)}"
+        differences = said(f"the schema differs from that revision's:\n{changes_text(stamp.differences, style)}")
     return page(
         target_line(stamp.target, style),
-        f"{style.good('✓')} {style.bold('stamped')} {way}",
+        f"{style.good('✓')} {style.bold(said('stamped'))} {way}",
         differences,
         warnings_of(stamp, style),
         style=style,
@@ -58,20 +58,20 @@ def stamp_text(stamp: Stamp, style: Style) -> str:
 
 def selection_text(run: TestRun, style: Style) -> str:
     """Which tests ran for which tables, and how they ended."""
-    lines = [f"tables that change: {', '.join(name(each) for each in run.tables) or 'none'}"]
+    lines = [said(f"tables that change: {', '.join(name(each) for each in run.tables) or 'none'}")]
     for path in run.selected:
         because = ", ".join(name(each) for each in run.reason.get(path, ()))
-        lines.append(f"  {name(path)}{style.dim(f'  because of {because}') if because else ''}")
+        lines.append(f"  {name(path)}{style.dim(said(f'  because of {because}')) if because else ''}")
     if not run.selected:
-        lines.append(f"{style.good('✓')} {style.bold('no test touches them')}: nothing was run")
+        lines.append(said(f"{style.good('✓')} {style.bold(said('no test touches them'))}: nothing was run"))
         return page(target_line(run.target, style), "\n".join(lines), warnings_of(run, style), style=style)
     failed = bool(run.failed or run.exit_code)
-    sums = f"{run.passed} passed, {run.failed} failed"
+    sums = said(f"{run.passed} passed, {run.failed} failed")
     verdict = f"{style.bad('✗')} {style.bold(sums)}" if failed else f"{style.good('✓')} {style.bold(sums)}"
     return page(
         target_line(run.target, style),
         "\n".join(lines),
-        style.dim(f"ran: {name(run.command)}"),
+        style.dim(said(f"ran: {name(run.command)}")),
         verdict,
         warnings_of(run, style),
         style=style,

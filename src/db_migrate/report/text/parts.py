@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from db_migrate.errors import ErrorReport
+from db_migrate.language import said
 from db_migrate.report.style import Style, block, indent, name
 from db_migrate.results import Result, TargetSummary
 
@@ -17,9 +18,9 @@ def target_line(target: TargetSummary | None, style: Style) -> str:
     """``target default · database mesh · PostgreSQL 18.6``; empty without a target."""
     if target is None:
         return ""
-    parts = [f"target {name(target.name)}", f"database {name(target.database)}"]
-    parts += [f"schema {name(target.schema)}"] if target.schema else []
-    return style.dim(" · ".join([*parts, f"PostgreSQL {target.server_version}"]))
+    parts = [said(f"target {name(target.name)}"), said(f"database {name(target.database)}")]
+    parts += [said(f"schema {name(target.schema)}")] if target.schema else []
+    return style.dim(" · ".join([*parts, said(f"PostgreSQL {target.server_version}")]))
 
 
 def each_text(results: Sequence[R], render: Callable[[R, Style], str], style: Style) -> str:
@@ -31,12 +32,12 @@ def each_text(results: Sequence[R], render: Callable[[R, Style], str], style: St
 def _title(target: TargetSummary | None) -> str:
     if target is None:
         return ""
-    return f"{name(target.database)}, schema {name(target.schema)}" if target.schema else name(target.database)
+    return said(f"{name(target.database)}, schema {name(target.schema)}") if target.schema else name(target.database)
 
 
 def warnings_of(result: Result, style: Style) -> list[str]:
     """One paragraph per warning."""
-    return [indent(block(each), 9, first=style.warn("warning") + ": ") for each in result.warnings]
+    return [indent(said(block(each)), 9, first=style.warn(said("warning")) + ": ") for each in result.warnings]
 
 
 def page(*paragraphs: str | Sequence[str], style: Style) -> str:
@@ -56,13 +57,16 @@ def columns(rows: Iterable[Sequence[str]], gap: int = 2) -> list[str]:
 
 def error_text(error: ErrorReport, style: Style) -> str:
     """An error as people read it: what happened, why, where, the state of the database, what to do next."""
-    lines = [f"{style.bad('error')}[{error.code}]: {style.bold(block(error.message))}"]
+    width = max(len(said(label)) for label in ("why", "where", "state", "next")) + 1
+    lines = [f"{style.bad(said('error'))}[{error.code}]: {style.bold(said(block(error.message)))}"]
     for label, value in (("why", error.why), ("where", _nearer(error.where)), ("state", error.state)):
         if value:
-            lines.append(indent(block(value), 9, first=f"  {style.dim((label + ':').ljust(6))} "))
+            lines.append(
+                indent(said(block(value)), width + 3, first=f"  {style.dim((said(label) + ':').ljust(width))} ")
+            )
     for number, command in enumerate(error.next, 1):
-        label = "next:" if number == 1 else ""
-        lines.append(f"  {style.dim(label.ljust(6))} {number}. {style.info(block(command))}")
+        label = f"{said('next')}:" if number == 1 else ""
+        lines.append(f"  {style.dim(label.ljust(width))} {number}. {style.info(said(block(command)))}")
     return style.finish("\n".join(lines) + "\n")
 
 

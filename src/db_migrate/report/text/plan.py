@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
+from db_migrate.language import said
 from db_migrate.report.source import place
 from db_migrate.report.style import Style, block, count, indent, name, seconds, size
 from db_migrate.report.text.changes import brief, change_text
@@ -21,8 +22,9 @@ def plan_text(plan: Plan, style: Style, source_line: SourceLine) -> str:
     if plan.targets:
         return _of_each(plan, style, source_line)
     if not plan.revisions:
+        at = revisions_text(plan.current)
         return page(
-            f"{style.good('✓')} {style.bold('nothing to do')}: the database is at {revisions_text(plan.current)}",
+            said(f"{style.good('✓')} {style.bold(said('nothing to do'))}: the database is at {at}"),
             target_line(plan.target, style),
             warnings_of(plan, style),
             style=style,
@@ -31,8 +33,8 @@ def plan_text(plan: Plan, style: Style, source_line: SourceLine) -> str:
         _summary(plan, style),
         [revision_text(each, style) for each in plan.revisions],
         findings_text(plan.findings, plan.revisions, source_line, style),
-        kept_text(plan.kept, style, title="would be kept, until it is purged"),
-        restored_text(plan.restored, style, title="would be put back"),
+        kept_text(plan.kept, style, title=said("would be kept, until it is purged")),
+        restored_text(plan.restored, style, title=said("would be put back")),
         warnings_of(plan, style),
         _verdict(plan, style),
         style=style,
@@ -42,38 +44,38 @@ def plan_text(plan: Plan, style: Style, source_line: SourceLine) -> str:
 def _of_each(plan: Plan, style: Style, source_line: SourceLine) -> str:
     """The plan of each of several databases or schemas, and what comes of them all."""
     each = each_text(plan.targets, lambda one, _: plan_text(one, style, source_line), style)
-    verdict = _verdict(plan, style) if plan.revisions else f"{style.good('✓')} {style.bold('nothing to do')}"
-    return f"{each}\n{page(style.dim(f'plan {plan.hash[:16]}'), verdict, style=style)}"
+    verdict = _verdict(plan, style) if plan.revisions else f"{style.good('✓')} {style.bold(said('nothing to do'))}"
+    return f"{each}\n{page(style.dim(said(f'plan {plan.hash[:16]}')), verdict, style=style)}"
 
 
 def stopped_by(plan: Plan) -> tuple[str, ...]:
     """What refuses the plan: names of findings without intent, and revisions that fail on scratch."""
-    failing = tuple(f"{each.revision} fails" for each in plan.revisions if each.error)
+    failing = tuple(said(f"{each.revision} fails") for each in plan.revisions if each.error)
     return (*dict.fromkeys(each.name for each in plan.findings if each.stops), *failing)
 
 
 def _summary(plan: Plan, style: Style) -> str:
     way = f"{revisions_text(plan.current)} → {revisions_text(plan.destination)}"
-    title = f"{plan.direction} {way}: {count(len(plan.revisions), 'revision')}, {_statements(plan)}"
-    rows = [("proved on", plan.proved_on), ("plan", plan.hash[:16])]
+    title = f"{said(plan.direction)} {way}: {count(len(plan.revisions), 'revision')}, {_statements(plan)}"
+    rows = [(said("proved on"), plan.proved_on), (said("plan"), plan.hash[:16])]
     locked = _strongest(plan)
-    rows.append(("blocks", locked or "nothing"))
+    rows.append((said("blocks"), locked or said("nothing")))
     if locked:
         rows.append(("lock_timeout", lock_timeouts(plan)))
     rewritten = sorted({each.relation for s in _all(plan) for each in s.effects.rewrites} - _made(plan))
     if rewritten:
-        rows.append(("rewrites", ", ".join(name(each) for each in rewritten)))
+        rows.append((said("rewrites"), ", ".join(name(each) for each in rewritten)))
     dropped = sorted({each for s in _all(plan) for each in s.effects.dropped})
     if dropped:
-        rows.append(("drops", ", ".join(name(each) for each in dropped)))
+        rows.append((said("drops"), ", ".join(name(each) for each in dropped)))
     if plan.throughput is not None and any(s.estimate.seconds for s in _all(plan)):
-        rows.append(("speed", _speed(plan.throughput)))
+        rows.append((said("speed"), _speed(plan.throughput)))
     lines = [style.bold(title), target_line(plan.target, style), *(f"  {line}" for line in columns(rows))]
     return "\n".join(line for line in lines if line)
 
 
 def _speed(known: Throughput) -> str:
-    each = ("scans", known.scan), ("rewrites", known.rewrite), ("index builds", known.index_build)
+    each = (said("scans"), known.scan), (said("rewrites"), known.rewrite), (said("index builds"), known.index_build)
     return f"{', '.join(f'{what} {size(int(speed))}/s' for what, speed in each)} ({name(known.source)})"
 
 
@@ -89,7 +91,7 @@ def _made(plan: Plan) -> set[str]:
 def _statements(plan: Plan) -> str:
     statements = _all(plan)
     transactions = len({each.transaction for each in statements})
-    return f"{count(len(statements), 'statement')} in {count(transactions, 'transaction')}"
+    return said(f"{count(len(statements), 'statement')} in {count(transactions, 'transaction')}")
 
 
 def _strongest(plan: Plan) -> str:
@@ -102,8 +104,8 @@ def _strongest(plan: Plan) -> str:
                 waits.setdefault(lock.relation, set()).update(lock.blocks)
     both = sorted(each for each, what in waits.items() if "reads" in what)
     writes = sorted(each for each, what in waits.items() if "reads" not in what)
-    parts = [f"reads and writes of {_names(both)}"] if both else []
-    parts += [f"writes to {_names(writes)}"] if writes else []
+    parts = [said(f"reads and writes of {_names(both)}")] if both else []
+    parts += [said(f"writes of {_names(writes)}")] if writes else []
     return "; ".join(parts)
 
 
@@ -114,15 +116,17 @@ def lock_timeouts(plan: Plan) -> str:
         for statement in revision.statements:
             if any(lock.blocks for lock in statement.effects.locks):
                 found.setdefault(statement.lock_timeout, []).append(revision.revision)
-    shown = {limit: "none" if limit is None else seconds(limit) for limit in found}
+    shown = {limit: said("none") if limit is None else seconds(limit) for limit in found}
     if len(found) < 2:
         return "".join(shown.values())
-    return "; ".join(f"{shown[limit]} in {revisions_text(tuple(dict.fromkeys(each)))}" for limit, each in found.items())
+    return "; ".join(
+        said(f"{shown[limit]} in {revisions_text(tuple(dict.fromkeys(each)))}") for limit, each in found.items()
+    )
 
 
 def _names(relations: Sequence[str], most: int = 4) -> str:
     shown = ", ".join(name(each) for each in relations[:most])
-    return shown if len(relations) <= most else f"{shown} and {len(relations) - most} more"
+    return shown if len(relations) <= most else said(f"{shown} and {len(relations) - most} more")
 
 
 def revision_text(revision: PlannedRevision, style: Style) -> str:
@@ -131,25 +135,26 @@ def revision_text(revision: PlannedRevision, style: Style) -> str:
         f"{style.bold(name(revision.revision))}  {name(revision.message)}  {style.dim(place(revision.file))}".rstrip()
     ]
     if revision.derived:
-        lines.append(style.warn("  derived from the catalogs, in place of the downgrade in the file"))
+        lines.append(style.warn(said("  derived from the catalogs, in place of the downgrade in the file")))
     for held in timeline(revision):
         alone = all(each.autocommit for each in held.statements)
-        kind = "no transaction (autocommit)" if alone else "one transaction"
-        lines.append(style.dim(f"  in {kind}"))
+        lines.append(style.dim(said("  in no transaction (autocommit)") if alone else said("  in one transaction")))
         for looks, group in groupby(enumerate(held.statements, held.first), lambda each: each[1].only_looks):
             members = list(group)
             if looks:
                 lines.append(
-                    style.dim(f"  {members[0][0]:>2}  {count(len(members), 'query', 'queries')} of the catalogs")
+                    style.dim(said(f"  {members[0][0]:>2}  {count(len(members), 'query', 'queries')} of the catalogs"))
                 )
                 continue
             for number, statement in members:
                 lines.append(indent(statement_text(statement, style), 6, first=f"  {number:>2}  "))
         lines += [style.warn(f"      {line}") for line in held_text(held)]
     if not revision.statements and not revision.error:
-        lines.append(style.dim("  no statements"))
+        lines.append(style.dim(said("  no statements")))
     if revision.error:
-        lines.append(indent(block(revision.error), 4, first=f"  {style.bad('✗')} {style.bold('fails on scratch:')} "))
+        lines.append(
+            indent(said(block(revision.error)), 4, first=f"  {style.bad('✗')} {style.bold(said('fails on scratch:'))} ")
+        )
         lines += [indent(each, 4) for each in where_it_failed(revision, style)]
     if revision.downgrade:
         lines += _downgrade(revision, style)
@@ -169,16 +174,18 @@ def statement_text(statement: PlannedStatement, style: Style) -> str:
     lines = [style.info(block(statement.sql.strip()))]
     effects = statement.effects
     lines += [_lock(lock, style) for lock in effects.locks if lock.blocks]
-    lines += [style.warn(f"rewrites {name(each.relation)}: {name(each.reason)}") for each in effects.rewrites]
-    lines += [f"builds index {name(each.index)} on {name(each.relation)}" for each in effects.index_builds]
-    lines += [f"scans {name(each)}" for each in effects.scans]
-    lines += [f"writes to {name(each)}" for each in effects.writes]
-    lines += [style.bad(f"drops {name(each)}") for each in effects.dropped]
+    lines += [
+        style.warn(said(f"rewrites {name(each.relation)}: {said(name(each.reason))}")) for each in effects.rewrites
+    ]
+    lines += [said(f"builds index {name(each.index)} on {name(each.relation)}") for each in effects.index_builds]
+    lines += [said(f"scans {name(each)}") for each in effects.scans]
+    lines += [said(f"writes to {name(each)}") for each in effects.writes]
+    lines += [style.bad(said(f"drops {name(each)}")) for each in effects.dropped]
     created = [each for each in effects.changes if each.action != "dropped"]
     if created:
-        lines.append(f"changes {brief(created)}")
-    lines += [style.dim(name(each)) for each in effects.spared]
-    lines += [f"the server says: {name(each)}" for each in effects.notices]
+        lines.append(said(f"changes {brief(created)}"))
+    lines += [style.dim(said(name(each))) for each in effects.spared]
+    lines += [said(f"the server says: {name(each)}") for each in effects.notices]
     if effects.phases:
         lines.append(_phases(effects.phases))
     if _estimate(statement):
@@ -188,12 +195,17 @@ def statement_text(statement: PlannedStatement, style: Style) -> str:
 
 def _phases(phases: Sequence[PhaseEffect]) -> str:
     """What it waited for, in order, each time anew: others' locks, or every older transaction."""
-    awaited = [f"{name(p.awaits.relation)} in {p.awaits.mode}" if p.awaits else "older transactions" for p in phases]
-    return f"waits for {', then for '.join(each for each, _ in groupby(awaited))}"
+    awaited = [
+        said(f"{name(p.awaits.relation)} in {p.awaits.mode}") if p.awaits else said("older transactions")
+        for p in phases
+    ]
+    return said(f"waits for {said(', then for ').join(each for each, _ in groupby(awaited))}")
 
 
 def _lock(lock: LockEffect, style: Style) -> str:
-    text = f"locks {name(lock.relation)} in {lock.mode}: {' and '.join(lock.blocks)} wait"
+    text = said(
+        f"locks {name(lock.relation)} in {lock.mode}: {said(' and ').join(said(each) for each in lock.blocks)} wait"
+    )
     return style.warn(text) if "reads" in lock.blocks else text
 
 
@@ -203,18 +215,18 @@ def _estimate(statement: PlannedStatement) -> str:
         return ""  # an empty table costs nothing
     parts = [count(estimate.rows, "row")] if estimate.rows is not None else []
     parts += [size(estimate.bytes)] if estimate.bytes is not None else []
-    parts += [f"about {seconds(estimate.seconds)}"] if estimate.seconds is not None else []
-    return f"on the target: {', '.join(parts)}" if parts else ""
+    parts += [said(f"about {seconds(estimate.seconds)}")] if estimate.seconds is not None else []
+    return said(f"on the target: {', '.join(parts)}") if parts else ""
 
 
 def _downgrade(revision: PlannedRevision, style: Style) -> list[str]:
     proof = revision.downgrade
     assert proof is not None
     if proof.proved:
-        return [f"  {style.good('✓')} downgrade gives back the schema that was there"]
+        return [said(f"  {style.good('✓')} downgrade gives back the schema that was there")]
     if proof.error:
-        return [indent(block(proof.error), 4, first=f"  {style.warn('⚠')} downgrade fails on scratch: ")]
-    lines = [f"  {style.warn('⚠')} downgrade leaves {count(len(proof.differences), 'difference')}"]
+        return [indent(said(block(proof.error)), 4, first=said(f"  {style.warn('⚠')} downgrade fails on scratch: "))]
+    lines = [said(f"  {style.warn('⚠')} downgrade leaves {count(len(proof.differences), 'difference')}")]
     return lines + [indent(change_text(each, style), 6) for each in proof.differences]
 
 
@@ -231,10 +243,14 @@ def restored_text(restored: Sequence[Restored], style: Style, *, title: str) -> 
     if not restored:
         return ""
     rows = [
-        (name(each.object), count(each.rows, "row"), f"{count(each.since, 'row')} came since" if each.since else "")
+        (
+            name(each.object),
+            count(each.rows, "row"),
+            said(f"{count(each.since, 'row')} came since") if each.since else "",
+        )
         for each in restored
     ]
-    ahead = [style.dim(f"first, without blocking: {sql}") for each in restored for sql in each.ahead]
+    ahead = [style.dim(said(f"first, without blocking: {sql}")) for each in restored for sql in each.ahead]
     return "\n".join([style.bold(title), *(f"  {line}" for line in (*columns(rows), *ahead))])
 
 
@@ -248,5 +264,5 @@ def _verdict(plan: Plan, style: Style) -> str:
     stops = stopped_by(plan)
     if stops:
         shown = ", ".join(name(each) for each in stops)
-        return f"{style.bad('✗')} {style.bold('refused')}: {shown}"
-    return f"{style.good('✓')} {style.bold('can be applied')}\n  next: {style.info(command_of(plan))}"
+        return f"{style.bad('✗')} {style.bold(said('refused'))}: {shown}"
+    return said(f"{style.good('✓')} {style.bold(said('can be applied'))}\n  next: {style.info(command_of(plan))}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from db_migrate.execute.progress import Blocker, ProgressEvent, ProgressKind
+from db_migrate.language import said
 from db_migrate.report.style import Style, count, name, seconds
 
 _ROOM = 60
@@ -14,13 +15,13 @@ def progress_line(event: ProgressEvent, style: Style) -> str:
         case ProgressKind.STEP_STARTED:
             return f"{_at(event)}{style.cut(event.sql, style.width - 20)}"
         case ProgressKind.LOCK_WAIT:
-            return f"{_at(event)}waiting {_for(event)}for {_named(event.blockers)}"
+            return said(f"{_at(event)}waiting {_for(event)}for {_named(event.blockers)}")
         case ProgressKind.HOOK_STARTED:
-            return f"{_at(event)}hook {style.cut(event.message, _ROOM)}"
+            return said(f"{_at(event)}hook {style.cut(event.message, _ROOM)}")
         case ProgressKind.REHEARSAL:
-            return f"rehearsal: {name(event.message)}"
+            return said(f"rehearsal: {said(name(event.message))}")
         case ProgressKind.RETRY:
-            return f"{_at(event)}attempt {event.attempt} did not get its lock; again in {seconds(event.seconds)}"
+            return said(f"{_at(event)}attempt {event.attempt} did not get its lock; again in {seconds(event.seconds)}")
         case ProgressKind.PROGRESS:
             return f"{_at(event)}{style.cut(event.sql, _ROOM)}  {_far(event)}"
         case _:
@@ -36,21 +37,21 @@ def _for(event: ProgressEvent) -> str:
 
 
 def _named(blockers: tuple[Blocker, ...]) -> str:
-    first = name(blockers[0].described()) if blockers else "a lock"
-    return first if len(blockers) < 2 else f"{first}, and {count(len(blockers) - 1, 'other')}"
+    first = said(name(blockers[0].described())) if blockers else said("a lock")
+    return first if len(blockers) < 2 else said(f"{first}, and {count(len(blockers) - 1, 'other')}")
 
 
 def _far(event: ProgressEvent) -> str:
     """How far a statement has come: phase, share, speed, what is left, whom it waits for."""
-    parts = [name(event.phase)] if event.phase else []
+    parts = [said(name(event.phase))] if event.phase else []
     if event.done is not None and event.total:
-        parts.append(f"{event.done / event.total:.0%} of {event.total:,} {event.unit}")
+        parts.append(said(f"{event.done / event.total:.0%} of {event.total:,} {said(event.unit)}"))
     elif event.done is not None:
-        parts.append(f"{event.done:,} {event.unit}")
+        parts.append(f"{event.done:,} {said(event.unit)}")
     if event.rate is not None and event.unit in ("rows", "blocks"):
-        parts.append(f"{event.rate:,.0f} {event.unit}/s")
+        parts.append(f"{event.rate:,.0f} {said(event.unit)}/s")
     if event.left is not None:
-        parts.append(f"{seconds(event.left)} left")
+        parts.append(said(f"{seconds(event.left)} left"))
     if event.blockers:
-        parts.append(f"waits for {_named(event.blockers)}")
+        parts.append(said(f"waits for {_named(event.blockers)}"))
     return ", ".join([*parts, seconds(event.seconds)])

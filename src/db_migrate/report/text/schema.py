@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import groupby
 
+from db_migrate.language import said
 from db_migrate.report.style import Style, name
 from db_migrate.report.text.changes import value_text
 from db_migrate.report.text.parts import columns, page, target_line, warnings_of
@@ -44,19 +45,20 @@ def _relation(relation: SchemaEntry, style: Style) -> str:
         (
             short(each, relation),
             value_text(each.attributes.get("type")),
-            "" if each.attributes.get("nullable", True) else "not null",
+            "" if each.attributes.get("nullable", True) else said("not null"),
             _default(each),
         )
         for each in relation.columns
         if each.kind == "column"
     ]
-    lines = [f"{style.bold(name(relation.object))}  {style.dim(relation.kind.replace('_', ' '))}"]
+    lines = [f"{style.bold(name(relation.object))}  {style.dim(said(relation.kind.replace('_', ' ')))}"]
     lines += [f"  {line}" for line in columns(rows)]
     if relation.kind.endswith("view"):
         lines.append(f"  {_definition(relation)}")
     members = [each for each in relation.columns if each.kind != "column"]
     lines += [
-        f"  {style.dim(each.kind.replace('_', ' '))} {short(each, relation)}: {_definition(each)}" for each in members
+        f"  {style.dim(said(each.kind.replace('_', ' ')))} {short(each, relation)}: {_definition(each)}"
+        for each in members
     ]
     return "\n".join(lines)
 
@@ -68,7 +70,7 @@ def short(entry: SchemaEntry, relation: SchemaEntry) -> str:
 
 
 def _default(column: SchemaEntry) -> str:
-    parts = [f"default {value_text(column.attributes['default'])}"] if column.attributes.get("default") else []
+    parts = [said(f"default {value_text(column.attributes['default'])}")] if column.attributes.get("default") else []
     parts += [
         f"{key} {value_text(value)}"
         for key, value in column.attributes.items()
@@ -95,4 +97,4 @@ def _attributes(entry: SchemaEntry) -> Iterator[str]:
 
 def _kind(kind: str, members: list[SchemaEntry], style: Style) -> str:
     rows = [(name(each.object), style.cut(_definition(each), style.width)) for each in members]
-    return "\n".join([style.bold(kind.replace("_", " ")), *(f"  {line}" for line in columns(rows))])
+    return "\n".join([style.bold(said(kind.replace("_", " "))), *(f"  {line}" for line in columns(rows))])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from db_migrate.language import said
 from db_migrate.report.source import place
 from db_migrate.report.style import Style, count, name, seconds
 from db_migrate.report.text.parts import columns, each_text, page, revisions_text, target_line, warnings_of
@@ -17,11 +18,11 @@ def status_text(status: Status, style: Style) -> str:
         verdict = f"{_verdict(status, style)}\n{target_line(status.target, style)}".rstrip()
         return f"{verdict}\n\n{each_text(status.targets, status_text, style)}"
     rows = [
-        ("current", revisions_text(status.current)),
-        ("heads", revisions_text(status.heads) if status.heads else "none: the project has no revisions"),
-        ("pending", count(len(status.pending), "revision") if status.pending else "none"),
-        ("drift", _drift(status.drift)),
-        ("last run", run_line(status.last_run) if status.last_run else "none"),
+        (said("current"), revisions_text(status.current)),
+        (said("heads"), revisions_text(status.heads) if status.heads else said("none: the project has no revisions")),
+        (said("pending"), count(len(status.pending), "revision") if status.pending else said("none")),
+        (said("drift"), _drift(status.drift)),
+        (said("last run"), run_line(status.last_run) if status.last_run else said("none")),
     ]
     lines = [f"  {line}" for line in columns(rows)]
     return page(
@@ -39,49 +40,52 @@ _CUT_SHORT = {"partial": "the last run stopped inside a revision", "crashed": "t
 
 
 def _cut_short(status: Status) -> str:
-    return _CUT_SHORT.get(status.last_run.state, "") if status.last_run is not None else ""
+    return said(_CUT_SHORT.get(status.last_run.state, "")) if status.last_run is not None else ""
 
 
 def _verdict(status: Status, style: Style) -> str:
     problems = [each for each in (_cut_short(status),) if each]
     if status.unknown:
-        problems.append(f"{count(len(status.unknown), 'revision')} in the database without a file")
+        problems.append(said(f"{count(len(status.unknown), 'revision')} in the database without a file"))
     if status.pending:
-        problems.append(f"{count(len(status.pending), 'revision')} pending")
+        problems.append(said(f"{count(len(status.pending), 'revision')} pending"))
     drifted = (status.drift.history_live or 0) + (status.drift.history_models or 0)
     if drifted:
-        problems.append(f"{count(drifted, 'change')} of drift")
+        problems.append(said(f"{count(drifted, 'change')} of drift"))
     if problems:
         return f"{style.warn('●')} {style.bold(', '.join(problems))}"
-    return f"{style.good('✓')} {style.bold('up to date')}"
+    return f"{style.good('✓')} {style.bold(said('up to date'))}"
 
 
 def _drift(counts: DriftCounts) -> str:
     def shown(number: int | None) -> str:
-        return "not compared" if number is None else "none" if number == 0 else count(number, "change")
+        return said("not compared") if number is None else said("none") if number == 0 else count(number, "change")
 
-    return f"history → models: {shown(counts.history_models)}; history → live: {shown(counts.history_live)}"
+    return said(f"history → models: {shown(counts.history_models)}; history → live: {shown(counts.history_live)}")
 
 
 def _pending(status: Status, style: Style) -> str:
     command = "db-migrate doctor" if _cut_short(status) else "db-migrate plan"
     if not status.pending:
-        return f"next: {style.info(command)}" if _cut_short(status) else ""
+        return said(f"next: {style.info(command)}") if _cut_short(status) else ""
     rows = [(f"  {name(each.revision)}", name(each.message), place(each.file)) for each in status.pending]
     lines = columns(rows)
     if len(lines) > _LISTED:
-        lines[_LISTED // 2 : -_LISTED // 2] = [f"  … {len(lines) - _LISTED} more"]
-    return "\n".join(["pending", *lines, "", f"next: {style.info(command)}"])
+        lines[_LISTED // 2 : -_LISTED // 2] = [said(f"  … {len(lines) - _LISTED} more")]
+    return "\n".join([said("pending"), *lines, "", said(f"next: {style.info(command)}")])
 
 
 def _unknown(status: Status, style: Style) -> str:
     if not status.unknown:
         return ""
-    return f"{style.bad('unknown')}: {revisions_text(status.unknown)}: in the database, and no file has this revision"
+    shown = revisions_text(status.unknown)
+    return said(f"{style.bad(said('unknown'))}: {shown}: in the database, and no file has this revision")
 
 
 def run_line(run: RunSummary) -> str:
     """One run of the journal on one line."""
-    took = f" in {seconds(run.seconds)}" if run.seconds is not None else ""
+    took = said(f" in {seconds(run.seconds)}") if run.seconds is not None else ""
     way = f"{revisions_text(run.from_)} → {revisions_text(run.to)}"
-    return f"{name(run.verb)} {way}, {run.state}{took}, {run.started_at} by {name(run.who)} ({name(run.run)})"
+    return said(
+        f"{name(run.verb)} {way}, {said(run.state)}{took}, {run.started_at} by {name(run.who)} ({name(run.run)})"
+    )

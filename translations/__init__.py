@@ -1,0 +1,1 @@
+"""The catalogues of translations: what there is to translate, and whether all of it is."""
