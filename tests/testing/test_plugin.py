@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -97,7 +98,9 @@ WHOLE = {
 def test_a_project_that_is_in_order_passes_every_check(project: Make, tmp_path: Path) -> None:
     """A rename, an index made concurrently and no database anywhere near: all is well, each check a test of its own."""
     done = project(WHOLE).pytest("--db-migrate-checks", "-rA", "-q", XDG_CACHE_HOME=str(tmp_path))
-    assert {f"PASSED db-migrate::{name}" for name in CHECKS} <= set(done.stdout.splitlines()), done.stdout
+    run = {f"PASSED db-migrate::{name}" for name in CHECKS if name != "running_release_works"}
+    assert run <= set(done.stdout.splitlines()), done.stdout
+    assert "running_release_works" not in done.stdout
 
 
 def failures(project: Project, cache: Path) -> dict[str, str]:
@@ -107,6 +110,8 @@ def failures(project: Project, cache: Path) -> dict[str, str]:
         patch.setenv("XDG_CACHE_HOME", str(cache))
         with open_history(project.root) as history:
             for name, check in CHECKS.items():
+                if name == "running_release_works":
+                    continue
                 try:
                     check(history)
                 except (CheckFailed, DbMigrateError) as error:
@@ -176,6 +181,23 @@ def test_an_intent_excuses_a_downgrade_that_cannot_give_back(project: Make, tmp_
     third = THIRD.replace("    op.drop_column(", "    raise NotImplementedError #")
     third += '\ndb_migrate_allow = {"downgrade-not-inverse:three": "mails are gone for good"}\n'
     assert failures(project({**WHOLE, "migrations/versions/three.py": third}), tmp_path) == {}
+
+
+@pytest.mark.parametrize(("drop", "outcome"), [("", "PASSED"), ('op.drop_column("users", "name")', "FAILED")])
+def test_the_running_release_is_checked_where_it_is_named(
+    project: Make, tmp_path: Path, drop: str, outcome: str
+) -> None:
+    """What the release of a tag maps and a newer revision drops is told; what that release never knew is not."""
+    older = {name: text for name, text in WHOLE.items() if "three" not in name}
+    made = project({**older, "models.py": MODELS.replace("    mail:", "    # mail:")})
+    for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "one"], ["tag", "v1"]):
+        who = ["-c", "user.name=n", "-c", "user.email=e@example.com"]
+        subprocess.run(["git", *who, *words], cwd=made.root, check=True)
+    (made.root / "migrations/versions/three.py").write_text(THIRD.replace("upgrade():", f"upgrade():\n    {drop}"))
+    (made.root / "models.py").write_text(MODELS)
+    done = made.pytest("--db-migrate-checks", "-rA", "-q", XDG_CACHE_HOME=str(tmp_path), DB_MIGRATE_RELEASE="v1")
+    assert f"{outcome} db-migrate::running_release_works" in done.stdout
+    assert ("three.py:7" in done.stdout and "public.users.name" in done.stdout) is bool(drop)
 
 
 def test_checks_are_not_run_unless_asked(project: Make) -> None:

@@ -83,10 +83,25 @@ def no_unsafe_head(history: History) -> None:
         raise CheckFailed("\n".join(["unsafe:", *lines, f"next: db-migrate explain {stopping[0].rule}"]))
 
 
+def running_release_works(history: History) -> None:
+    """The release that runs, the setting ``release``, works at every commit of the revisions that it does not have."""
+    from db_migrate.testing.release import breaks_of_release
+
+    ref = history.settings.running_release
+    if ref is None:
+        raise CheckFailed('no release is named\nnext: set release = "GITREF", or DB_MIGRATE_RELEASE')
+    if broken := breaks_of_release(history, ref):
+        lines = (f"  {each.file}:{each.line}: {each.message}" for each in broken)
+        raise CheckFailed("\n".join([f"{ref} does not work with the newest schema:", *lines]))
+
+
 CHECKS: Mapping[str, Callable[[History], None]] = MappingProxyType(
-    {check.__name__: check for check in (single_head, up_and_down, models_match_history, no_unsafe_head)}
+    {
+        check.__name__: check
+        for check in (single_head, up_and_down, models_match_history, no_unsafe_head, running_release_works)
+    }
 )
-"""All checks by the name that pytest shows."""
+"""All checks by the name that pytest shows. The last is one where a release is named."""
 
 
 class _Reader:

@@ -25,7 +25,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--db-migrate-checks",
         action="store_true",
-        help="Check the history too: single head, up and down, models, no unsafe newest revision.",
+        help="Check the history too: single head, up and down, models, no unsafe newest revision, the release.",
     )
     parser.addini("db_migrate_record", "Always record, as --db-migrate-record does.", type="bool", default=False)
     parser.addini("db_migrate_checks", "Always check, as --db-migrate-checks does.", type="bool", default=False)
