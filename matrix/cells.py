@@ -13,23 +13,18 @@ SERVERS = ("-m", "pg15 or matrix", "tests")
 
 LIBRARIES = (
     "tests/project",
-    "tests/trace",
-    "tests/schemas",
-    "tests/report",
+    "tests/trace/test_snapshot.py",
+    "tests/trace/test_ways.py",
+    "tests/schemas/test_history.py",
     "tests/cli/test_app.py",
-    "tests/cli/test_verbs.py",
     "tests/testing/test_plugin.py",
     "tests/testing/test_recorder.py",
     "tests/generate/test_projects.py",
     "tests/generate/test_forms.py",
     "tests/generate/test_renames.py",
     "tests/execute/test_apply.py",
-    "tests/execute/test_exactness.py",
-    "tests/end_to_end/test_mesh.py",
     "tests/end_to_end/test_models.py",
-    "tests/end_to_end/test_generate.py",
-    "tests/end_to_end/test_apply.py",
-    "tests/end_to_end/test_drift.py",
+    "tests/end_to_end/test_every_verb.py",
 )
 """The tests that depend on Python, SQLAlchemy, Alembic or the driver: the child, tracing, models, whole projects."""
 
@@ -40,7 +35,6 @@ USERS = (
     "tests/schemas/test_cache.py",
     "tests/execute/test_apply.py",
     "tests/execute/test_kept.py",
-    "tests/end_to_end/test_apply.py",
     "tests/end_to_end/test_drift.py",
 )
 """The tests that depend on who runs them: servers, the jail, folders and sockets."""
