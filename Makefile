@@ -10,7 +10,7 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long test-matrix check bench docs translations requirements format clean
+.PHONY: help demo test test-long test-matrix check bench profile docs translations requirements format clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -38,6 +38,9 @@ check: $(STAMP)  ## lint, types, import arrows, spelling, known vulnerabilities,
 
 bench: $(STAMP)  ## reproducible comparisons with what people use today (NAME=drift: one of them)
 	$(BIN)/python -m bench $(NAME)
+
+profile: $(STAMP)  ## where the time of a verb goes (VERB=drift; TABLES=1000, else examples/mesh; COLD=1)
+	$(BIN)/python -m bench.profile $(VERB) $(TABLES)
 
 docs: $(STAMP)  ## what is generated: JSON schemas, the reference, the README's table of versions, the SBOM
 	$(BIN)/python -m docs.generate

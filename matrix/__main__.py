@@ -125,6 +125,7 @@ def _tested(cell: Cell, venv: Path, bin_folder: Path) -> tuple[int, int]:
         }
         report = folder / "report.xml"
         options = ["-q", "-n", os.environ.get("WORKERS", "2"), f"--junit-xml={report}", *cell.tests]
+        options += [f"--deselect={each}" for each in cell.without]
         command = [str(venv / "bin" / "python"), "-m", "pytest", *options]
         if cell.ordinary_user:
             command = as_ordinary(command)

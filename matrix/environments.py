@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,14 +34,24 @@ def environment(cell: Cell) -> Path:
     python = _python(cell)
     print(f"installing {place.name} with {python}", flush=True)
     shutil.rmtree(place, ignore_errors=True)
-    subprocess.run([python, "-m", "venv", place], check=True)
-    pip = [str(place / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "--quiet", "install"]
-    pinned = ["--require-hashes", "--only-binary", ":all:", "-r", str(ROOT / "requirements" / "dev.txt")]
-    subprocess.run([*pip, *pinned], check=True)
-    subprocess.run([*pip, "--no-deps", "--no-build-isolation", "--editable", str(ROOT)], check=True)
+    subprocess.run([python, "-m", "venv", "--without-pip", place], check=True)
+    uv = [
+        str(Path(sys.executable).parent / "uv"),
+        "pip",
+        "install",
+        "--quiet",
+        "--python",
+        str(place / "bin" / "python"),
+    ]
+    pinned = ["--require-hashes", "--no-deps", "--only-binary", ":all:", "-r", str(ROOT / "requirements" / "dev.txt")]
+    subprocess.run([*uv, *pinned], check=True)
+    subprocess.run([*uv, "--no-deps", "--no-build-isolation", "--editable", str(ROOT)], check=True)
     if cell.packages:
         others = [f"{name}=={version}" for name, version in cell.packages.items()]
-        subprocess.run([*pip, "--no-deps", "--only-binary", ":all:", *others], check=True)
+        subprocess.run([*uv, "--no-deps", "--only-binary", ":all:", *others], check=True)
+    # Whoever runs the tests may not be allowed to keep bytecode here; and children never do.
+    folders = [str(place / "lib"), str(ROOT / "src")]
+    subprocess.run([place / "bin" / "python", "-m", "compileall", "-q", "-j", "0", *folders], check=True)
     stamp.touch()
     return place
 

@@ -39,7 +39,8 @@ def prepared(folder: Path) -> Iterator[Project]:
         yield Project(place, url)
 
 
-def _add_pending(project: Project) -> None:
+def add_pending(project: Project) -> None:
+    """Put the revisions of the demonstration beside those that are applied."""
     for revision in (project.folder / "demo" / "versions").glob("*.py"):
         shutil.copy(revision, project.folder / "alembic" / "versions")
 
@@ -61,7 +62,7 @@ def run(folder: Path) -> Iterator[Comparison]:
 
         drift = case("db-migrate drift --from models --to live", 0, 1)
         yield interleaved("do models and database agree?", [case("alembic check", 0, 255), drift])
-        _add_pending(project)
+        add_pending(project)
         yield interleaved(
             "what would run (and, ours, what would it do)?",
             [case("alembic upgrade 0020:0103 --sql"), case("db-migrate plan", 0, 1)],

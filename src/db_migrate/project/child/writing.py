@@ -35,7 +35,9 @@ def write(project: AlembicProject, job: jobs.WriteRevision) -> jobs.WrittenRevis
             render(source, aside, **{**arguments, "imports": ""})
             imports = "\n".join(missing(job.imports, aside.read_text(encoding="utf-8")))
             render(source, aside, **{**arguments, "imports": imports})
-            write_hooks._run_hooks(aside, script.hooks)
+            hooks = made.hooks if hasattr(made, "hooks") else made.hook_config  # the section itself, up to 1.15
+            if hooks:
+                write_hooks._run_hooks(str(aside), hooks)
             aside.with_suffix(".place").write_text(str(destination), encoding="utf-8")
             raise _Made(aside)
 
