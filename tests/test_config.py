@@ -140,7 +140,7 @@ def test_a_text_has_to_be_a_text(tmp_path: Path, value: str) -> None:
 )
 def test_durations_are_seconds(tmp_path: Path, text: str, seconds: float) -> None:
     """Every unit is understood and becomes seconds."""
-    assert load({"lock_timeout": text}, cwd=tmp_path, environ={}).lock_timeout == seconds
+    assert load({"lock_budget": text}, cwd=tmp_path, environ={}).lock_budget == seconds
 
 
 @pytest.mark.parametrize("text", ["-1s", "1", "s", "1 week", "1e3s", "٣s", "1s 2s", "infinity"])
@@ -152,13 +152,21 @@ def test_what_is_no_duration_is_refused(tmp_path: Path, text: str) -> None:
 
 
 def test_a_timeout_is_one_that_postgresql_takes(tmp_path: Path) -> None:
-    """Milliseconds in 31 bits; a budget of ours is as long as anybody wants. A BOM is no part of the settings."""
+    """Milliseconds in 31 bits, some where others wait; a budget of ours is long. A BOM is no part of the settings."""
     (tmp_path / "db-migrate.toml").write_text('lock_timeout = "24d"\nlock_budget = "99d"', encoding="utf-8-sig")
     assert load(cwd=tmp_path, environ={}).lock_budget == 99 * 86400
     for key in ("lock_timeout", "statement_timeout"):
         with pytest.raises(ConfigurationError) as error:
             load({key: "25d"}, cwd=tmp_path, environ={})
         assert "must be at most 24d" in problems(error)[0]
+    for key, value, said in (
+        ("lock_timeout", "0", "at least 1ms"),
+        ("lock_timeout", "250us", "at least 1ms"),
+        ("keep_for", "999999d", "at most 36500d"),
+    ):
+        with pytest.raises(ConfigurationError) as error:
+            load({key: value}, cwd=tmp_path, environ={})
+        assert said in problems(error)[0]
 
 
 def test_a_misspelt_variable_is_a_problem(tmp_path: Path) -> None:

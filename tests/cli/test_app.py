@@ -41,6 +41,12 @@ def test_a_word_that_is_nearly_nothing_lists_the_verbs(run: Run) -> None:
         ["rollback", "-1", "--nonsense"],
         ["plan", "--dwon"],
         ["rollback", "-1x"],
+        ["rollback", ""],
+        ["rollback", "--yes", "", "--derive"],
+        ["rollback", "--run", ""],
+        ["apply", "--backup="],
+        ["apply", "--backup", "folder", "--rehearse"],
+        ["kept", "list", "--older-than", "1d"],
         ["stamp"],
         ["status", "extra"],
         ["drift", "--format", "mermaid"],
@@ -51,7 +57,7 @@ def test_a_word_that_is_nearly_nothing_lists_the_verbs(run: Run) -> None:
     ],
 )
 def test_what_is_not_understood_is_a_usage_error(run: Run, library: Recorder, words: list[str]) -> None:
-    """An option, a value or an argument that does not exist ends 2, with the way to help, and calls nothing."""
+    """What does not exist, is empty or does not go together ends 2, with the way to help, and calls nothing."""
     outcome = run(*words)
     assert outcome.code == 2
     assert outcome.out == ""

@@ -55,7 +55,10 @@ def journalled(site: Site, run: str) -> list[tuple[Any, ...]]:
 
 
 def test_hooks_are_run_in_their_order_and_told_what_they_are_about(site: Site) -> None:
-    """Commands get JSON, callables a dictionary; what fails after something was done is a warning."""
+    """Commands get JSON, callables a dictionary; what fails after something was done is a warning.
+
+    What a command leaves running is not waited for.
+    """
     said = site.folder / "said"
     (site.folder / "own_hooks.py").write_text(CALLABLES.replace("{url}", site.conninfo.url(site.driver)))
     (site.folder / "alembic.ini").write_text(
@@ -65,7 +68,7 @@ def test_hooks_are_run_in_their_order_and_told_what_they_are_about(site: Site) -
     site.revision("r2", "op.execute('CREATE TABLE b (id int)')")
     hooked(
         site,
-        before_run=("cat > told.json; echo shell >> said", "python:own_hooks:note"),
+        before_run=("cat > told.json; echo shell >> said; sleep 40 &", "python:own_hooks:note"),
         before_revision=("python:own_hooks:note",),
         after_revision=("python:own_hooks:query", "echo no; exit 3"),
         on_failure=("echo never >> said",),

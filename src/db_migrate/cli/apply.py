@@ -57,7 +57,7 @@ def command(
 
     plan = _plan_in(what)
 
-    how = rehearsal(rehearse, rehearse_on)
+    how = rehearsal(rehearse, rehearse_on, backup, context)
 
     def work(workspace: Workspace) -> RunResult:
         return confirmed(

@@ -35,6 +35,9 @@ def command(
     if action in ("show", "restore") and len(ids) != 1:
         raise click.UsageError(f"`kept {action}` needs one ID; `db-migrate kept list` shows them.", context)
 
+    if action != "purge" and (older_than or confirm):
+        raise click.UsageError(f"--older-than and --confirm are for `kept purge`, not for `kept {action}`.", context)
+
     def work(workspace: Workspace) -> KeptData:
         if action == "restore":
             return workspace.kept.restore(ids[0])

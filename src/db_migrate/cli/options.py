@@ -18,6 +18,7 @@ CI_FORMATS = ("jsonl", "sarif", "github", "gitlab", "junit")
 FORMATS = ("text", "json", "markdown", "sql", "mermaid", "html", *CI_FORMATS)
 STEPS = {"ignore_unknown_options": True}
 _STEPS = re.compile(r"-\d+")
+_EMPTY_OPTION = re.compile(r"--[a-z-]+=")
 _SETTINGS = ("config", "name", "x", "target", "url")
 
 
@@ -175,6 +176,16 @@ class Verb(Spoken):
         own = [each for each in self._options(ctx) if each not in self.common]
         self._write_options("Options", own, ctx, formatter)
         self._write_options("Options of every verb", self.common, ctx, formatter)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Refuse what is empty, as what a variable holds that is not set: the whole target, say, was not meant."""
+        own = args[: args.index("--")] if "--" in args else args
+        takes_value = {o for p in self.params if isinstance(p, click.Option) and not p.is_flag for o in p.opts}
+        for before, word in zip(["", *own], own, strict=False):
+            if not word or _EMPTY_OPTION.fullmatch(word):
+                named = word.rstrip("=") or (before if before in takes_value else "an argument")
+                raise click.UsageError(f"{named} is empty: a variable that is not set?", ctx)
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the verb after noting its name for what is reported."""

@@ -53,7 +53,7 @@ def command(
 
     one_of(to, run, context)
 
-    how = rehearsal(rehearse, rehearse_on)
+    how = rehearsal(rehearse, rehearse_on, None, context)
 
     def work(workspace: Workspace) -> RunResult:
         return confirmed(

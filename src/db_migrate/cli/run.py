@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -91,10 +92,12 @@ def print_result(result: R, code: int, call: Call, renderers: Renderers[R]) -> N
         write(error_text(error, style_for(sys.stderr, call)), sys.stderr)
 
 
-def rehearsal(wanted: bool, on: str | None) -> Rehearse | None:
-    """What ``--rehearse`` and ``--rehearse-on`` ask for."""
+def rehearsal(wanted: bool, on: str | None, backup: Path | None, context: click.Context) -> Rehearse | None:
+    """What ``--rehearse`` and ``--rehearse-on`` ask for; beside them there is nothing to back up."""
     if not wanted and on is None:
         return None
+    if backup is not None:
+        raise click.UsageError("--backup and --rehearse do not go together: a rehearsal changes a copy only.", context)
     from db_migrate.workspace.rehearsing import Rehearse
 
     return Rehearse(on)

@@ -24,6 +24,7 @@ from db_migrate.config.parsing import (
     flag,
     name,
     named,
+    patience,
     text,
     texts,
     timeout,
@@ -46,7 +47,7 @@ from db_migrate.errors import ConfigurationError
 ENVIRONMENT_PREFIX = "DB_MIGRATE_"
 
 _BUDGETS: Mapping[str, Parser[Any]] = {
-    "lock_timeout": timeout,
+    "lock_timeout": patience,
     "lock_budget": duration,
     "statement_timeout": timeout,
     "block_budget": duration,

@@ -15,7 +15,9 @@ E = TypeVar("E", bound=StrEnum)
 Parser = Callable[[object], T]
 
 _UNITS: Mapping[str, float] = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_LONGEST = 36500 * 86400.0
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(us|ms|s|min|m|h|d)", re.ASCII)
+_LEAST = 0.001
 _SIZES: Mapping[str, int] = {"kB": 1024, "MB": 1024**2, "GB": 1024**3, "TB": 1024**4}
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(kB|MB|GB|TB)", re.ASCII)
 _TRUE = frozenset({"1", "true", "yes", "on"})
@@ -77,7 +79,10 @@ def duration(value: object) -> float:
             return 0.0
         found = _DURATION.fullmatch(value.strip())
         if found:
-            return round(float(found[1]) * _UNITS[found[2]], 9)
+            seconds = round(float(found[1]) * _UNITS[found[2]], 9)
+            if seconds > _LONGEST:
+                raise Invalid("must be at most 36500d")
+            return seconds
     raise Invalid("must be a duration with its unit, such as 50ms, 1s, 10m or 2h")
 
 
@@ -86,6 +91,14 @@ def timeout(value: object) -> float:
     seconds = duration(value)
     if seconds * 1000 >= 1 << 31:
         raise Invalid("must be at most 24d, PostgreSQL's limit for a timeout; 0 is none at all")
+    return seconds
+
+
+def patience(value: object) -> float:
+    """Seconds that others may wait for us: a ``timeout`` that PostgreSQL does not take for none at all."""
+    seconds = timeout(value)
+    if seconds < _LEAST:
+        raise Invalid("must be at least 1ms: none at all would let others wait behind us without end")
     return seconds
 
 

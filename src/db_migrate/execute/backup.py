@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from db_migrate.postgres import binaries
 from db_migrate.postgres.conninfo import ConnInfo
 from db_migrate.postgres.dump import dump_tables
 from db_migrate.results import Backup, Plan
+from db_migrate.results.typed import command_of
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -33,14 +34,14 @@ def _touched(plan: Plan) -> Iterator[str]:
 
 
 def back_up(
-    connection: Connection[tuple[object, ...]], target: ConnInfo, relations: Iterable[str], folder: Path, run: str
+    connection: Connection[tuple[object, ...]], target: ConnInfo, plan: Plan, folder: Path, run: str
 ) -> Backup | None:
-    """Dump the tables among ``relations`` that exist; None where there are none.
+    """Dump the tables that ``plan`` touches and that exist; None where there are none.
 
     Beside the dump there is a file for ``sha256sum --check``. Raises ``Failed`` (``backup.failed``, and what
     ``dump.dump_tables`` raises); a dump that is not whole is not left there.
     """
-    rows: list[Any] = connection.execute(statement("tables_among"), {"relations": list(relations)}).fetchall()
+    rows: list[Any] = connection.execute(statement("tables_among"), {"relations": list(touched(plan))}).fetchall()
     tables = [(str(schema), str(name)) for schema, name in rows]
     if not tables:
         return None
@@ -49,7 +50,7 @@ def back_up(
         folder.mkdir(parents=True, exist_ok=True)
         file.touch(mode=0o600, exist_ok=False)
     except OSError as error:
-        raise _failed(file, error) from error
+        raise _failed(plan, file, error) from error
     try:
         major = connection.info.server_version // 10000
         dump_tables(target, binaries.find(major) or binaries.embedded(), tables, file)
@@ -59,20 +60,20 @@ def back_up(
     except BaseException as error:
         file.unlink(missing_ok=True)
         if isinstance(error, OSError):
-            raise _failed(file, error) from error
+            raise _failed(plan, file, error) from error
         raise
     shown = tuple(f"{schema}.{name}" for schema, name in tables)
     return Backup(str(file), digest, file.stat().st_size, shown, _restore(target, file))
 
 
-def _failed(file: Path, error: OSError) -> Failed:
+def _failed(plan: Plan, file: Path, error: OSError) -> Failed:
     return Failed(
         "backup.failed",
         "the backup could not be written",
         why=str(error),
         where=str(file),
         state="nothing was changed",
-        next=["db-migrate apply --backup DIR"],
+        next=[f"{command_of(plan)} --backup DIR"],
     )
 
 

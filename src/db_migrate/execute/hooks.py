@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -30,6 +31,9 @@ PYTHON = "python:"
 """How the name of a callable begins; what begins otherwise is a command."""
 
 _LONGEST_OUTPUT = 2000
+_LONGEST_KEPT = 1 << 16
+"""Bytes, so much more than what is shown that a password which begins before that is still known for one."""
+_LAST_WORDS_SECONDS = 1.0
 
 
 class Moment(StrEnum):
@@ -120,27 +124,31 @@ class Hooks:
         return self._command(hook, msgspec.json.encode(facts))
 
     def _command(self, hook: str, told: bytes) -> tuple[str, str]:
-        with subprocess.Popen(
-            ["/bin/sh", "-c", hook],
-            cwd=self._root,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        ) as process:
+        with tempfile.TemporaryFile() as facts:
+            facts.write(told)
+            facts.seek(0)
+            output, write = os.pipe()
+            printed = _Printed(output)
             try:
-                printed, _ = process.communicate(told, timeout=self._settings.timeout)
-            except subprocess.TimeoutExpired:
-                _kill(process)
-                return self._late(), ""
-            except BaseException:
-                _kill(process)
-                raise
-        output = redact(printed.decode(errors="replace")).strip()[-_LONGEST_OUTPUT:]
-        if not process.returncode:
-            return "", output
-        last = output.splitlines()[-1:] or [""]
-        return f"ended with exit code {process.returncode}{': ' if last[0] else ''}{last[0]}", output
+                process = subprocess.Popen(
+                    ["/bin/sh", "-c", hook],
+                    cwd=self._root,
+                    stdin=facts,
+                    stdout=write,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+            finally:
+                os.close(write)
+        try:
+            process.wait(self._settings.timeout)
+        except subprocess.TimeoutExpired:
+            _kill(process)
+            return self._late(), ""
+        except BaseException:
+            _kill(process)
+            raise
+        return _ended(process.returncode, printed.end())
 
     def _callable(self, path: str, facts: Mapping[str, object]) -> str:
         late = threading.Event()
@@ -166,6 +174,33 @@ class Hooks:
 
     def _late(self) -> str:
         return f"did not end within {self._settings.timeout:g} s and was stopped"
+
+
+class _Printed:
+    """What a command prints is read for as long as somebody may print, so that nobody has to wait; its end is kept."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._end = b""
+        self._reader = threading.Thread(target=self._read, args=(descriptor,), daemon=True)
+        self._reader.start()
+
+    def end(self) -> str:
+        """The end of what was printed, once the command has ended; what it has left running may print on."""
+        self._reader.join(_LAST_WORDS_SECONDS)
+        return redact(self._end.decode(errors="replace")).strip()[-_LONGEST_OUTPUT:]
+
+    def _read(self, descriptor: int) -> None:
+        with open(descriptor, "rb", buffering=0) as stream:
+            while read := stream.read(1 << 16):
+                self._end = (self._end + read)[-_LONGEST_KEPT:]
+
+
+def _ended(code: int, output: str) -> tuple[str, str]:
+    """Why a command failed, empty if it did not, and the end of what it printed."""
+    if code == 0:
+        return "", output
+    last = output.splitlines()[-1:] or [""]
+    return f"ended with exit code {code}{': ' if last[0] else ''}{last[0]}", output
 
 
 def refusal(verb: str, again: str, moment: Moment, failure: HookFailure) -> Failed:

@@ -241,6 +241,7 @@ def _patiently(
                 ) from error
         except errors.Error as error:
             why = str(error).strip()
-            raise Failed("kept.failed", "the server refused it", why=why, state=state, next=[again]) from error
+            look = ["db-migrate kept list", again]
+            raise Failed("kept.failed", "the server refused it", why=why, state=state, next=look) from error
         time.sleep(pause * random.uniform(0.5, 1.5))
         pause = min(pause * 2, _LONGEST_PAUSE_S)

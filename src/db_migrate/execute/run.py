@@ -18,7 +18,7 @@ from db_migrate.errors import DbMigrateError
 from db_migrate.execute import preflight
 from db_migrate.execute.aftermath import find_out
 from db_migrate.execute.attempts import carry_out
-from db_migrate.execute.backup import back_up, touched
+from db_migrate.execute.backup import back_up
 from db_migrate.execute.conductor import Conductor
 from db_migrate.execute.consent import check_consent
 from db_migrate.execute.debris import built_by, drop_indexes, invalid_indexes
@@ -197,7 +197,7 @@ class _Run:
         if order.settings.journal:
             self._journal.ensure()
         if order.backup is not None:
-            self._backup = back_up(self._watch, order.target.conninfo, touched(plan), order.backup, self._run)
+            self._backup = back_up(self._watch, order.target.conninfo, plan, order.backup, self._run)
         self._open(live.role)
         with self._own_hooks(live) as hooks:
             self._hooks = hooks

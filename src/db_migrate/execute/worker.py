@@ -208,4 +208,4 @@ def _held(row: tuple[int, str | None, str | None, str], committed: dict[int, tup
 
 
 def _milliseconds(seconds: float) -> str:
-    return f"{round(seconds * 1000)}ms"
+    return f"{max(1, round(seconds * 1000)) if seconds else 0}ms"

@@ -113,7 +113,7 @@ class Workspace(Looking):
         """Execute them; what is raised before the first has begun knows where they are."""
         try:
             return self._execute_in_order(plan, ordered, verb, confirm, backup, rehearse)
-        except (Refused, LockBudgetExceeded) as error:
+        except (Refused, Failed, LockBudgetExceeded) as error:
             error.knowing(self._as_it_is(plan))
             raise
 
