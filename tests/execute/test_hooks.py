@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 from typing import Any
 
 from db_migrate.config import HookSettings
 
 from .conftest import Site
+from .processes import running
 
 CALLABLES = """
 import pathlib
@@ -112,3 +114,22 @@ def test_hooks_are_run_in_their_order_and_told_what_they_are_about(site: Site) -
         assert journalled(site, stopped.run) == [(moment, "failed"), ("on_failure", "done")]
     assert said.read_text().count("failed\n") == 6
     assert site.sql("SELECT to_regclass('c'), count(*) FROM db_migrate.runs WHERE state = 'stopped'") == [(None, 6)]
+
+
+def test_ctrl_c_ends_the_hook_that_is_running(site: Site) -> None:
+    """Before anything was done it ends the run, which the journal knows; after all was done it ends only the hook."""
+    site.revision("r1", "op.execute('CREATE TABLE a (id int)')")
+    hook = "kill -INT $PPID; sleep 25"
+    for moment, code, state in (
+        ("before_run", 130, "stopped"),
+        ("before_revision", 130, "stopped"),
+        ("after_run", 0, "done"),
+    ):
+        began = time.monotonic()
+        with running(site, site.plan(), hooks=HookSettings(**{moment: (hook,)})) as process:
+            assert (process.end(), moment) == (code, moment)
+            assert process.outcome is not None
+        assert time.monotonic() - began < 20, moment
+        assert process.outcome["code"] == ("apply.interrupted" if code else "")
+        assert (process.outcome["state"], process.outcome["to"]) == (state, ["r1"] if state == "done" else [])
+        assert site.sql("SELECT state FROM db_migrate.runs ORDER BY started_at DESC LIMIT 1") == [(state,)]

@@ -283,6 +283,18 @@ def test_deleted_and_changed_rows_come_back(site: Site) -> None:
     assert [(each.object, each.direction, each.rows) for each in there] == [("public.notes", "downgrade", 1)]
 
 
+def test_rows_of_one_table_come_back_from_several_revisions(site: Site) -> None:
+    """The plan says of each revision what comes back, in that order."""
+    site.sql("CREATE TABLE t (id int PRIMARY KEY)", "INSERT INTO t SELECT generate_series(1, 5)")
+    site.revision("r0", "pass")
+    site.revision("r1", "op.execute('DELETE FROM t WHERE id = 1')")
+    site.revision("r2", "op.execute('DELETE FROM t WHERE id > 3')")
+    assert site.apply().error is None
+    plan = site.plan("r0", down=True)
+    assert plan.restored == (Restored("public.t", 2), Restored("public.t", 1))
+    assert site.execute(plan).restored == plan.restored
+
+
 HIDDEN = (
     "CREATE SCHEMA s",
     "CREATE TABLE s.owner (id int PRIMARY KEY, name text)",

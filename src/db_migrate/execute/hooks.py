@@ -23,6 +23,7 @@ import msgspec
 
 from db_migrate.config import HookSettings
 from db_migrate.errors import DbMigrateError, Failed
+from db_migrate.execute.interruption import Interruption
 from db_migrate.postgres.redact import redact
 from db_migrate.project.child_process import Child, ChildDied, open_child
 from db_migrate.project.config import ProjectConfig
@@ -33,6 +34,7 @@ PYTHON = "python:"
 _LONGEST_OUTPUT = 2000
 _LONGEST_KEPT = 1 << 16
 """Bytes, so much more than what is shown that a password which begins before that is still known for one."""
+_POLL_SECONDS = 0.1
 _LAST_WORDS_SECONDS = 1.0
 
 
@@ -61,7 +63,8 @@ class HookFailure:
 class Hooks:
     """The hooks of one run. A context manager, which ends the process of the callables.
 
-    ``facts`` are what every hook is told; ``note`` writes into the journal, ``tell`` says what is being run.
+    ``facts`` are what every hook is told; ``note`` writes into the journal, ``tell`` says what is run. Ctrl-C ends
+    the hook that is running.
     """
 
     def __init__(
@@ -73,6 +76,7 @@ class Hooks:
         facts: Mapping[str, Any],
         note: Callable[[Mapping[str, Any]], None],
         tell: Callable[[str], None],
+        interruption: Interruption,
     ) -> None:
         self._settings = settings
         self._project = project
@@ -81,6 +85,8 @@ class Hooks:
         self._facts = facts
         self._note = note
         self._tell = tell
+        self._interruption = interruption
+        self._after_ctrl_c = False
         self._stack = ExitStack()
         self._child: Child | None = None
         self._begun: set[str] = set()
@@ -92,12 +98,18 @@ class Hooks:
         self._stack.close()
 
     def begin_revision(self, verb: str, again: str, revision: str) -> None:
-        """Before a revision, once however often it is begun. Raises ``Failed`` as of ``refusal``."""
+        """Before a revision, once however often it is begun. Raises as ``begin``."""
         if revision in self._begun:
             return
         self._begun.add(revision)
-        for failure in self.run(Moment.BEFORE_REVISION, revision=revision)[:1]:
-            raise refusal(verb, again, Moment.BEFORE_REVISION, failure)
+        self.begin(verb, again, Moment.BEFORE_REVISION, revision=revision)
+
+    def begin(self, verb: str, again: str, moment: Moment, **facts: object) -> None:
+        """Before something is done. Raises ``Failed`` as of ``refusal``, ``InterruptedByUser`` where Ctrl-C came."""
+        failures = self.run(moment, **facts)
+        self._interruption.check()
+        for failure in failures:
+            raise refusal(verb, again, moment, failure)
 
     def run(self, moment: Moment, **facts: object) -> list[HookFailure]:
         """Run the hooks of a moment in their order; those that failed. After a ``before`` one that did, no further."""
@@ -105,6 +117,7 @@ class Hooks:
         failures: list[HookFailure] = []
         for hook in wanted:
             self._tell(hook)
+            self._after_ctrl_c = self._interruption.asked
             began = time.monotonic()
             why, output = self._one(hook, {"hook": moment.value, **self._facts, **facts})
             seconds = round(time.monotonic() - began, 3)
@@ -141,28 +154,46 @@ class Hooks:
             finally:
                 os.close(write)
         try:
-            process.wait(self._settings.timeout)
-        except subprocess.TimeoutExpired:
-            _kill(process)
-            return self._late(), ""
+            over = self._wait(lambda seconds: _has_ended(process, seconds))
         except BaseException:
             _kill(process)
             raise
+        if over:
+            _kill(process)
+            return over, ""
         return _ended(process.returncode, printed.end())
 
+    def _wait(self, ended: Callable[[float], bool]) -> str:
+        """Until it has ended; else why it may not go on: its time is over, or Ctrl-C came after it was begun."""
+        deadline = time.monotonic() + self._settings.timeout
+        while not ended(min(_POLL_SECONDS, max(0.0, deadline - time.monotonic()))):
+            if self._interruption.asked and not self._after_ctrl_c:
+                return "was stopped, as you asked"
+            if time.monotonic() >= deadline:
+                return f"did not end within {self._settings.timeout:g} s and was stopped"
+        return ""
+
     def _callable(self, path: str, facts: Mapping[str, object]) -> str:
-        late = threading.Event()
+        over: list[str] = []
+        ended = threading.Event()
+
+        def watch(pid: int) -> None:
+            over.append(self._wait(ended.wait))
+            if over[0]:
+                os.kill(pid, signal.SIGKILL)
+
         try:
             child = self._open_child()
-            timer = threading.Timer(self._settings.timeout, _stop, (child.pid, late))
-            timer.start()
+            watching = threading.Thread(target=watch, args=(child.pid,), daemon=True)
+            watching.start()
             try:
                 child.call(path, facts)
             finally:
-                timer.cancel()
+                ended.set()
+                watching.join()
         except ChildDied as error:
             self._child = None
-            return self._late() if late.is_set() else f"failed: {error.message}"
+            return over[0] if over and over[0] else f"failed: {error.message}"
         except DbMigrateError as error:
             return f"failed: {error.message}{': ' if error.why else ''}{redact(error.why)}"
         return ""
@@ -171,9 +202,6 @@ class Hooks:
         if self._child is None:
             self._child = self._stack.enter_context(open_child(self._project, allowed=[self._allowed]))
         return self._child
-
-    def _late(self) -> str:
-        return f"did not end within {self._settings.timeout:g} s and was stopped"
 
 
 class _Printed:
@@ -221,6 +249,8 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def _stop(pid: int, late: threading.Event) -> None:
-    late.set()
-    os.kill(pid, signal.SIGKILL)
+def _has_ended(process: subprocess.Popen[bytes], seconds: float) -> bool:
+    """Whether it has, after at most so many seconds."""
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(seconds)
+    return process.returncode is not None

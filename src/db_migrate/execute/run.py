@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from db_migrate import __version__
 from db_migrate.catalog.objects import Catalog
 from db_migrate.config import CancelBlockers, Settings
-from db_migrate.errors import DbMigrateError
+from db_migrate.errors import DbMigrateError, Failed
 from db_migrate.execute import preflight
 from db_migrate.execute.aftermath import find_out
 from db_migrate.execute.attempts import carry_out
@@ -23,7 +23,7 @@ from db_migrate.execute.conductor import Conductor
 from db_migrate.execute.consent import check_consent
 from db_migrate.execute.debris import built_by, drop_indexes, invalid_indexes
 from db_migrate.execute.discipline import Budget, Manners
-from db_migrate.execute.hooks import Hooks, Moment, refusal
+from db_migrate.execute.hooks import Hooks, Moment
 from db_migrate.execute.indexes_ahead import IndexesAhead
 from db_migrate.execute.interruption import InterruptedByUser, Interruption, StoppedAtOnce, listening
 from db_migrate.execute.journal import Entry, Journal, Log, NoJournal
@@ -201,9 +201,13 @@ class _Run:
         self._open(live.role)
         with self._own_hooks(live) as hooks:
             self._hooks = hooks
-            failed = hooks.run(Moment.BEFORE_RUN)
-            refused = refusal(order.verb, order.command, Moment.BEFORE_RUN, failed[0]) if failed else None
-            return self._told(self._execute() if refused is None else self._stopped(live, refused))
+            try:
+                hooks.begin(order.verb, order.command, Moment.BEFORE_RUN)
+            except Failed as refused:
+                return self._told(self._stopped(live, refused))
+            except (InterruptedByUser, StoppedAtOnce):
+                return self._told(self._stopped(live, interrupted(order.verb, order.command)))
+            return self._told(self._execute())
 
     def _own_hooks(self, live: LiveState) -> Hooks:
         order, plan = self._order, self._order.plan
@@ -225,6 +229,7 @@ class _Run:
             facts,
             self._note_hook,
             lambda hook: self._recorder.tell(ProgressKind.HOOK_STARTED, message=hook),
+            self._interruption,
         )
 
     def _note_hook(self, said: Mapping[str, Any]) -> None:

@@ -110,10 +110,11 @@ def _texts(rows: list[tuple[object, ...]]) -> list[list[str | None]]:
 
 def _finished(plan: Plan, choice: Choice, back: tuple[Kept, ...], restored: tuple[Restored, ...], facts: Facts) -> Plan:
     found = {each.object: each for each in restored}
-    latest = {each.label.object: each for each in back}
-    due = tuple(_weighed(each, found[name], facts) for name, each in latest.items() if name in found)
-    homeless = [name for name in latest if name not in found]
-    warnings = (*plan.warnings, *_warnings(choice, homeless), *_waits(due, latest))
+    latest = {(each.label.revision, each.label.object): each for each in back}
+    due = tuple(_weighed(each, found[name], facts) for (_, name), each in latest.items() if name in found)
+    homeless = list(dict.fromkeys(name for _, name in latest if name not in found))
+    kept = {each.label.object: each for each in back}
+    warnings = (*plan.warnings, *_warnings(choice, homeless), *_waits(due, kept))
     plan = replace(plan, kept=choice.kept, restored=due, warnings=warnings)
     return replace(plan, hash=plan_hash(plan))
 
