@@ -6,6 +6,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import alembic
+
 INI = "[alembic]\nscript_location = %(here)s/migrations\nprepend_sys_path = %(here)s\n"
 
 ENV = """
@@ -100,6 +102,8 @@ def write(folder: Path, tables: int) -> None:
     (folder / "alembic.ini").write_text(INI)
     (folder / "migrations" / "env.py").write_text(ENV)
     (versions / "0001_all_tables.py").write_text(REVISION)
+    template = Path(alembic.__file__).parent / "templates" / "generic" / "script.py.mako"
+    (folder / "migrations" / "script.py.mako").write_text(template.read_text("utf-8"))
     (folder / "models.py").write_text("".join(models(tables)))
 
 

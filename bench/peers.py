@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import sysconfig
@@ -18,7 +19,10 @@ class Peers:
 
 
 def installed(folder: Path, *names: str) -> Peers:
-    """``names`` from the package registry in an environment below ``folder``, beside all that is installed here."""
+    """``names`` from the package registry in an environment below ``folder``, beside all that is installed here.
+
+    A name may say which versions will do, as pip reads it; it comes before what is installed here.
+    """
     place = folder / "peers"
     subprocess.run([sys.executable, "-m", "venv", place], check=True)
     python = str(place / "bin" / "python")
@@ -29,7 +33,9 @@ def installed(folder: Path, *names: str) -> Peers:
     (Path(purelib.strip()) / "beside.pth").write_text("\n".join(here) + "\n")
     pip = [python, "-m", "pip", "--disable-pip-version-check", "--quiet", "install"]
     subprocess.run([*pip, *names], check=True)
-    return Peers(place / "bin", {name: _version(python, name) for name in names})
+    return Peers(
+        place / "bin", {name: _version(python, name) for name in (re.split("[<>=!~]", each)[0] for each in names)}
+    )
 
 
 def _version(python: str, name: str) -> str:

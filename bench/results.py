@@ -31,6 +31,8 @@ scenario's last run is in `bench/results` as JSON, with every single value.
   brackets the smallest and largest of the single rounds. Below 1 is faster. Ratios can be compared between
   machines; seconds cannot.
 - **CPU** is CPU time of the command and of all children that it waited for. A PostgreSQL server is none of them.
+- The **load average** is that of the five minutes before the end. The scenarios keep one core busy, most of them not
+  wholly: a load above 2 on two cores says that others were at work, so that seconds are more than they would be alone.
 - No timing is ever a test.
 """
 
@@ -58,6 +60,7 @@ def versions() -> dict[str, str]:
         "Python": f"{platform.python_version()} on {platform.machine()}, {os.cpu_count()} cores",
         "PostgreSQL": _postgres(binaries.embedded().version),
         **{name: importlib.metadata.version(name) for name in packages},
+        "load average": f"{os.getloadavg()[1]:.1f}",
     }
 
 

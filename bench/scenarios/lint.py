@@ -170,7 +170,7 @@ def run(folder: Path) -> Iterator[Comparison]:
         goal=4.0,
         versions=squawk.versions,
     )
-    new = partial(_change, project / "migrations" / "versions" / f"{REVISIONS + 1:04}.py")
+    new = partial(change, project / "migrations" / "versions" / f"{REVISIONS + 1:04}.py")
     add(project, REVISIONS + 1)
     one = ours("db-migrate lint 0101", (*lint, f"{REVISIONS + 1:04}"), before=new)
     yield interleaved("one new revision, warm", [one, ours("db-migrate lint, all", lint, before=new)], rounds=3)
@@ -178,7 +178,8 @@ def run(folder: Path) -> Iterator[Comparison]:
     place.forget()
 
 
-def _change(revision: Path) -> None:
+def change(revision: Path) -> None:
+    """Make the file another one, which does the same."""
     with revision.open("a", encoding="utf-8") as file:
         file.write("\n# changed\n")
 
@@ -192,6 +193,6 @@ def _of_mesh(folder: Path, place: Place) -> Comparison:
     environ = {**place.environ, "DATABASE_URL": "postgresql+psycopg://nobody@localhost/none"}
     models = Case("python -c 'import src.database'", (sys.executable, "-c", "import src.database"), folder)
     command = (str(BIN / "db-migrate"), "lint", "0101")
-    new = partial(_change, next(versions.glob("0101*.py")))
+    new = partial(change, next(versions.glob("0101*.py")))
     one = Case("db-migrate lint 0101", command, folder, True, frozenset({0, 1}), environ, new)
     return interleaved("one new revision of examples/mesh, warm (goal: 2 s)", [models, one])
