@@ -10,7 +10,7 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long test-matrix check bench profile docs translations requirements format clean
+.PHONY: help demo test test-long test-matrix check bench profile docs screenshots translations requirements format clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -44,6 +44,9 @@ profile: $(STAMP)  ## where the time of a verb goes (VERB=drift; TABLES=1000, el
 
 docs: $(STAMP)  ## what is generated: JSON schemas, the reference, the README's table of versions, the SBOM
 	$(BIN)/python -m docs.generate
+
+screenshots: $(STAMP)  ## the pictures of the report in docs/report.md (needs Debian's Chromium)
+	$(BIN)/python -m docs.screenshots
 
 translations: $(STAMP)  ## the catalogues of translations, and what they lack
 	$(BIN)/python -m translations

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 from bench import results
-from docs import sbom
+from docs import python_api, sbom
 from matrix import results as matrix
 
 from db_migrate.cli.app import PROGRAM, VERBS, cli
@@ -30,6 +30,7 @@ def pages() -> Mapping[Path, str]:
         DOCS / "commands.md": commands(),
         DOCS / "rules.md": rules(),
         DOCS / "doctor.md": diagnoses(),
+        python_api.FILE: python_api.page(),
         results.PAGE: results.page(),
         matrix.README: matrix.readme(),
         sbom.FILE: sbom.sbom(),

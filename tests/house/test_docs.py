@@ -57,8 +57,33 @@ def test_commands_in_the_manual_exist(page: Path) -> None:
             assert option in known, f"{page.name} cites `db-migrate {verb} {option}`"
 
 
-def test_pages_name_files_that_exist() -> None:
-    """Relative links lead somewhere."""
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    made: list[str] = []
+    for title in re.findall(r"^#+ (.+)$", re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.M | re.S), re.M):
+        plain = re.sub(r"[^\w\- ]", "", re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", title).lower()).strip().replace(" ", "-")
+        made.append(f"{plain}-{made.count(plain)}" if plain in made else plain)
+    return set(made)
+
+
+def test_links_lead_somewhere() -> None:
+    """A relative link names a file that is there, and where it names a part of a page, that page has it."""
     for page in PAGES:
-        for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text("utf-8")):
-            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+        for target in re.findall(r"\]\((?!https?:|mailto:)([^)\s]+)\)", page.read_text("utf-8")):
+            file, _, anchor = target.partition("#")
+            there = page.parent / file if file else page
+            assert there.exists(), f"{page.name} links to {target}"
+            assert not anchor or anchor in anchors(there), f"{page.name} links to {target}: no such heading"
+
+
+def test_each_section_of_the_report_has_its_picture() -> None:
+    """The page about the report shows every section that the template has, in its order, in files that are there."""
+    template = (ROOT / "src/db_migrate/report/html/templates/report.html").read_text("utf-8")
+    sections = re.findall(r'<section id="(\w+)"', template)
+    page = (ROOT / "docs/report.md").read_text("utf-8")
+    assert re.findall(r"!\[[^]]+\]\(screenshots/(\w+)\.png\)", page) == sections
+    for section in sections:
+        file = ROOT / "docs/screenshots" / f"{section}.png"
+        assert file.read_bytes().startswith(b"\x89PNG"), file
+        assert file.stat().st_size < 100_000, file
+    assert {file.stem for file in (ROOT / "docs/screenshots").iterdir()} == set(sections)
