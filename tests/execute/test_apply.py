@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import resource
 
 import pytest
+
+from db_migrate.errors import Failed
 
 from .conftest import Site
 
@@ -40,3 +43,22 @@ def test_a_plan_is_applied_and_rolled_back_with_every_driver(site_on_each: Site,
     assert back.error is None
     assert (back.state, back.from_, back.to) == ("done", ("r2",), ())
     assert site.sql("SELECT to_regclass('accounts')") == [(None,)]
+
+
+def test_a_backup_that_has_no_room_is_not_left_there_and_nothing_is_applied(site: Site) -> None:
+    """pg_dump is ended in the middle of the file: the error says where the next one may go."""
+    site.sql("CREATE TABLE t (id int, v text)", "INSERT INTO t SELECT g, md5(g::text) FROM generate_series(1, 8000) g")
+    site.revision("r1", "op.execute('ALTER TABLE t ADD COLUMN n int')")
+    plan, backups = site.plan(), site.folder / "backups"
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, before[1]))
+    try:
+        with pytest.raises(Failed) as failed:
+            site.execute(plan, backup=backups)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert (failed.value.code, failed.value.state) == ("backup.failed", "nothing was changed")
+    assert failed.value.next == ("db-migrate apply r1 --backup DIR",)
+    assert list(backups.iterdir()) == []
+    assert site.execute(plan, backup=backups).backup is not None
+    assert len(list(backups.iterdir())) == 2

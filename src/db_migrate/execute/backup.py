@@ -13,7 +13,7 @@ from db_migrate.errors import Failed
 from db_migrate.execute.blockers import statement
 from db_migrate.postgres import binaries
 from db_migrate.postgres.conninfo import ConnInfo
-from db_migrate.postgres.dump import dump_tables
+from db_migrate.postgres.dump import DUMP_FAILED, dump_tables
 from db_migrate.results import Backup, Plan
 from db_migrate.results.typed import command_of
 
@@ -59,18 +59,18 @@ def back_up(
         file.with_name(f"{file.name}.sha256").write_text(f"{digest}  {file.name}\n")
     except BaseException as error:
         file.unlink(missing_ok=True)
-        if isinstance(error, OSError):
+        if isinstance(error, OSError) or (isinstance(error, Failed) and error.code == DUMP_FAILED):
             raise _failed(plan, file, error) from error
         raise
     shown = tuple(f"{schema}.{name}" for schema, name in tables)
     return Backup(str(file), digest, file.stat().st_size, shown, _restore(target, file))
 
 
-def _failed(plan: Plan, file: Path, error: OSError) -> Failed:
+def _failed(plan: Plan, file: Path, error: OSError | Failed) -> Failed:
     return Failed(
         "backup.failed",
         "the backup could not be written",
-        why=str(error),
+        why=(error.why if isinstance(error, Failed) else "") or str(error),
         where=str(file),
         state="nothing was changed",
         next=[f"{command_of(plan)} --backup DIR"],

@@ -23,6 +23,8 @@ from db_migrate.postgres.session import connect, server_version
 from db_migrate.postgres.tls import tunnel
 
 _NOT_A_STATEMENT = re.compile(r"^\\(?:un)?restrict .*\n?", re.MULTILINE)
+DUMP_FAILED = "dump.failed"
+"""The code of what is neither a lock nor a privilege: a disk that is full, say."""
 _NO_TLS = "SSL support is not compiled in"
 
 
@@ -198,9 +200,7 @@ def _explain(stderr: str, conninfo: ConnInfo) -> DbMigrateError:
             where=where,
             state="nothing was changed",
         )
-    return Failed(
-        "dump.failed", "pg_dump could not read the database", why=why, where=where, state="nothing was changed"
-    )
+    return Failed(DUMP_FAILED, "pg_dump could not read the database", why=why, where=where, state="nothing was changed")
 
 
 def _explain_load(message: str, statement: str, conninfo: ConnInfo) -> Failed:
