@@ -162,6 +162,7 @@ def of_module(source: str, file: str) -> Iterator[Text]:
         template = None if id(node) in passed else _template(node)
         if template is not None and (id(node) in meant or _is_prose(template)) and _says(template):
             yield Text(template.strip(), file, node.lineno)  # type: ignore[attr-defined]
+            yield from _comments(template, file, node.lineno)  # type: ignore[attr-defined]
 
 
 def _says(template: str) -> bool:
@@ -178,6 +179,13 @@ def _counted(node: ast.Call, file: str) -> Iterator[Text]:
     words = [str(each.value) for each in node.args[1:] if isinstance(each, ast.Constant)]
     if words:
         yield Text(words[0], file, node.lineno, words[1] if len(words) > 1 else words[0] + "s")
+
+
+def _comments(template: str, file: str, line: int) -> Iterator[Text]:
+    """What the comments of advice say, one by one: the code between them is made for each case."""
+    lines = template.split("\n")
+    if len(lines) > 1:
+        yield from (Text(each.removeprefix("# ").strip(), file, line) for each in lines if each.startswith("# "))
 
 
 def _kinds(node: ast.ClassDef, file: str) -> Iterator[Text]:

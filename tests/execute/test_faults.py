@@ -81,6 +81,7 @@ class Ground:
     shape: Shape
     site: Site
     server: TargetServer
+    oid: int = 0
     plans: dict[tuple[str, str], Plan] = field(default_factory=dict)
 
     @property
@@ -109,6 +110,7 @@ class Ground:
             *made,
             PAUSE,
         )
+        ((self.oid,),) = self.site.sql("SELECT max(oid::bigint) + 1000 FROM pg_database")
         self.admin(f"ALTER DATABASE {self.name} RENAME TO {self.name}_ground")
 
     @contextlib.contextmanager
@@ -118,7 +120,8 @@ class Ground:
         small = self.server.socket_dir / "small"
         self.admin(
             *([f"CREATE TABLESPACE small LOCATION '{small}'"] if disk else []),
-            f"CREATE DATABASE {self.name} TEMPLATE {self.name}_ground STRATEGY file_copy"
+            # With the same number each time: a plan is for the database that it was made for, and no other of its name.
+            f"CREATE DATABASE {self.name} TEMPLATE {self.name}_ground STRATEGY file_copy OID {self.oid}"
             + (" TABLESPACE small" if disk else ""),
         )
         try:

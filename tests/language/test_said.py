@@ -56,7 +56,7 @@ def book() -> Phrasebook:
             "writes заблокирована в режиме SHARE; ждут: чтение и запись",
         ),
         ("rows is dropped; nobody reads it", "rows удаляется; никто её не читает"),
-        ("up to date is dropped; nobody reads it", "up to date удаляется; никто её не читает"),
+        ("x y is dropped; z", "x y удаляется; z"),
         ("1 row", "1 строка"),
         ("1,022 rows", "1,022 строки"),
         ("22 rows of public.t", "22 строки public.t"),

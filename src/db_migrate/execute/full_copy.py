@@ -19,6 +19,7 @@ from db_migrate.errors import DbMigrateError, Refused
 from db_migrate.postgres import binaries
 from db_migrate.postgres.conninfo import ConnInfo
 from db_migrate.postgres.dump import dump_all, restore_all
+from db_migrate.postgres.looks import forget
 from db_migrate.postgres.redact import redact
 from db_migrate.postgres.session import connect, server_version
 
@@ -41,7 +42,7 @@ SELECT pg_catalog.pg_database_size(d.oid),
 _OTHERS = """
 SELECT pid, coalesce(usename, ''), coalesce(application_name, '') FROM pg_catalog.pg_stat_activity
  WHERE datname = pg_catalog.current_database() AND pid <> pg_catalog.pg_backend_pid()
-   AND backend_type NOT LIKE 'autovacuum%' ORDER BY pid
+   AND backend_type NOT LIKE 'autovacuum%%' AND pid <> %s ORDER BY pid
 """
 
 
@@ -64,8 +65,9 @@ def full_copy(target: ConnInfo, elsewhere: ConnInfo | None, say: Callable[[str],
     """
     name = f"{PREFIX}{secrets.token_hex(6)}"
     method = TEMPLATE if elsewhere is None else DUMP
+    left = forget(target)
     with contextlib.closing(connect(target)) as connection:
-        size = _size(connection, target, method)
+        size = _size(connection, target, method, left)
         home = elsewhere or target.replace(dbname=_other_database(connection))
     with contextlib.closing(connect(home, application_name="db-migrate rehearsal")) as admin:
         say(_needs(target, home, name, method, size))
@@ -82,15 +84,18 @@ def full_copy(target: ConnInfo, elsewhere: ConnInfo | None, say: Callable[[str],
             _drop(admin, home, name)
 
 
-def _size(connection: Connection, target: ConnInfo, method: str) -> int:
-    """How large the database is; refuses what this role may not clone, or what nobody may clone now."""
+def _size(connection: Connection, target: ConnInfo, method: str, left: int) -> int:
+    """How large the database is; refuses what this role may not clone, or what nobody may clone now.
+
+    ``left`` is the process of a session of ours that has just ended.
+    """
     row: Any = connection.execute(_FACTS.encode()).fetchone()
     size, _creates, owns = row
     if method == DUMP:
         return int(size)
     if not owns:
         raise _forbidden(f"{target.user} may not copy {target.dbname}", "only its owner and superusers may", target)
-    others = connection.execute(_OTHERS.encode()).fetchall()
+    others = connection.execute(_OTHERS.encode(), (left,)).fetchall()
     if others:
         shown = [f"process {pid} of {user}{f' ({name})' if name else ''}" for pid, user, name in others]
         raise Refused(

@@ -51,7 +51,7 @@ def verify(
     be there; objects named in ``hidden``, and what belongs to them, are left out. ``planned`` are the revisions that a
     run was to reach. ``files`` has the file of each revision, to be held against the scripts in the journal.
     """
-    with read_only(target.conninfo) as connection:
+    with read_only(target.conninfo, again=True) as connection:
         current = look_at(connection, target).current
         problems = [
             *_revision(current, planned),

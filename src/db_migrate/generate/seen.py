@@ -19,7 +19,7 @@ def refuse_applied(settings: Settings, graph: Graph, scratch: Scratch, revision:
         try:
             with (
                 find_target(replace(settings, target=name), scratch) as target,
-                read_only(target.conninfo) as connection,
+                read_only(target.conninfo, again=True) as connection,
             ):
                 current = look_at(connection, target).current
         except DbMigrateError as error:

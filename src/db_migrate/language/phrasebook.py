@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache
 from gettext import GNUTranslations
@@ -17,7 +17,14 @@ _WHOLE_WORD = re.compile(r"(?<![\w\0])[^\W\d_]{2,}(?![\w\0])")
 
 _LETTER = re.compile(r"[^\W\d_]")
 _PLACE = re.compile(r"(?<!\{)\{([a-z_][a-z_0-9]*)\}(?!\})")
-_COUNTED = re.compile(r"([\d,]+) (\S.*)", re.DOTALL)
+_CODE = re.compile(r"^\s*(?:#|[\w.]+\(|with .*:$|[\w, ]+ = )", re.MULTILINE)
+"""Python, and not prose about it."""
+
+_COUNTED = re.compile(r"([\d,]+(?:\.\d+)?) (\S.*)", re.DOTALL)
+_UNITS = frozenset({"kB", "MB", "GB", "TB", "ms", "s", "min", "h"})
+_ENGLISH = re.compile(r"(?<![\w.`'\"-])[a-z]{2,}(?![\w.`'\"(-])")
+"""A word that seems to be left as it was."""
+
 _REASON = re.compile(r'("[^"]+": )"([^"]+)"')
 """The reason of an intent, which whoever uses it replaces."""
 
@@ -42,6 +49,9 @@ _WORDS = re.compile(
 
 _NAMES = re.compile(rf"{_WORDS.pattern}|(?:sql|command|place|quote|block|known|choices?)\d*")
 """Those, and places for quotations."""
+
+_QUOTED = re.compile(r"(?:message|error|reason|redact|refused|raised)\d*")
+"""Places for what somebody else may have said: it is only put into this language as a whole."""
 
 _KINDS = re.compile(
     r"(?:kind|what|changing|kind_of|word|title|state|mode|action|how|why|is|are|verb|who|described|kept|part)\d*"
@@ -77,13 +87,19 @@ class Phrasebook:
 
     def said_beside_code(self, text: str) -> str:
         """The text where it is known as a whole, else its comments, and the reasons of intents in it."""
-        if (known := self._known(text)) is not None:
+        if not _CODE.search(text) and (known := self._known(text)) is not None:
             return known
         return "".join(
-            f"{code}# {self.said(comment)}" if hash_ and not code.strip() else _REASON.sub(self._reason, line)
+            code + self._comment(comment) if hash_ and not code.strip() else _REASON.sub(self._reason, line)
             for line in text.splitlines(keepends=True)
             for code, hash_, comment in [line.partition("# ")]
         )
+
+    def _comment(self, comment: str) -> str:
+        """A comment: the catalogue may have it with its mark, where it is written so."""
+        bare = comment.rstrip()
+        known = self._known(f"# {bare}") or f"# {self._of(bare, by_itself=False)}"
+        return known + comment[len(bare) :]
 
     def _reason(self, found: re.Match[str]) -> str:
         return f'{found[1]}"{self._exact.get(found[2], found[2])}"'
@@ -98,46 +114,53 @@ class Phrasebook:
         return self._remembered[key]
 
     def _found(self, text: str, by_itself: bool) -> str:
-        known = self._known(text)
-        if known is None and (made := self._in_parts(text)) != text:
+        if (known := self._known(text)) is not None:
+            return known
+        if (made := self._in_parts(text)) != text:
             return made
-        if known is None and by_itself:
-            known = self._of_template(text, weak=True)
-        return text if known is None else known
+        loose = self._of_template(text, _loosely)
+        if loose is None and by_itself:
+            loose = self._of_template(text, _weakly)
+        return text if loose is None else loose
 
     def _known(self, text: str) -> str | None:
         """The translation of a text that is known as a whole."""
         if text in self._exact:
             return self._exact[text]
         counted = _COUNTED.fullmatch(text)
-        if counted and (what := self._what(counted[2], int(counted[1].replace(",", "")))):
-            return f"{counted[1]} {what}"
-        return self._of_template(text, weak=False)
+        if counted and counted[2] in self._counted:
+            return f"{counted[1]} {self._many(counted[2], counted[1])}"
+        if counted and counted[2] in _UNITS:
+            return f"{counted[1]} {self._exact.get(counted[2], counted[2])}"
+        made = self._of_template(text, _strictly)
+        return self._number_of(counted) if made is None and counted else made
 
-    def _what(self, what: str, number: int) -> str | None:
-        """What is counted, in the form for the number: ``rows``, and ``rows of public.t``."""
-        word, of, whose = what.partition(" of ")
-        if word not in self._counted:
+    def _number_of(self, counted: re.Match[str]) -> str | None:
+        """What is counted, and of what: ``3 rows of public.t``."""
+        word, of, whose = counted[2].partition(" of ")
+        if not of or word not in self._counted:
             return None
-        one, many = self._counted[word]
-        said = self._catalogue.npgettext(COUNTED, one, many, number)
-        return f"{said} {self._of(whose, by_itself=False)}" if of else said
+        if (known := self._of_template(counted[2], _strictly)) is not None:
+            return f"{counted[1]} {known}"
+        return f"{counted[1]} {self._many(word, counted[1])} {self._of(whose, by_itself=False)}"
 
-    def _of_template(self, text: str, *, weak: bool) -> str | None:
-        """The text, if one of the templates fits it; that which says most is tried first."""
+    def _many(self, word: str, number: str) -> str:
+        """A word that is counted in the form for a number."""
+        one, many = self._counted[word]
+        return self._catalogue.npgettext(COUNTED, one, many, int(float(number.replace(",", ""))))
+
+    def _of_template(self, text: str, fits: Callable[[Template, dict[str, str]], bool]) -> str | None:
+        """The text in a template that fits it: the one that leaves the least in English, and says most by itself."""
         if len(text) > _LONGEST:
             return None
         words = {"", *_WORD.findall(text)}
-        found = [each for word in words for each in self._by_anchor.get(word, ()) if (each.letters < _WEAK) is weak]
-        likely = None
-        for template in sorted(found, key=lambda each: each.letters, reverse=True):
+        made = []
+        for template in (each for word in words for each in self._by_anchor.get(word, ())):
             taken = _pattern(template.text).fullmatch(text)
-            if taken is None or (weak and any(value.count(" ") > 1 for value in taken.groupdict().values())):
-                continue
-            if all(" " not in value for place, value in taken.groupdict().items() if _WORDS.fullmatch(place)):
-                return self._filled(template, taken.groupdict())
-            likely = likely or (template, taken.groupdict())
-        return None if likely is None else self._filled(*likely)
+            if taken is not None and fits(template, taken.groupdict()):
+                filled = self._filled(template, taken.groupdict())
+                made.append((len(_ENGLISH.findall(filled)), -template.letters, filled))
+        return min(made)[2] if made else None
 
     def _filled(self, template: Template, values: dict[str, str]) -> str:
         return _PLACE.sub(lambda place: self._put_in(place[1], values[place[1]]), _unquoted(template.translated))
@@ -146,6 +169,8 @@ class Phrasebook:
         """What was put into a place: a name as it is, a phrase in this language."""
         if _NAMES.fullmatch(place):
             return value
+        if _QUOTED.fullmatch(place):
+            return self._known(value) or value
         if " " in value.strip() or _KINDS.fullmatch(place):
             return self._of(value, by_itself=False)
         return value
@@ -183,7 +208,9 @@ class Phrasebook:
 
     @cached_property
     def _exact(self) -> dict[str, str]:
-        return {_unquoted(text): _unquoted(said) for text, said in self._texts.items() if not _PLACE.search(text)}
+        whole = {_unquoted(text): _unquoted(said) for text, said in self._texts.items() if not _PLACE.search(text)}
+        after = {text[2:]: said[2:] for text, said in whole.items() if text[:2] == said[:2] == "; "}
+        return after | whole
 
     @cached_property
     def _counted(self) -> dict[str, tuple[str, str]]:
@@ -201,6 +228,23 @@ class Phrasebook:
                 template = Template(key, value, own)
                 found.setdefault(template.anchor, []).append(template)
         return found
+
+
+def _strictly(template: Template, values: dict[str, str]) -> bool:
+    """Every name is a single word, and the template has something of its own."""
+    names = (value for place, value in values.items() if _WORDS.fullmatch(place))
+    return template.letters >= _WEAK and not any(" " in value for value in names)
+
+
+def _loosely(template: Template, values: dict[str, str]) -> bool:
+    """A name may be of several words."""
+    del values
+    return template.letters >= _WEAK
+
+
+def _weakly(template: Template, values: dict[str, str]) -> bool:
+    """The template has next to nothing of its own, so what is put into it has to be short."""
+    return template.letters < _WEAK and not any(value.count(" ") > 1 for value in values.values())
 
 
 @lru_cache

@@ -90,7 +90,7 @@ def make_plan(scratch: Scratch, graph: Graph, target: Target, settings: Settings
 
 def _make_plan(scratch: Scratch, graph: Graph, target: Target, settings: Settings, request: Request) -> Proved:
     _check_one(target, ())
-    with read_only(target.conninfo) as connection:
+    with read_only(target.conninfo, again=True) as connection:
         live = look_at(connection, target)
         before = read_through(connection)
     steps = _steps(scratch, graph, request, live.current)
@@ -243,7 +243,7 @@ def facts_for(target: Target, done: Trace, request: Request, settings: Settings)
     asked = questions(done, returning=returning(target, done) if request.direction is Direction.DOWNGRADE else {})
     relations = {o for r in done.revisions for s in r.statements for o in _relations(s.effects.held)} | concerned(done)
     relations |= {name for r in done.revisions for s in r.statements for name in s.effects.reads}
-    with read_only(target.conninfo) as connection, replica_of(settings, connection) as (replica, problem):
+    with read_only(target.conninfo, again=True) as connection, replica_of(settings, connection) as (replica, problem):
         facts = read_facts(
             connection,
             sorted(relations),

@@ -8,6 +8,7 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from db_migrate.errors import Failed, LockBudgetExceeded
+from db_migrate.postgres import looks
 from db_migrate.postgres.conninfo import ConnInfo
 from db_migrate.postgres.redact import redact
 
@@ -18,6 +19,7 @@ _NOT_FROM_ENVIRONMENT = {"hostaddr": "", "options": "", "target_session_attrs": 
 """An address is complete: without these, PGHOSTADDR would send even a scratch session to another server."""
 
 _NOT_LET_IN = ("authentication failed", "no password supplied", "pg_hba.conf", "not permitted to log in")
+_LOOK_STATEMENT_MS, _LOOK_LOCK_MS = 60_000, 5_000
 _CLIENT_CHECK_MS = 10_000
 _IDLE_IN_TRANSACTION_MS = 600_000
 
@@ -77,24 +79,23 @@ def _configure(connection: psycopg.Connection[tuple[object, ...]], settings: Map
 
 
 @contextlib.contextmanager
-def read_only(
-    conninfo: ConnInfo, *, statement_timeout_ms: int = 60_000, lock_timeout_ms: int = 5_000
-) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
+def read_only(conninfo: ConnInfo, *, again: bool = False) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
     """A connection in one REPEATABLE READ READ ONLY transaction with ``search_path`` set to ``pg_catalog``.
 
-    So every query sees one state, and ``pg_get_*`` functions qualify each name. Errors are as in ``connect``, and
-    ``LockBudgetExceeded`` (``target.locked``) for a lock that was not to be had in ``lock_timeout_ms``.
+    So every query sees one state, and ``pg_get_*`` functions qualify each name. ``again``: the database will be looked
+    at again, and the session is kept for that. Errors are as in ``connect``, and
+    ``LockBudgetExceeded`` (``target.locked``) for a lock that was not to be had in time.
     """
     import psycopg
 
-    with contextlib.closing(
-        connect(
-            conninfo,
-            statement_timeout_ms=statement_timeout_ms,
-            lock_timeout_ms=lock_timeout_ms,
-            settings={"search_path": "pg_catalog"},
-        )
-    ) as connection:
+    connection = (looks.taken(conninfo) if again else None) or connect(
+        conninfo,
+        statement_timeout_ms=_LOOK_STATEMENT_MS,
+        lock_timeout_ms=_LOOK_LOCK_MS,
+        settings={"search_path": "pg_catalog"},
+    )
+    with contextlib.ExitStack() as ending:
+        ending.callback(connection.close)
         connection.execute("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         try:
             yield connection
@@ -102,10 +103,14 @@ def read_only(
             raise LockBudgetExceeded(
                 "target.locked",
                 f"somebody has locked what has to be read of the database {conninfo.dbname}",
-                why=f"waited for it for {lock_timeout_ms / 1000:g} s: {str(error).strip()}",
+                why=f"waited for it for {_LOOK_LOCK_MS / 1000:g} s: {str(error).strip()}",
                 state="nothing was changed",
                 next=["db-migrate doctor"],
             ) from error
+        if again and not connection.closed:
+            connection.execute("ROLLBACK")
+            ending.pop_all()
+            looks.given_back(conninfo, connection)
 
 
 def run_text(connection: psycopg.Connection[tuple[object, ...]]) -> Callable[[str], str]:

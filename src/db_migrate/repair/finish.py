@@ -36,7 +36,7 @@ def prove(view: View, partial: Partial, ran: int | None) -> Proof:
     """Run what is left on a copy of the target, as it would run there."""
     way, scratch = partial.way, view.scratch
     committed = partial.settled(ran)
-    with read_only(view.target.conninfo) as connection:
+    with read_only(view.target.conninfo, again=True) as connection:
         state = look_at(connection, view.target)
         before = read_through(connection)
     placed = _placed(state, way.start)

@@ -88,7 +88,7 @@ def _check_rows(view: View, partial: Partial, changes: Sequence[Change], confirm
 
 
 def _has_rows(view: View, table: str) -> bool:
-    with read_only(view.target.conninfo) as connection:
+    with read_only(view.target.conninfo, again=True) as connection:
         return connection.execute(f"SELECT FROM {table} LIMIT 1".encode()).fetchone() is not None
 
 

@@ -215,7 +215,7 @@ class View:
     @contextmanager
     def session(self) -> Iterator[Connection[tuple[object, ...]]]:
         """A read-only session of the target, for as long as the context lasts."""
-        with read_only(self.target.conninfo) as connection:
+        with read_only(self.target.conninfo, again=True) as connection:
             yield connection
 
     @cached_property

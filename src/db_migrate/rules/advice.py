@@ -23,7 +23,6 @@ AUTOCOMMIT = "with op.get_context().autocommit_block():"
 BEFORE = "# before it:"
 AFTER = "# after it:"
 BACK = "# for downgrade():"
-LATER = "# in a later revision, once "
 MODELS = "# in the models"
 INTENT = "db_migrate_allow = {"
 LEAVE_OUT = "# leave this statement out"
@@ -52,7 +51,7 @@ def back(*lines: str) -> str:
 
 def later(when: str, *lines: str) -> str:
     """What a revision of its own has to do, and when."""
-    return "\n".join((f"{LATER}{when}:", *lines))
+    return "\n".join((f"# in a later revision, once {when}:", *lines))
 
 
 def in_place_of_line(line: int, *lines: str) -> str:

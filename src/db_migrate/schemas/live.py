@@ -44,7 +44,7 @@ def copy_of_live(
     the target's own catalog: with it there are stand-ins where the role may not read a table, and the copy names
     these; without it such a table raises ``Failed`` (``dump.privilege``).
     """
-    with read_only(target.conninfo) as connection:
+    with read_only(target.conninfo, again=True) as connection:
         missing = () if known is None else unreadable(connection)
         roles = read_roles(connection)
         settings = read_settings(connection, [live.role])
@@ -115,7 +115,7 @@ def carried_over(
 
     Tables that the role may not read are named in ``not_covered``; what is said of them is only their columns and keys.
     """
-    with read_only(target.conninfo) as connection:
+    with read_only(target.conninfo, again=True) as connection:
         known = read_through(connection)
     with copy_of_live(scratch, target, live, known=known) as copy:
         catalog = read(copy.superuser, privileges=privileges, exclude_schemas=exclude_schemas)

@@ -21,7 +21,7 @@ _GROUND = ("schemas", "extensions", "types", "operators")
 
 def state_of_live(target: Target) -> str | None:
     """What stands for the live schema as the role sees it; None where nobody can tell (``state_of_schema``)."""
-    with read_only(target.conninfo) as connection:
+    with read_only(target.conninfo, again=True) as connection:
         return state_of_schema(run_text(connection), server_version(connection))
 
 
@@ -52,7 +52,7 @@ def live_catalog(
 def live_ground(target: Target, *, exclude_schemas: tuple[str, ...] = ()) -> Catalog:
     """Of the live schema what tables stand on: schemas, extensions, types and collations, read long before the rest."""
     hidden = frozenset((*OUR_SCHEMAS, *exclude_schemas))
-    with read_only(target.conninfo) as connection:
+    with read_only(target.conninfo, again=True) as connection:
         run, version = run_text(connection), server_version(connection)
         found = [each for part in _GROUND for each in read_part(run, version // 10000, part)]
     return Catalog.of((each for each in found if schema_of(each) not in hidden), version)
@@ -64,7 +64,7 @@ def _read(
     if live.server_version // 10000 != scratch.major:
         catalog = carried_over(scratch, target, live, privileges=privileges, exclude_schemas=exclude_schemas)
         return without_owners(catalog) if privileges else catalog
-    with read_only(target.conninfo) as connection:
+    with read_only(target.conninfo, again=True) as connection:
         catalog = read_through(connection, privileges=privileges, exclude_schemas=exclude_schemas)
     return without_owners(catalog) if privileges else catalog
 

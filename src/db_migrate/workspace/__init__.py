@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from db_migrate.config import Settings
+from db_migrate.postgres.looks import looks_kept
 from db_migrate.workspace.acting import Workspace
 
 __all__ = ["Workspace", "open_project"]
@@ -18,4 +19,5 @@ __all__ = ["Workspace", "open_project"]
 def open_project(settings: Settings) -> Iterator[Workspace]:
     """The workspace for these settings. Raises ``ConfigurationError`` when there is no Alembic project."""
     with ExitStack() as stack:
+        stack.enter_context(looks_kept())
         yield Workspace(settings, stack)

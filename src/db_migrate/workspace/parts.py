@@ -98,7 +98,7 @@ class Parts(Sides):
         """A copy of the live schema, with the rows that are always wanted."""
         from db_migrate.plan.sample import sample_for
 
-        with read_only(target.conninfo) as connection:
+        with read_only(target.conninfo, again=True) as connection:
             known = read_through(connection)
         with copy_of_live(scratch, target, live, known=known) as copy:
             sample_for(replace(self.settings, sample=None), target.conninfo, copy.superuser, known, frozenset())
@@ -107,7 +107,7 @@ class Parts(Sides):
     def _heard(self, target: Target) -> Target:
         """The target with all its version tables. On an empty database env.py may not have come to them all: it is
         asked again, on a copy of the live schema, where it came to none, or where the target has others of the name."""
-        with read_only(target.conninfo) as connection:
+        with read_only(target.conninfo, again=True) as connection:
             live = look_at(connection, target)
             if target.heard and not _has_others(connection, live):
                 if len(self._databases) == 1 and len(target.version_tables) == 1:

@@ -108,7 +108,7 @@ class Sides:
     @cached_property
     def live_state(self) -> LiveState:
         """What the target says of itself."""
-        with read_only(self.target.conninfo) as connection:
+        with read_only(self.target.conninfo, again=True) as connection:
             return look_at(connection, self.target)
 
     @property
@@ -213,7 +213,7 @@ class Sides:
             return False
 
     def _read_live(self) -> Catalog:
-        with read_only(self.target.conninfo) as connection:
+        with read_only(self.target.conninfo, again=True) as connection:
             return read_through(connection)
 
     def _forget_live(self) -> None:
