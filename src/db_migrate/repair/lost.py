@@ -11,9 +11,9 @@ from db_migrate.errors import DbMigrateError
 from db_migrate.repair.finding import Found, find_file, parents_of
 from db_migrate.repair.graph_trouble import by_id, is_ignored
 from db_migrate.repair.others import lost_files, may_be_others, of_others
-from db_migrate.repair.pending import applied_scripts
-from db_migrate.repair.position import Place, is_foreign, locate
+from db_migrate.repair.position import Place, is_foreign, locate, unlike
 from db_migrate.repair.registry import Case, Need, diagnosis
+from db_migrate.repair.search import applied_scripts
 from db_migrate.repair.squash import Squash, squashed
 from db_migrate.repair.view import View
 from db_migrate.repair.words import differences_in, drift_command, revisions_named, stamp_command, summary_of
@@ -24,6 +24,9 @@ from db_migrate.rules.finding import Severity
 @diagnosis("revision.lost", Severity.ERROR, Need.HISTORY)
 def lost(view: View) -> Iterator[Case]:
     """The database is at a revision that has no file."""
+    if view.known:
+        begun = view.once(locate).lost
+        yield from [_begun(view, view.once(locate).begun, begun)] if begun else ()
     if view.known or view.once(is_foreign):
         return
     theirs = view.once(of_others)
@@ -37,6 +40,14 @@ def lost(view: View) -> Iterator[Case]:
                 yield _replaced(revision, found, instead)
             else:
                 yield _restorable(view, revision, found) if found else _gone(view, revision)
+
+
+def _begun(view: View, revision: str, found: Found) -> Case:
+    after = revisions_named(view.heads)
+    message = f"the database is within revision {revision}, which comes after {after}, is half-done, and has no file"
+    effect = f"writes {place_for(view, found)} as it is in {found.place}, and finishes it; `--back` undoes it instead"
+    evidence = {**evidence_of(found), "half_done": revision, **differences_in(view.once(locate).differences)}
+    return Case(revision, message, Cure("db-migrate repair", effect), evidence)
 
 
 def in_its_place(view: View, found: Found) -> tuple[str, ...]:
@@ -91,7 +102,7 @@ def _did(view: View, found: Found) -> tuple[str, ...]:
     if not set(parents) <= set(view.graph.revisions):
         return ()
     try:
-        changes = view.differences(view.history(tuple(sorted(parents))), view.live)
+        changes = unlike(view, view.history(tuple(sorted(parents))))
     except DbMigrateError:
         return ()
     return tuple(f"{each.action} {each.kind} {each.object}" for each in changes)

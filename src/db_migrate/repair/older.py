@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import ast
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -46,11 +47,22 @@ class Older:
 Unlike = Callable[[Catalog], Sequence[Change]]
 
 
-def as_it_was(view: View, unlike: Unlike, differences: Sequence[Change]) -> tuple[Older, ...]:
+@dataclass(frozen=True, slots=True)
+class Was:
+    """The older ``texts`` that the target was made by, and the revision ``begun`` beyond them, which is half-done."""
+
+    texts: tuple[Older, ...] = ()
+    begun: str = ""
+
+
+def as_it_was(
+    view: View, unlike: Unlike, differences: Sequence[Change], beyond: Callable[[Sequence[Older]], str]
+) -> Was:
     """The older texts with which the history at the recorded heads is exactly what is here; none where there are none.
 
     ``unlike`` tells how the target differs from a catalog; ``differences`` are those to the history as it is. Where one
-    text is not enough, that which leaves least is kept and another is looked for.
+    text is not enough, that which leaves least is kept and another is looked for. Where none makes it the same,
+    ``beyond`` says of which revision the rest is half of.
     """
     chosen: tuple[Older, ...] = ()
     waiting = _likeliest_first(older_texts(view), differences)[:_MOST_TRIED]
@@ -62,14 +74,23 @@ def as_it_was(view: View, unlike: Unlike, differences: Sequence[Change]) -> tupl
             catalog = _made_with(view, (*chosen, each)) if tries <= _MOST_TRIED else None
             remaining = left if catalog is None else len(unlike(catalog))
             if remaining == 0:
-                return (*chosen, each)
+                return Was((*chosen, each))
             if remaining < left:
                 left, best = remaining, each
         if best is None:
-            return ()
+            break
         chosen = (*chosen, best)
         waiting = [each for each in waiting if each.revision != best.revision]
-    return ()
+    begun = beyond(chosen) if chosen else ""
+    return Was(chosen, begun) if begun else Was()
+
+
+def gone_after(view: View) -> list[str]:
+    """The revisions that git had in the folders of revisions, right after the recorded ones; the latest first."""
+    read = (read_text(blob.content) for blob in _blobs(view, view.reading.files))
+    wanted = set(view.heads)
+    found = (each for each in read if each is not None and each.revision not in view.graph.revisions)
+    return list(dict.fromkeys(each.revision for each in found if wanted and set(each.down_revision) == wanted))
 
 
 def older_texts(view: View) -> list[Older]:
@@ -183,6 +204,18 @@ def _edited_words(older: Older) -> set[str]:
     return set(text.split())
 
 
+@contextmanager
+def as_if(view: View, texts: Sequence[Older], more: Mapping[str, bytes]) -> Iterator[View]:
+    """The target seen as if files had these texts, and there were ``more``; the child process then sees it so too."""
+    with TemporaryDirectory(prefix="db-migrate-older-") as name:
+        folder = Path(name)
+        mirror(view.project.version_locations, folder, {each.file: each.content for each in texts})
+        for file, content in more.items():
+            (folder / file).write_bytes(content)
+        with view.scratch.child.seeing(folder, instead=True):
+            yield view.with_revisions(folder)
+
+
 def _made_with(view: View, texts: Sequence[Older]) -> Catalog | None:
     """The history at the recorded heads, were these its texts; None where they do not run."""
     scratch, graph = view.scratch, view.graph
@@ -190,12 +223,8 @@ def _made_with(view: View, texts: Sequence[Older]) -> Catalog | None:
     same = {each for each in graph.ancestors(*view.heads) if not graph.ancestors(each) & edited}
     parents = {parent for each in same for parent in graph.parents(each)}
     begun = replay(scratch, graph, sorted(same - parents))
-    with (
-        TemporaryDirectory(prefix="db-migrate-older-") as folder,
-        scratch.database("an older text", template=template_of(scratch, begun)) as database,
-    ):
-        mirror(view.project.version_locations, Path(folder), {each.file: each.content for each in texts})
-        with scratch.child.seeing(Path(folder), instead=True):
+    with scratch.database("an older text", template=template_of(scratch, begun)) as database:
+        with as_if(view, texts, {}):
             for head in view.heads:
                 if scratch.migrate("upgrade", head, database, Witness()).failure is not None:
                     return None

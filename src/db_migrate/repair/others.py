@@ -11,9 +11,9 @@ from db_migrate.catalog.tokens import literal, quoted
 from db_migrate.errors import Refused
 from db_migrate.repair.finding import Found, find_file
 from db_migrate.repair.lineage import beside, folder_of, has_revisions, is_joined
-from db_migrate.repair.pending import applied_scripts
 from db_migrate.repair.position import all_states, is_foreign
 from db_migrate.repair.registry import Case, Need, diagnosis
+from db_migrate.repair.search import applied_scripts
 from db_migrate.repair.view import View
 from db_migrate.repair.words import psql
 from db_migrate.results import Cure

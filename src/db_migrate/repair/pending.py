@@ -8,11 +8,12 @@ from difflib import unified_diff
 from pathlib import Path
 
 from db_migrate.catalog.objects import Value
-from db_migrate.execute.journal import AppliedScript, Journal
+from db_migrate.execute.journal import AppliedScript
 from db_migrate.postgres.redact import redact
 from db_migrate.repair.position import Place, Position, locate
 from db_migrate.repair.registry import Case, Need, diagnosis
 from db_migrate.repair.rows import Failed, last_failure
+from db_migrate.repair.search import applied_scripts
 from db_migrate.repair.trial import Trial, trial
 from db_migrate.repair.view import View
 from db_migrate.repair.words import differences_in, plural, psql, revisions_named, summary_of
@@ -73,12 +74,6 @@ def _it(number: int) -> str:
     return "it runs" if number == 1 else "they run"
 
 
-def applied_scripts(view: View) -> tuple[AppliedScript, ...]:
-    """The scripts of the journal."""
-    with view.session() as connection:
-        return Journal(connection, view.target.schema).applied()
-
-
 @diagnosis("revision.edited", Severity.ERROR, Need.HISTORY)
 def edited(view: View) -> Iterator[Case]:
     """The file of a revision is not the one that was applied; a note where that makes no difference to the schema."""
@@ -114,10 +109,16 @@ def _edited_without_journal(position: Position) -> Iterator[Case]:
             f"{each.file.name} was edited after it was applied here: with its text of {each.place.partition(':')[0]} "
             f"the history is exactly what is here; {_difference(position)}"
         )
+        if position.begun:
+            message = (
+                f"{each.file.name} was edited after it was applied here: what is here is the history with its text of "
+                f"{each.place.partition(':')[0]}, and half of {position.begun}; {_difference(position)}"
+            )
         evidence: dict[str, Value] = {
             "file": str(each.file),
             "applied": each.place,
             "edited_by": each.edited_by,
+            "half_done": position.begun,
             "now": _digest(each.file),
             "lines": _changed_lines(redact(each.content.decode(errors="replace")), each.file),
             **differences_in(position.differences),

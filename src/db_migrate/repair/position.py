@@ -12,7 +12,9 @@ from db_migrate.catalog.comparing import comparable
 from db_migrate.catalog.objects import TABLE_KINDS, Catalog, Kind, SchemaObject, Value
 from db_migrate.errors import DbMigrateError
 from db_migrate.execute.verify import flaws
-from db_migrate.repair.older import Older, as_it_was
+from db_migrate.repair.begun import begun_with, lost_and_begun
+from db_migrate.repair.finding import Found, read_text
+from db_migrate.repair.older import Older, Was, as_it_was
 from db_migrate.repair.partial import Partial
 from db_migrate.repair.search import find_partial
 from db_migrate.repair.view import View, heads_of
@@ -44,7 +46,8 @@ class Position:
 
     ``nearest`` is the state that it differs least from, and ``differences`` how: what the target has more, less or
     otherwise. Where the version table names revisions that have files, their state is the nearest. ``older``: the
-    target was made by these texts of files that were edited since.
+    target was made by these texts of files that were edited since. ``lost`` is the file of the next revision, which is
+    half-done and has none any more. ``begun``: with either, this revision is seen to be half-done.
     """
 
     place: Place
@@ -53,6 +56,8 @@ class Position:
     differences: tuple[Change, ...] = ()
     partial: Partial | None = None
     older: tuple[Older, ...] = ()
+    begun: str = ""
+    lost: Found | None = None
 
 
 def raw_flaws(view: View) -> tuple[Problem, ...]:
@@ -109,15 +114,23 @@ def locate(view: View) -> Position:
         # What is recorded as done looks half-done as well where its file has got more to do since.
         if partial is not None and (partial.recorded or partial.way.start == claimed.heads):
             return Position(Place.BETWEEN, matches, claimed, differences, partial)
-        older = () if matches else as_it_was(view, lambda catalog: unlike(view, catalog), differences)
-        if partial is not None and not older:
+        was = (
+            Was()
+            if matches
+            else as_it_was(
+                view, lambda catalog: unlike(view, catalog), differences, lambda texts: begun_with(view, texts)
+            )
+        )
+        if partial is not None and not was.texts:
             return Position(Place.BETWEEN, matches, claimed, differences, partial)
-        if older:
-            return Position(Place.NEAR, (), claimed, differences, older=older)
+        if was.texts:
+            return Position(Place.NEAR, (), claimed, differences, older=was.texts, begun=was.begun)
     if matches:
         return Position(Place.ELSEWHERE, matches, matches[-1])
     if claimed is not None and claimed.heads:
-        return Position(Place.NEAR, (), claimed, differences)
+        lost = None if view.instead else lost_and_begun(view)
+        (begun,) = {each.revision for each in (read_text(lost.content),) if each} if lost else ("",)
+        return Position(Place.NEAR, (), claimed, differences, begun=begun, lost=lost)
     nearest, differences = _nearest(view, states)
     return Position(Place.NEAR, (), nearest, differences)
 

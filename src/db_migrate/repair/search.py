@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from db_migrate.execute.journal import Journal, LooseStep
+from db_migrate.execute.journal import AppliedScript, Journal, LooseStep
 from db_migrate.postgres.redact import redact
 from db_migrate.repair.partial import Partial, assess, is_begun
 from db_migrate.repair.view import View
@@ -18,6 +18,12 @@ def loose_steps(view: View) -> tuple[LooseStep, ...]:
     """What the journal knows of revisions that did not run to their end."""
     with view.session() as connection:
         return Journal(connection, view.target.schema).loose_steps()
+
+
+def applied_scripts(view: View) -> tuple[AppliedScript, ...]:
+    """The scripts of the journal."""
+    with view.session() as connection:
+        return Journal(connection, view.target.schema).applied()
 
 
 def find_partial(view: View, *, only_recorded: bool = False, matches: Sequence[tuple[str, ...]] = ()) -> Partial | None:

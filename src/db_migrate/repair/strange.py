@@ -31,7 +31,7 @@ def schema_differs(view: View) -> Iterator[Case]:
         return
     if view.once(is_foreign) or view.once(skipped) or view.once(ahead):
         return
-    if view.once(edited_scripts) or position.older:
+    if view.once(edited_scripts) or position.older or position.begun:
         return  # that is why
     told = view.once(told_otherwise)
     differences = tuple(each for each in position.differences if not _is_of(each.object, told))
@@ -96,7 +96,7 @@ class Skipped:
 def skipped(view: View) -> Skipped | None:
     """The revision whose changes are all that is missing here."""
     position = view.once(locate)
-    if position.place is not Place.NEAR or not view.known or not view.current or position.older:
+    if position.place is not Place.NEAR or not view.known or not view.current or position.older or position.begun:
         return None
     lacking = {_undoing(each) for each in position.differences}
     done = view.graph.ancestors(*view.heads)
@@ -155,7 +155,7 @@ def never_ran(view: View) -> Iterator[Case]:
 def ahead(view: View) -> Skipped | None:
     """A pending revision, not the next one, whose changes are all that is here beside the recorded state."""
     position = view.once(locate)
-    if position.place is not Place.NEAR or not view.known or not view.current or position.older:
+    if position.place is not Place.NEAR or not view.known or not view.current or position.older or position.begun:
         return None
     extra = {_doing(each) for each in position.differences}
     done = view.graph.ancestors(*view.heads)

@@ -16,6 +16,7 @@ from db_migrate.repair.position import Place, is_foreign, locate
 from db_migrate.repair.privileges import INSUFFICIENT, Lacking, grant_for
 from db_migrate.repair.rows import in_the_way
 from db_migrate.repair.view import View
+from db_migrate.repair.where import version_rows
 from db_migrate.repair.words import summary_of
 from db_migrate.rules.data import Offence
 from db_migrate.schemas.live import copy_of_live
@@ -57,7 +58,9 @@ def waiting(view: View) -> tuple[str, ...]:
         return ()
     position = view.once(locate)
     lost = not view.current and position.nearest is not None and position.nearest.heads
-    if position.place not in (Place.RIGHT, Place.NEAR) or lost or view.once(is_foreign):
+    if len(view.once(version_rows)) != len(view.heads):
+        return ()  # Alembic refuses to go on from there, whatever is pending
+    if position.place not in (Place.RIGHT, Place.NEAR) or lost or position.begun or view.once(is_foreign):
         return ()
     return view.graph.between(view.heads, view.graph.effective_heads)
 

@@ -177,7 +177,7 @@ class View:
     @cached_property
     def _hidden(self) -> frozenset[str]:
         found = (table for table, _ in self.live_state.heads)
-        others = (name for each in self.other_tables if each.ours for name in (each.object, each.name))
+        others = (name for each in self.other_tables for name in (each.object, each.name))
         return without_version_tables((*found, *self.target.version_tables)).union(others)
 
     @cached_property

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from db_migrate.catalog.objects import Catalog, Kind
 from db_migrate.catalog.tokens import quoted, split_list, unquoted
 from db_migrate.errors import Failed
 from db_migrate.postgres.conninfo import ConnInfo
@@ -178,6 +179,15 @@ def _heads(connection: Connection[tuple[object, ...]], table: VersionTable) -> t
             state="nothing was changed",
             next=[f"psql {shlex.quote(connection.info.dbname)} -c {shlex.quote(f'TABLE {name}')}"],
         ) from error
+
+
+def like_version_tables(catalog: Catalog) -> frozenset[str]:
+    """The tables that look like version tables, whatever they are called: other projects have theirs beside ours."""
+    columns: dict[str, list[str]] = {}
+    for each in catalog:
+        if each.kind is Kind.COLUMN:
+            columns.setdefault(each.parent or "", []).append(each.name)
+    return frozenset(table for table, names in columns.items() if names == [f"{table}.version_num"])
 
 
 def without_version_tables(names: Iterable[VersionTable]) -> frozenset[str]:

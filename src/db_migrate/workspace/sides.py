@@ -27,7 +27,7 @@ from db_migrate.schemas.history import replay, with_privileges
 from db_migrate.schemas.live_catalog import live_catalog, live_ground, state_of_live
 from db_migrate.schemas.models import Models, materialise
 from db_migrate.schemas.scratch import Scratch, like_the_target, open_scratch, read_through
-from db_migrate.schemas.target import LiveState, Target, look_at, without_version_tables
+from db_migrate.schemas.target import LiveState, Target, like_version_tables, look_at, without_version_tables
 
 
 class Sides:
@@ -200,6 +200,7 @@ class Sides:
     def _hidden(self) -> frozenset[str]:
         """The relations of no side: version tables, and what the role may not read."""
         versions = without_version_tables(table for table, _ in self.live_state.heads)
+        versions |= like_version_tables(self._live_catalog)
         return versions | {each.name for each in self._live_catalog.not_covered if each.kind == "table"}
 
     @property
