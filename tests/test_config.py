@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
+import tomlkit
+from hypothesis import HealthCheck, given
+from hypothesis import settings as settings_of_hypothesis
+from hypothesis import strategies as st
 
-from db_migrate.config import Acknowledgement, RuleLevel, Runner, load
+from db_migrate.config import Acknowledgement, RuleLevel, Runner, Settings, load
 from db_migrate.config.writing import acknowledge
 from db_migrate.errors import ConfigurationError
+
+LONG = os.environ.get("DB_MIGRATE_TEST_LONG") == "1"
 
 
 def write(folder: Path, text: str, name: str = "db-migrate.toml") -> Path:
@@ -247,9 +255,9 @@ def test_rules_intents_and_acknowledgements_are_read(tmp_path: Path) -> None:
 
 def test_a_settings_file_that_is_named_has_to_exist(tmp_path: Path) -> None:
     """--settings and DB_MIGRATE_SETTINGS name a file that must be there."""
-    for given in ({"file": Path("none.toml")}, {"environ": {"DB_MIGRATE_SETTINGS": "none.toml"}}):
+    for named in ({"file": Path("none.toml")}, {"environ": {"DB_MIGRATE_SETTINGS": "none.toml"}}):
         with pytest.raises(ConfigurationError) as error:
-            load(cwd=tmp_path, **{"environ": {}, **given})
+            load(cwd=tmp_path, **{"environ": {}, **named})
         assert error.value.code == "settings.missing"
 
 
@@ -307,3 +315,45 @@ def test_a_settings_file_that_cannot_be_written_stays_as_it_was(tmp_path: Path) 
         acknowledge(file, [Acknowledgement("x")])
     assert error.value.code == "settings.unwritable"
     assert file.read_text("utf-8") == "drift = 5\n"
+
+
+_SCALARS = st.one_of(
+    st.booleans(),
+    st.integers(-(1 << 63), (1 << 63) - 1),
+    st.floats(),
+    st.text(max_size=20),
+    st.sampled_from(
+        ("1s", "-1s", "9" * 400 + "h", "5MB", "postgresql://a:b@[::1/x", "%(here)s", "../..", "\0", "on", "public.*")
+    ),
+    st.dates(),
+    st.times(),
+    st.datetimes(),
+)
+_NAMES = st.one_of(st.sampled_from([each.name for each in fields(Settings)]), st.text(max_size=9))
+_VALUES = st.recursive(
+    _SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_NAMES, inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@settings_of_hypothesis(max_examples=2000 if LONG else 60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.dictionaries(_NAMES, _VALUES, max_size=4), st.dictionaries(_NAMES, st.text(max_size=9), max_size=2))
+def test_whatever_stands_there_is_taken_or_said_to_be_wrong(
+    tmp_path: Path, content: dict[str, object], variables: dict[str, str]
+) -> None:
+    """Any TOML and any variables: settings, or an error in which each problem has its place; nothing else is raised."""
+    file = write(tmp_path, tomlkit.dumps(content))
+    environ = {f"DB_MIGRATE_{name.upper()}": value for name, value in variables.items()}
+    found, wrong = None, None
+    try:
+        found = load(file=file, cwd=tmp_path, environ=environ)
+    except ConfigurationError as error:
+        wrong = error
+    if found is None:
+        assert wrong is not None
+        assert wrong.code in ("settings.invalid", "settings.unreadable", "settings.missing")
+        assert wrong.why
+    else:
+        assert found.file == file
+        assert set(content) <= {each.name for each in fields(Settings)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import shlex
 
 from .conftest import Project
@@ -67,9 +68,10 @@ def test_from_nothing_to_models_and_on(project: Project) -> None:
     """Revisions are written that plain Alembic runs; renamed data stays, new columns are filled, and back is back."""
     project.write("migrations/script.py.mako", TEMPLATE)
     project.write("models.py", FIRST)
-    first = project.run("generate", "-m", "First tables", "--json").json
+    message = 'First """tables\\d\\x\n\x1b[1m"'
+    first = project.run("generate", "-m", message, "--json").json
     assert first["ok"]
-    assert first["revisions"][0]["source"].startswith('"""Ours: First tables"""')
+    assert ast.get_docstring(ast.parse(first["revisions"][0]["source"]), clean=False) == f"Ours: {message}"
     assert project.alembic("upgrade", "head").code == 0
     project.sql(*ROWS)
 

@@ -175,3 +175,54 @@ def test_a_role_that_may_not_read_the_journal_sees_none(site: Site) -> None:
         connection.execute("SET ROLE journal_stranger")
         assert Journal(connection).runs() == ()
     site.sql("DROP ROLE journal_stranger")
+
+
+TAMPERING = "ALTER TABLE db_migrate.entries DISABLE TRIGGER ALL; UPDATE db_migrate.entries SET content = "
+EACH = "(SELECT jsonb_object_agg(k, {value}) FROM jsonb_object_keys(content) k)"
+DAMAGE = {
+    "table gone": "DROP TABLE db_migrate.entries CASCADE",
+    "views gone": "DROP VIEW db_migrate.runs, db_migrate.steps, db_migrate.revisions",
+    "another's": "DROP SCHEMA db_migrate CASCADE; CREATE SCHEMA db_migrate; CREATE TABLE db_migrate.entries (a int)",
+    "no texts": TAMPERING + EACH.format(value="5"),
+    "nulls": TAMPERING + EACH.format(value="null"),
+    "nested": TAMPERING + EACH.format(value="'{\"a\": [null]}'::jsonb"),
+    "text": TAMPERING + "'\"x\"'",
+    "list": TAMPERING + "'[1, 2]'",
+    "null": TAMPERING + "'null'",
+    "empty": TAMPERING + "'{}'",
+}
+"""What somebody may have done to a journal, so that it is none any more."""
+
+
+def test_a_journal_that_is_none_is_said_to_be_damaged(site: Site) -> None:
+    """Whatever is asked of it: an answer, or the one error that says so; and verify tells it."""
+    site.revision("r1", "op.execute('CREATE TABLE a (id int)')")
+    assert site.apply().error is None
+    with contextlib.closing(connect(site.conninfo)) as connection:
+        for name, statements in DAMAGE.items():
+            asked = [_asked(connection, statements, number) for number in range(9)]
+            assert "journal.damaged" in asked, name
+    site.sql(DAMAGE["table gone"])
+    site.revision("r2", "op.execute('CREATE TABLE b (id int)')")
+    with pytest.raises(Refused) as refused:
+        site.apply()
+    assert refused.value.code == "journal.damaged"
+    assert [each.code for each in verify(site.target, site.live(), expected=None).problems] == ["journal.broken"]
+    site.sql(refused.value.next[2])
+    assert site.apply().error is None
+
+
+def _asked(connection: psycopg.Connection[tuple[object, ...]], damage: str, number: int) -> str:
+    """What one question ends with, of a journal that was damaged just before."""
+    with connection.transaction(force_rollback=True):
+        connection.execute(damage.encode())
+        journal = Journal(connection)
+        questions = (
+            *(journal.ensure, journal.runs, journal.environment, journal.unfinished, journal.applied),
+            *(journal.derived, journal.loose_steps, lambda: journal.last_failure("r1"), journal.check_chain),
+        )
+        try:
+            questions[number]()
+        except Refused as error:
+            return error.code
+    return ""

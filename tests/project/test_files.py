@@ -69,6 +69,10 @@ def downgrade() -> None:
         ("down_revision = 'a'", "graph.no-revision", "sets no variable revision"),
         ("revision = 'a", "graph.syntax", "not valid Python"),
         ("revision = 'a'\n\x00", "graph.syntax", "not valid Python"),
+        ("revision = 'a'\nsum = " + "1 + " * 20_000 + "1", "graph.syntax", "not valid Python"),
+        ("revision = 'a\\0'", "graph.value", "zero byte"),
+        ("revision = 'a\\ud800'", "graph.value", "UTF-8"),
+        ("revision = 'a'\ndown_revision = ('b', 'c\\ud800')", "graph.value", "UTF-8"),
     ],
 )
 def test_what_cannot_be_read_names_file_and_reason(tmp_path: Path, line: str, code: str, words: str) -> None:
@@ -94,6 +98,13 @@ def test_a_value_that_we_do_not_need_may_be_anything(tmp_path: Path) -> None:
     path = write(tmp_path, "import app\nT = app.load()\nrevision = 'a'\nvalue = T[0]\nT.x = 1\ndef upgrade(): T()\n")
     assert read_revision(path).revision == "a"
     assert not read_revision(path).upgrade_empty
+
+
+def test_what_is_only_shown_may_be_any_text(tmp_path: Path) -> None:
+    """What UTF-8 cannot write is shown as an escape: the message, and the reason of an intent."""
+    text = '"""half \\ud83d"""\nrevision = "a"\ndb_migrate_allow = {"x:y": "\\udcff"}\n'
+    found = read_revision(write(tmp_path, text))
+    assert (found.message, dict(found.allow)) == ("half \\ud83d", {"x:y": "\\udcff"})
 
 
 def test_files_are_those_that_alembic_takes(tmp_path: Path) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import psycopg
 import pytest
 from hypothesis import given
@@ -19,6 +21,7 @@ from db_migrate.postgres.conninfo import ConnInfo
 from db_migrate.postgres.server import Server
 from db_migrate.project import secrets
 from db_migrate.project.addresses import policy_for
+from db_migrate.project.channel import Channel
 from db_migrate.project.child.rendering import literal, plain_parameters, rendered
 from db_migrate.project.child.sessions import as_text
 
@@ -141,3 +144,21 @@ def test_only_the_allowed_servers_addresses_are_in_the_policy(tmp_path: Path) ->
     assert found.inet == {("127.0.0.1", 5434), ("::1", 5432)}
     assert not found.resolvers
     assert policy_for([{"host": "localhost"}]).resolvers
+
+
+def test_a_message_may_have_any_text_in_it() -> None:
+    """User code may hold texts that UTF-8 cannot write: they are told with escapes, and the child lives on."""
+    read, write = os.pipe()
+    channel = Channel(read, write)
+    for text, shown in (("half \ud83d", "half \\ud83d"), ("whole 😀", "whole 😀")):
+        channel.send(Told(text, {"key": [text, None, 1]}))
+        found = channel.receive(Told)
+        assert found == Told(shown, {"key": [shown, None, 1]})
+    channel.close()
+
+
+class Told(msgspec.Struct, tag="told"):
+    """A message."""
+
+    text: str
+    more: dict[str, list[str | int | None]]

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
@@ -155,3 +156,10 @@ def test_what_is_nested_too_deeply_is_no_plan() -> None:
     with pytest.raises(UsageError) as error:
         read_plan("[" * 100_000, "plan.json")
     assert error.value.code == "plan.unreadable"
+
+
+def test_a_path_in_another_encoding_is_shown() -> None:
+    """Bytes that are no UTF-8 are escapes in the document; a plan with such a path is read back as it was written."""
+    assert json.loads(encode({"file": "/gr\udcfc\udcdfe.py"})) == {"file": "/gr\\udcfc\\udcdfe.py"}
+    plan = replace(a_plan(), warnings=("/gr\udcfc.py",))
+    assert read_plan(encode(document("plan", plan, 0)), "plan.json").warnings == ("/gr\\udcfc.py",)

@@ -179,7 +179,6 @@ class Walk(RuleBasedStateMachine):
         assert oracle.fingerprint(self.world.target) == before, "generate has changed the target"
         assert not result.revisions or result.exit_code == 0, f"not proved: {result.remaining} {result.proof}"
         assert bool(result.revisions) == result.written
-        self.look()
         return tuple(each.revision for each in result.revisions)
 
     @initialize(salt=st.integers(0, 1 << 32), wanted=st.lists(edits, min_size=2, max_size=6), count=st.integers(0, 3))
@@ -201,6 +200,7 @@ class Walk(RuleBasedStateMachine):
             models = edit.of(models)
         made = self.generate(Request(message="change", revision=self.world.new_id()), models)
         self.models = models
+        self.look()
         left = differences(self.world.reference(self.heads, self.graph), self.world.of_models(models))
         assert not left, f"the revisions {made} do not lead to the models: {left}"
         if made:
@@ -209,7 +209,7 @@ class Walk(RuleBasedStateMachine):
     @precondition(lambda self: len(self.heads) == 1 and len(self.specs) > 1 and len(self.graph) < REVISIONS)
     @rule(data=st.data())
     def branch(self, data: st.DataObject) -> None:
-        """Somebody else's revision, made on an earlier one, comes in."""
+        """Somebody else's revision comes in, who has made it where the later ones were not yet."""
         (head,) = self.heads
         at = data.draw(st.sampled_from([each for each in self.specs if each != head] or [head]), "at")
         later = [spec for name, spec in self.specs.items() if at in ancestors(frozenset({name}), self.graph)]
@@ -219,9 +219,10 @@ class Walk(RuleBasedStateMachine):
             edit = Edit("add_column", data.draw(st.sampled_from(common), "table"), f"d{name}")
         else:
             edit = Edit("add_table", f"u{name}", "c0")
-        request = Request(message="branch", revision=name, head=(at,), splice=at != head)
-        made = self.generate(request, edit.of(self.specs[at]))
+        with self.world.without(self.graph.keys() - ancestors(frozenset({at}), self.graph)):
+            made = self.generate(Request(message="branch", revision=name), edit.of(self.specs[at]))
         assert made
+        self.look()
         self.models = edit.of(self.models)
         self.world.write(self.models)
 
@@ -230,6 +231,7 @@ class Walk(RuleBasedStateMachine):
     def merge(self) -> None:
         """Two heads become one."""
         made = self.generate(Request(message="merge", revision=self.world.new_id(), merge=True), self.models)
+        self.look()
         assert len(self.heads) == 1
         self.specs[made[-1]] = self.models
 
@@ -400,7 +402,7 @@ class Walk(RuleBasedStateMachine):
         if choices:
             self.rows.update(self.live, self.makers, *data.draw(st.sampled_from(choices), "column"))
 
-    @precondition(lambda self: self.recorded != self.heads and not self.stamped)
+    @precondition(lambda self: self.plan is None and self.recorded != self.heads and not self.stamped)
     @rule()
     def make_plan(self) -> None:
         """Somebody makes a plan, to be executed later."""

@@ -8,7 +8,7 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -91,6 +91,18 @@ class World:
         """Do something in a workspace of its own, as each command line has one."""
         with open_project(settings_of(self.folder, self.target.url(), self.cache)) as workspace:
             return command(workspace)
+
+    @contextlib.contextmanager
+    def without(self, revisions: Iterable[str]) -> Iterator[None]:
+        """The project as it was before some revisions, for as long as the context lasts."""
+        files = [each for name in revisions for each in self.versions.glob(f"{name}_*.py")]
+        for each in files:
+            each.rename(self.folder / each.name)
+        try:
+            yield
+        finally:
+            for each in files:
+                (self.folder / each.name).rename(each)
 
     def run(self, statement: str) -> None:
         """Run SQL on the target by hand."""

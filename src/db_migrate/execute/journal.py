@@ -6,7 +6,7 @@ log is one sequence, so an entry that was made before a commit of the migration 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from enum import StrEnum
@@ -127,7 +127,10 @@ class Journal:
         return self._connection.execute(query.encode()).fetchone() == (True,)
 
     def ensure(self) -> None:
-        """Make the journal where there is none. Raises ``Refused`` (``journal.forbidden``, ``journal.newer``)."""
+        """Make the journal where there is none.
+
+        Raises ``Refused`` (``journal.forbidden``, ``journal.newer``, ``journal.damaged``).
+        """
         from psycopg import errors
 
         if self._connection.info.user == _SCHEMA:
@@ -136,10 +139,21 @@ class Journal:
             if self._version() is None:
                 with self._connection.transaction():
                     self._connection.execute(statement("journal_1"))
-            self._connection.execute("SELECT FROM db_migrate.entries LIMIT 0")
+            self._connection.execute("SELECT number, run, kind, at, content, hash FROM db_migrate.entries LIMIT 0")
             self._connection.execute("SET synchronous_commit = off")
         except errors.InsufficientPrivilege as error:
             raise self._forbidden(str(error)) from error
+        except errors.ProgrammingError as error:
+            raise damaged(str(error)) from error
+
+    def _rows(self, query: bytes, parameters: Mapping[str, Any] | Sequence[Any] | None = None) -> list[Any]:
+        """What a query of the journal finds. Raises ``Refused`` (``journal.damaged``)."""
+        from psycopg import DataError, ProgrammingError
+
+        try:
+            return self._connection.execute(query, parameters).fetchall()
+        except (ProgrammingError, DataError) as error:
+            raise damaged(str(error)) from error
 
     def _version(self) -> int | None:
         """The journal's version; None where there is none."""
@@ -201,7 +215,7 @@ class Journal:
         if not self.exists:
             return ()
         asked = {"limit": limit, "schema": self._schema, "run": named}
-        rows: list[Any] = self._connection.execute(statement("journal_runs"), asked).fetchall()
+        rows = self._rows(statement("journal_runs"), asked)
         going_on = self._is_locked() if any(row[2] == "running" for row in rows) else False
         return tuple(_summary(row, going_on=going_on) for row in rows)
 
@@ -220,35 +234,40 @@ class Journal:
         query = (
             "SELECT content ->> 'environment' FROM db_migrate.entries WHERE kind = 'run_opened' ORDER BY number LIMIT 1"
         )
-        row = self._connection.execute(query.encode()).fetchone()
-        return None if row is None else str(row[0])
+        rows = self._rows(query.encode())
+        if rows and rows[0][0] is None:
+            raise damaged("the first run does not say which target it was about")
+        return str(rows[0][0]) if rows else None
 
     def unfinished(self) -> tuple[Unfinished, ...]:
         """The runs that were never closed, oldest first."""
         if not self.exists:
             return ()
-        rows: list[Any] = self._connection.execute(statement("journal_unfinished")).fetchall()
+        rows = self._rows(statement("journal_unfinished"))
+        for run, opened, workers, committing in rows:
+            if not all(isinstance(each, dict) for each in (opened, *workers, committing or {})):
+                raise damaged(f"what was written down of run {run} is none of its entries")
         return tuple(Unfinished(run, opened, tuple(workers), committing) for run, opened, workers, committing in rows)
 
     def applied(self) -> tuple[AppliedScript, ...]:
         """The script that ran last for each revision."""
         if not self.exists:
             return ()
-        rows: list[Any] = self._connection.execute(statement("journal_applied"), {"schema": self._schema}).fetchall()
+        rows = self._rows(statement("journal_applied"), {"schema": self._schema})
         return tuple(AppliedScript(*row) for row in rows)
 
     def derived(self) -> dict[str, str]:
         """The derived downgrades that have begun and not ended, by revision."""
         if not self.exists:
             return {}
-        rows: list[Any] = self._connection.execute(statement("journal_derived"), {"schema": self._schema}).fetchall()
+        rows = self._rows(statement("journal_derived"), {"schema": self._schema})
         return dict(rows)
 
     def loose_steps(self) -> tuple[LooseStep, ...]:
         """What was done of revisions since they last ran to their end, oldest first."""
         if not self.exists:
             return ()
-        rows: list[Any] = self._connection.execute(statement("journal_steps"), {"schema": self._schema}).fetchall()
+        rows = self._rows(statement("journal_steps"), {"schema": self._schema})
         return tuple(
             LooseStep(revision, direction, sql, self._state_of(state, run, step))
             for revision, direction, sql, state, run, step in rows
@@ -262,8 +281,8 @@ class Journal:
         if not self.exists:
             return None
         given = {"revision": revision, "said": failed(revision), "schema": self._schema}
-        row: Any = self._connection.execute(statement("journal_failure"), given).fetchone()
-        return (str(row[0]), str(row[1])) if row else None
+        rows = self._rows(statement("journal_failure"), given)
+        return (str(rows[0][0]), str(rows[0][1])) if rows else None
 
     def _state_of(self, state: str, run: str, step: int) -> str:
         """A step that is only ``done`` was committed with its transaction, if that was."""
@@ -284,16 +303,46 @@ class Journal:
             self.add(run, Entry.TRANSACTION_ENDED, {"steps": steps, "state": "rolled back"})
 
     def check_chain(self) -> tuple[int, ...]:
-        """The numbers of the entries at which the chain is broken; empty when all is as it was written."""
+        """The numbers of the entries at which the chain is broken; empty when all is as it was written.
+
+        Raises ``Refused`` (``journal.damaged``) where all of them are gone.
+        """
         if not self.exists:
+            self._check_gone()
             return ()
-        rows = self._connection.execute(statement("journal_check")).fetchall()
+        rows = self._rows(statement("journal_check"))
         return tuple(int(str(number)) for (number,) in rows)
+
+    def _check_gone(self) -> None:
+        query = (
+            "SELECT array_agg(c.relname::text) FROM pg_catalog.pg_class c "
+            "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'db_migrate'"
+        )
+        ((names,),) = self._rows(query.encode())
+        if "version" in (names or ()) and "entries" not in names:
+            raise damaged("the table db_migrate.entries is gone")
 
     def _is_locked(self) -> bool:
         from db_migrate.postgres.advisory import holder_of
 
         return holder_of(self._connection) is not None
+
+
+def damaged(why: str) -> Refused:
+    """The journal is not as it was made: tables of it are gone or others, or what stands in them is no entry."""
+    return Refused(
+        "journal.damaged",
+        "the journal in this database cannot be read as one",
+        why=why.strip(),
+        where="schema db_migrate",
+        state="the journal was only read",
+        next=[
+            "db-migrate doctor",
+            "pg_dump --schema=db_migrate --file=journal.sql",
+            "DROP SCHEMA db_migrate CASCADE; -- the next run begins another",
+            'journal = "off" in the settings, which gives up what the journal is for',
+        ],
+    )
 
 
 def _hides_public() -> Refused:
@@ -311,6 +360,8 @@ def _hides_public() -> Refused:
 
 def _summary(row: Any, *, going_on: bool) -> RunSummary:
     run, verb, state, from_, to, started, seconds, role, os_user, host, plan, waited, schema = row
+    if not (isinstance(from_, list) and isinstance(to, list)):
+        raise damaged(f"what was written down of run {run} is none of its entries")
     return RunSummary(
         run=run,
         verb=verb,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from db_migrate.catalog.diff import diff, drifted
 from db_migrate.catalog.objects import Catalog, SchemaObject
+from db_migrate.errors import Refused
 from db_migrate.execute.blockers import statement
 from db_migrate.execute.journal import Journal
 from db_migrate.postgres.session import read_only
@@ -58,7 +59,7 @@ def verify(
             *_drift(live, expected, hidden),
             *(each for each in flaws(connection, expected) if each.code != BUILDING),
             *behind(connection),
-            *_journal(connection, current, files or {}, target.schema),
+            *_of_the_journal(connection, current, files or {}, target.schema),
         ]
     found = tuple(dict.fromkeys(problems))
     return VerifyOutcome(not found, found)
@@ -131,6 +132,15 @@ def behind(connection: Connection[tuple[object, ...]]) -> Iterator[Problem]:
                 f"its next value is in {table}.{column} already, which goes up to {highest}",
                 f"SELECT setval({literal}, (SELECT max({column}) FROM {table}));",
             )
+
+
+def _of_the_journal(
+    connection: Connection[tuple[object, ...]], current: Sequence[str], files: Mapping[str, Path], schema: str
+) -> Sequence[Problem]:
+    try:
+        return tuple(_journal(connection, current, files, schema))
+    except Refused as error:
+        return (Problem("journal.broken", error.where, f"{error.message}: {error.why}", error.next[0]),)
 
 
 def _journal(

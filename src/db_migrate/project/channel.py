@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 
+from db_migrate.texts import writable
+
 
 def _plain(value: object) -> object:
     """A value of a class derived from a plain one (SQLAlchemy's ``quoted_name`` is a text) as the plain one."""
@@ -27,8 +29,14 @@ class Channel:
 
     def send(self, message: msgspec.Struct) -> None:
         """Write ``message``. Raises ``BrokenPipeError`` when nobody listens any more."""
-        self._writer.write(self._encoder.encode(message) + b"\n")
+        self._writer.write(self._encoded(message) + b"\n")
         self._writer.flush()
+
+    def _encoded(self, message: msgspec.Struct) -> bytes:
+        try:
+            return self._encoder.encode(message)
+        except UnicodeEncodeError:  # user code may hold any text, and is to fail for its own reasons
+            return self._encoder.encode(writable(msgspec.to_builtins(message, enc_hook=_plain)))
 
     def receive_line(self) -> bytes:
         """The next message as bytes; empty when the other side has gone."""

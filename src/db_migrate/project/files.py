@@ -16,6 +16,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from db_migrate.errors import ConfigurationError
+from db_migrate.texts import is_writable, writable
 
 _REVISION_FILE = re.compile(r"(?!\.\#|__init__)(.*\.py)$")
 _LEGACY_NAME = re.compile(r"([a-f0-9]+)\.py$")
@@ -116,7 +117,7 @@ def read_revision(path: Path) -> RevisionFile:
         raise ConfigurationError("graph.unreadable", f"{path.name} cannot be read", why=why, where=str(path)) from error
     try:
         tree = ast.parse(text, filename=str(path))
-    except (SyntaxError, ValueError) as error:
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         line = getattr(error, "lineno", None)
         raise ConfigurationError(
             "graph.syntax",
@@ -136,7 +137,7 @@ def _revision(path: Path, tree: ast.Module, values: Mapping[str, Plain]) -> Revi
         revision=_identifier(path, values),
         down_revision=_texts(path, values, "down_revision"),
         file=path,
-        message=docstring.split("\n\n")[0],
+        message=str(writable(docstring.split("\n\n")[0])),
         branch_labels=_texts(path, values, "branch_labels"),
         depends_on=_texts(path, values, "depends_on"),
         created=created[1] if created else None,
@@ -161,6 +162,8 @@ def _identifier(path: Path, values: Mapping[str, Plain]) -> str:
     found = values["revision"]
     if not isinstance(found, str) or not found or _FORBIDDEN & set(found):
         raise _wrong(path, "revision", "a revision id is a text without @, - and +")
+    if not is_writable(found) or "\0" in found:
+        raise _wrong(path, "revision", "PostgreSQL stores no such text: it is no UTF-8, or has a zero byte in it")
     return found
 
 
@@ -171,6 +174,8 @@ def _texts(path: Path, values: Mapping[str, Plain], name: str) -> tuple[str, ...
     items = (found,) if isinstance(found, str) else found
     if not isinstance(items, tuple) or not all(isinstance(item, str) for item in items):
         raise _wrong(path, name, "it must be a text, a tuple or list of texts, or None")
+    if not all(map(is_writable, map(str, items))):
+        raise _wrong(path, name, "it is no text that UTF-8 can write")
     return tuple(str(item) for item in items)
 
 
@@ -180,7 +185,7 @@ def _intents(path: Path, values: Mapping[str, Plain]) -> Mapping[str, str]:
         return MappingProxyType({})
     if not isinstance(found, Mapping) or not all(isinstance(part, str) for pair in found.items() for part in pair):
         raise _wrong(path, "db_migrate_allow", "it must be a dict of finding and reason, both texts")
-    return MappingProxyType({str(finding): str(reason) for finding, reason in found.items()})
+    return MappingProxyType({str(writable(finding)): str(writable(reason)) for finding, reason in found.items()})
 
 
 def _wrong(path: Path, name: str, why: str) -> ConfigurationError:

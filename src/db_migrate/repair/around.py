@@ -40,6 +40,7 @@ class Around:
     holder_idle: float
     unfinished: tuple[Unfinished, ...]
     broken: tuple[int, ...]
+    damage: str
     at_work: tuple[Blocker, ...]
     prepared: tuple[Any, ...]
     idle: tuple[Any, ...]
@@ -49,20 +50,21 @@ class Around:
 
 def look_around(view: View) -> Around:
     """One look at the server around the schema."""
+    environment, unfinished, broken, damage = _of_the_journal(view)
     with view.session() as connection:
-        journal = Journal(connection)
-        holder, unfinished = holder_of(connection), journal.unfinished()
+        holder = holder_of(connection)
         row: Any = connection.execute(query("server"), {"holder": holder.pid if holder else 0}).fetchone()
         names = [str(name) for (name,) in connection.execute("SELECT datname FROM pg_database").fetchall()]
         return Around(
             pooled=is_pooled(connection),
             standby=row[0],
             read_only=row[1] == "on",
-            environment=journal.environment(),
+            environment=environment,
             holder=holder,
             holder_idle=row[2] or 0.0,
             unfinished=unfinished,
-            broken=journal.check_chain(),
+            broken=broken,
+            damage=damage,
             at_work=tuple(each for run in unfinished for each in still_running(connection, run.workers)),
             prepared=tuple(connection.execute(query("prepared")).fetchall()),
             idle=tuple(connection.execute(query("idle")).fetchall()),
@@ -71,6 +73,16 @@ def look_around(view: View) -> Around:
             else (),
             scratch=tuple(sorted(name for name in names if is_mark(name) and not is_alive(name))),
         )
+
+
+def _of_the_journal(view: View) -> tuple[str | None, tuple[Unfinished, ...], tuple[int, ...], str]:
+    """The target's name, open runs and broken entries by the journal; in a session of its own, which damage ends."""
+    with view.session() as connection:
+        journal = Journal(connection)
+        try:
+            return journal.environment(), journal.unfinished(), journal.check_chain(), ""
+        except Refused as error:
+            return None, (), (), error.why
 
 
 @diagnosis("environment.other", Severity.ERROR, Need.TARGET)
@@ -205,8 +217,15 @@ def _going_on(opened: Mapping[str, Any]) -> str:
 @diagnosis("journal.broken", Severity.ERROR, Need.TARGET)
 def broken_journal(view: View) -> Iterator[Case]:
     """Entries of the journal were changed or taken away by somebody."""
-    found = view.once(look_around).broken
-    if found:
+    around = view.once(look_around)
+    if around.damage:
+        cure = Cure(
+            "DROP SCHEMA db_migrate CASCADE;",
+            "takes away what is left of it (`pg_dump --schema=db_migrate` keeps that): the next run begins another "
+            "journal, and what became of an unfinished run is not known",
+        )
+        yield Case("db_migrate", "the journal cannot be read as one", cure, {"why": around.damage})
+    if found := around.broken:
         cure = Cure(
             "db-migrate history --runs",
             "shows what the journal still says; what is gone can only come from a backup of the schema db_migrate, and "

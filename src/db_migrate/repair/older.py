@@ -120,7 +120,7 @@ def _meaning(content: bytes) -> str:
     """The code without what makes no difference: layout, comments, the docstring at its head."""
     try:
         tree = ast.parse(content)
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, RecursionError):
         return ""
     if tree.body and isinstance(tree.body[0], ast.Expr) and isinstance(tree.body[0].value, ast.Constant):
         del tree.body[0]

@@ -9,13 +9,14 @@ from __future__ import annotations
 import hashlib
 import shlex
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from db_migrate.errors import ErrorReport, Refused, UsageError
 from db_migrate.report.builtins import Mismatch, from_builtins, to_builtins
 from db_migrate.results import Plan, Result
+from db_migrate.texts import writable
 
 SCHEMA_VERSION = 1
 
@@ -38,12 +39,19 @@ def error_document(verb: str, error: ErrorReport, known: object = None) -> dict[
 
 def encode(data: object) -> str:
     """JSON text, indented by two, ending in a newline. The same data gives the same text."""
-    return msgspec.json.format(msgspec.json.encode(data), indent=2).decode() + "\n"
+    return msgspec.json.format(_encoded(data), indent=2).decode() + "\n"
 
 
 def line(data: object) -> str:
     """JSON text on one line."""
-    return msgspec.json.encode(data).decode() + "\n"
+    return _encoded(data).decode() + "\n"
+
+
+def _encoded(data: object, order: Literal["deterministic"] | None = None) -> bytes:
+    try:
+        return msgspec.json.encode(data, order=order)
+    except UnicodeEncodeError:  # a path may have any bytes in it
+        return msgspec.json.encode(writable(data), order=order)
 
 
 def read_plan(text: str, where: str) -> Plan:
@@ -81,7 +89,7 @@ def read_plan(text: str, where: str) -> Plan:
 def _seal(document: Mapping[str, Any]) -> str:
     """SHA-256 of the document without its seal: fields in the order of their names, no white space between them."""
     sealed = {name: value for name, value in document.items() if name != "seal"}
-    return hashlib.sha256(msgspec.json.encode(sealed, order="deterministic")).hexdigest()
+    return hashlib.sha256(_encoded(sealed, order="deterministic")).hexdigest()
 
 
 def _unreadable(where: str, why: str) -> UsageError:

@@ -87,7 +87,7 @@ def _parse(path: str, modified_ns: int) -> Source | None:  # noqa: ARG001 - part
     try:
         text = Path(path).read_text("utf-8")
         return Source(path, ast.parse(text, filename=path), text)
-    except (OSError, SyntaxError, UnicodeDecodeError):
+    except (OSError, SyntaxError, ValueError, RecursionError):
         return None  # a revision that ran on scratch parses; anything else is not a revision's own file
 
 

@@ -84,7 +84,7 @@ def read_module(file: Path) -> Module:
     try:
         source = file.read_bytes()
         tree = ast.parse(source, filename=str(file))
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, RecursionError):
         module.broken = True
         return module
     module.lines = source.splitlines()

@@ -32,9 +32,10 @@ def write(project: AlembicProject, job: jobs.WriteRevision) -> jobs.WrittenRevis
 
         def into_our_folder(source: Any, destination: Any, **arguments: Any) -> None:
             aside = Path(folder) / Path(destination).name
-            render(source, aside, **{**arguments, "imports": ""})
+            said = arguments | {"message": in_docstring(str(arguments.get("message") or ""))}
+            render(source, aside, **{**said, "imports": ""})
             imports = "\n".join(missing(job.imports, aside.read_text(encoding="utf-8")))
-            render(source, aside, **{**arguments, "imports": imports})
+            render(source, aside, **{**said, "imports": imports})
             hooks = made.hooks if hasattr(made, "hooks") else made.hook_config  # the section itself, up to 1.15
             if hooks:
                 write_hooks._run_hooks(str(aside), hooks)
@@ -64,6 +65,12 @@ def write(project: AlembicProject, job: jobs.WriteRevision) -> jobs.WrittenRevis
             text = found.path.read_text(encoding="utf-8")
             return jobs.WrittenRevision(folder=str(destination.parent), name=destination.name, text=text)
     raise RuntimeError("Alembic made no revision file")
+
+
+def in_docstring(message: str) -> str:
+    """The message as it stands between a template's triple quotes: what it says, and nothing that ends them."""
+    escaped = message.replace("\\", "\\\\").replace('"""', '\\"\\"\\"').replace("\0", "\\0")
+    return f'{escaped[:-1]}\\"' if escaped.endswith('"') else escaped
 
 
 def missing(imports: Iterable[str], text: str) -> list[str]:
