@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from db_migrate import language
 from db_migrate.cli.app import VERBS
 
 from .conftest import Run
@@ -68,6 +69,12 @@ def test_the_locale_is_asked(run: Run, library: Recorder, monkeypatch: pytest.Mo
     assert "всё" in run("status").out
     monkeypatch.setenv("LC_ALL", "C.UTF-8")
     assert "up to date" in run("status").out
+
+
+def test_the_language_is_that_of_the_command_alone(run: Run) -> None:
+    """Whoever calls the command line in his own process is spoken to as before."""
+    run("--lang", "ru", "--help")
+    assert language.spoken() == "en"
 
 
 def test_json_stays_english(run: Run, library: Recorder) -> None:

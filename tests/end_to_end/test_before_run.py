@@ -2,6 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+from unittest.mock import patch
+
+import pytest
+
+from db_migrate import open_project
+from db_migrate.config import load
+from db_migrate.errors import Refused
+
 from .conftest import Project
 
 
@@ -19,8 +29,16 @@ def test_the_way_back_to_before_a_run(project: Project) -> None:
 
     assert project.run("rollback", "r1", "--run", first).code == 2
     unknown = project.run("rollback", "--run", "nobody", "--json").json["error"]
-    everything = project.run("rollback", "--run", "", "--json").json["error"]
-    assert (unknown["code"], everything["code"]) == ("rollback.run-unknown", "rollback.run-ambiguous")
+    nothing = project.run("rollback", "--run", "", "--json").json["error"]
+    assert (unknown["code"], nothing["code"]) == ("rollback.run-unknown", "usage")
+    with (
+        contextlib.chdir(project.folder),
+        patch.dict(os.environ, project.environment),
+        pytest.raises(Refused) as refused,
+        open_project(load({})) as workspace,
+    ):
+        workspace.rollback(run="")
+    assert refused.value.code == "rollback.run-ambiguous"
     name = ("--confirm", project.database.dbname)
     split = project.run("rollback", "--run", merged, *name, "--json")
     assert (split.code, split.json["to"]) == (0, ["a", "b"]), split.out

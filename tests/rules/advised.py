@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from textwrap import indent
 
 from db_migrate.rules import Finding
-from db_migrate.rules.advice import AFTER, BACK, BEFORE, LATER, LEAVE_OUT, MODELS
+from db_migrate.rules.advice import AFTER, BACK, BEFORE, LEAVE_OUT, MODELS
 
 _PLACES = (
     (re.compile(re.escape(BEFORE)), "before"),
     (re.compile(re.escape(AFTER)), "after"),
     (re.compile(re.escape(BACK)), "downgrade"),
-    (re.compile(re.escape(LATER) + r".*:"), "later"),
+    (re.compile(r"# in a later revision, once .*:"), "later"),
     (re.compile(re.escape(MODELS) + ".*"), "models"),
     (re.compile(re.escape(LEAVE_OUT)), "out"),
     (re.compile("# leave this index out"), "out"),

@@ -15,7 +15,7 @@ import click
 
 from db_migrate.cli.options import Call, Spoken, common_options
 from db_migrate.errors import DbMigrateError, ErrorReport
-from db_migrate.language import said, speak, wanted
+from db_migrate.language import said, speaking, wanted
 
 PROGRAM = "db-migrate"
 COMPLETE = "_DB_MIGRATE_COMPLETE"
@@ -131,7 +131,11 @@ def main(args: Sequence[str] | None = None) -> int:
         from click.shell_completion import shell_complete
 
         return shell_complete(cli, {}, PROGRAM, COMPLETE, instruction)
-    speak(wanted(words, os.environ))
+    with speaking(wanted(words, os.environ)):
+        return _run(words)
+
+
+def _run(words: list[str]) -> int:
     call = Call()
     if sys.stdout is None or sys.stderr is None:
         from db_migrate.cli.output import open_all

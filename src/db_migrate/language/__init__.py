@@ -8,7 +8,8 @@ sentence was made from, takes out what was put in, and puts it into the template
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -36,6 +37,17 @@ def speak(language: str) -> None:
         _spoken = phrasebook(language)
     else:
         _spoken = None
+
+
+@contextlib.contextmanager
+def speaking(language: str) -> Iterator[None]:
+    """Say everything in this language, and then again in the one that was spoken before."""
+    before = _language
+    speak(language)
+    try:
+        yield
+    finally:
+        speak(before)
 
 
 def said(text: str) -> str:
