@@ -50,7 +50,7 @@ def project(applied: Project, tmp_path: Path, target_server: TargetServer) -> Pr
 @pytest.fixture
 def workspace(project: Project) -> Iterator[Workspace]:
     """The copy, looked at without patience."""
-    with open_project(project.settings(lock_budget=0.01, lock_threshold=0.01)) as opened:
+    with open_project(project.settings(lock_budget=0.0001, lock_threshold=0.0001)) as opened:
         yield opened
 
 
