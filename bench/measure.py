@@ -16,8 +16,8 @@ from pathlib import Path
 class Result:
     """What one contestant took: a value for each round, in the comparison's unit, the less the better.
 
-    ``ours``: it is ours. ``cpu``: seconds of CPU time of the command and all children that it waited for; a server is
-    none of them. Empty where it was not measured.
+    ``ours``: it is ours, or is held against what ours are compared with, as they are. ``cpu``: seconds of CPU time of
+    the command and all children that it waited for; a server is none of them. Empty where it was not measured.
     """
 
     contestant: str
