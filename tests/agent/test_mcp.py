@@ -57,8 +57,17 @@ def test_without_the_flag_nothing_can_be_written(project: Project) -> None:
                 [],
                 ["r1"],
             )
-            well, text = await call(client, "apply", plan_hash="0" * 64, database="any")
-            assert not well
+            for name in WRITING:
+                well, text = await call(client, name, plan_hash="0" * 64, database="any")
+                assert (well, "nothing was changed" in text, "db-migrate mcp --allow-write" in text) == (
+                    False,
+                    True,
+                    True,
+                )
+            well, text = await call(client, "stamp")
+            assert (well, "next: call one of status" in text) == (False, True)
+            well, text = await call(client, "schema", side=["live"])
+            assert (well, "pydantic" in text, "next: give side" in text) == (False, False, True)
             well, text = await call(client, "plan", revision="nonsense")
             assert not well
             assert "nonsense" in text

@@ -15,6 +15,7 @@ from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import ToolAnnotations
+from pydantic import ValidationError
 
 from db_migrate import __version__
 from db_migrate.agent.commands import Answer, run_verb
@@ -24,6 +25,9 @@ Alembic migrations on PostgreSQL. Work in this order: status, drift, plan; show 
 with the plan's hash and the database's name; verify; test. To go back: plan with down, then rollback. Never stamp and
 never edit the version table by hand. An error says what state the database is in and which command comes next.
 """
+
+WRITING = frozenset({"apply", "rollback", "repair", "generate", "test"})
+"""The tools that have to be switched on."""
 
 _LOOKS = ToolAnnotations(read_only_hint=True, open_world_hint=False)
 _WRITES = ToolAnnotations(read_only_hint=False, destructive_hint=False, open_world_hint=False)
@@ -93,11 +97,34 @@ class Session:
         return await run_verb([*self.options, *words], folder=self.folder, tell=tell)
 
 
+class _Server(MCPServer[Any]):
+    """One that says of a tool that it has not, and of arguments that do not fit, what to do instead."""
+
+    async def call_tool(self, name: str, arguments: dict[str, Any], context: Any = None) -> Any:
+        """Call a tool. Raises ``ToolError`` with a text for the model."""
+        tools = {each.name: each for each in await self.list_tools()}
+        if name not in tools and name in WRITING:
+            raise _refused(
+                f"tool.read-only: this server only looks, and has no {name}",
+                "ask the person to start it with `db-migrate mcp --allow-write`, or to type the command",
+            )
+        if name not in tools:
+            raise _refused(f"tool.unknown: there is no tool {name}", f"call one of {', '.join(tools)}")
+        try:
+            return await super().call_tool(name, arguments, context)
+        except ToolError as error:
+            if not isinstance(error.__cause__, ValidationError):
+                raise
+            wrong = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.__cause__.errors())
+            takes = ", ".join(tools[name].input_schema["properties"])
+            raise _refused(
+                f"usage: {name} was called with other arguments than it takes: {wrong}", f"give {takes}"
+            ) from error
+
+
 def make_server(session: Session, *, allow_write: bool) -> MCPServer[Any]:
     """The server with its tools; with ``allow_write`` also those that change the database or the project."""
-    server: MCPServer[Any] = MCPServer(
-        "db-migrate", version=__version__, instructions=INSTRUCTIONS, log_level="WARNING"
-    )
+    server = _Server("db-migrate", version=__version__, instructions=INSTRUCTIONS, log_level="WARNING")
     _add_looking(server, session)
     if allow_write:
         _add_writing(server, session)
