@@ -98,6 +98,7 @@ class Project:
         text = REVISION.format(
             revision=revision, number=len(self.heads), down=parent, more=more, up=_body(up), back=_body(back)
         )
+        file.parent.mkdir(exist_ok=True)  # git rm of the last revision takes the folder with it
         file.write_text(text)
         return file
 
