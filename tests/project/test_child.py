@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -100,6 +101,51 @@ def test_a_stamp_is_alembics(open_project: OpenProject, database: ConnInfo) -> N
         assert versions(database) == {"bbbb1"}
         child.stamp(["base"], database.as_libpq())
         assert versions(database) == set()
+
+
+SEEN = """
+CREATE TABLE seen (id bigint);
+CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS
+    'BEGIN INSERT INTO seen VALUES (txid_current()); RETURN NULL; END';
+CREATE TRIGGER see AFTER INSERT OR UPDATE OR DELETE ON alembic_version FOR EACH STATEMENT EXECUTE FUNCTION see()
+"""
+BEGINNING = "    with context.begin_transaction():\n"
+CONFIGURED = "target_metadata=MetaData())\n"
+
+
+@pytest.mark.parametrize(
+    "edits",
+    [
+        {},
+        {CONFIGURED: "target_metadata=MetaData(), transaction_per_migration=True)\n"},
+        {CONFIGURED: "transaction_per_migration=True)\n", BEGINNING: "    if True:\n"},
+        {
+            CONFIGURED: "transaction_per_migration=True)\n    connection.exec_driver_sql('SELECT 1')\n",
+            BEGINNING: "    if True:\n",
+        },
+        {BEGINNING: "    with connection.begin():\n"},
+    ],
+    ids=["plain", "each-alone", "no-block", "no-block-begun", "outer"],
+)
+def test_a_stamp_is_one_transaction(
+    edits: dict[str, str], open_project: OpenProject, database: ConnInfo, tmp_path: Path
+) -> None:
+    """A table that is emptied first, and filled with several heads, is never seen in between, whatever env.py wants."""
+    shutil.copytree(PROJECTS / "forked", tmp_path / "forked")
+    file = tmp_path / "forked" / "migrations" / "env.py"
+    for before, after in edits.items():
+        assert before in file.read_text()
+        file.write_text(file.read_text().replace(before, after))
+    env = {"DATABASE_URL": database.url("postgresql+psycopg")}
+    with open_project("forked", database.as_libpq(), env=env) as child:
+        child.stamp(["bbbb1"], database.as_libpq())
+        with psycopg.connect(database.dsn()) as connection:
+            connection.execute(SEEN.encode())
+        child.stamp(["bbbb2", "cccc1"], database.as_libpq(), purge=True)
+        assert versions(database) == {"bbbb2", "cccc1"}
+    with psycopg.connect(database.dsn()) as connection:
+        times = connection.execute("SELECT count(*) FROM seen GROUP BY id").fetchall()
+    assert [number >= 3 for (number,) in times] == [True], times
 
 
 @pytest.mark.parametrize(

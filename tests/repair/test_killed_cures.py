@@ -49,6 +49,13 @@ def lost(project: Project) -> None:
     edited.write_text(edited.read_text().replace("(id int)", "(id int, more text)"))
 
 
+def gone(project: Project) -> None:
+    """The file of the last revision is nobody's any more, and another one waits beside it."""
+    project.revision("r2", "CREATE TABLE c (id int)", "DROP TABLE c").unlink()
+    project.sql("CREATE TABLE c (id int)", "UPDATE alembic_version SET version_num = 'r2'")
+    project.revision("r3", "CREATE TABLE d (id int)", "DROP TABLE d", down="r1")
+
+
 def rows(project: Project) -> None:
     """A revision and the one that stands on it, both in the version table."""
     project.revision("r2", "CREATE TABLE c (id int)", "DROP TABLE c")
@@ -94,8 +101,9 @@ class Cure:
 
 CURES: dict[str, Cure] = {
     "debris": Cure(debris, "r1", few=(17,)),
-    "bridge": Cure(drift, "", ("revisions.pending",), ("--bridge",), few=(9,), made=2),
+    "bridge": Cure(drift, "", ("revisions.pending",), ("--bridge",), made=2),
     "lost": Cure(lost, "r3", begins=b"", every=11, made=2),
+    "gone": Cure(gone, "", ("revisions.pending",), ("--bridge",), few=(9,), made=2),
     "rows": Cure(rows, "r2"),
     "missing": Cure(missing, "r1"),
     "renamed": Cure(renamed, "r1"),

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
+from itertools import islice
 
 from db_migrate.catalog.change import Change
 from db_migrate.catalog.comparing import comparable
@@ -23,6 +24,9 @@ from db_migrate.schemas.states import State, States, replay_all
 
 _COMPARED = 3
 """Of the states that look nearest, so many are compared in full to say what is nearest."""
+
+_MOST_ASIDE = 16
+"""Where no revision is recorded that has a file, so many of those on other branches are replayed, the latest first."""
 
 _STATES = frozenset({"valid", "validated", "enforced"})
 
@@ -108,7 +112,7 @@ def locate(view: View) -> Position:
         place = Place.BETWEEN if partial else Place.RIGHT
         return Position(place, (claimed,), claimed, partial=partial)
     states = view.once(all_states).states
-    matches = tuple(_exactly(view, states)) or tuple(_exactly(view, _next_aside(view, states)))
+    matches = tuple(_exactly(view, states)) or tuple(_exactly(view, _aside(view, states)))
     if claimed is not None and (claimed.heads or not matches):
         partial = find_partial(view, matches=tuple(each.heads for each in matches))
         # What is recorded as done looks half-done as well where its file has got more to do since.
@@ -135,19 +139,26 @@ def locate(view: View) -> Position:
     return Position(Place.NEAR, (), nearest, differences)
 
 
-def _next_aside(view: View, states: Iterable[State]) -> Iterator[State]:
-    """What may have run next on another branch than that which a replay of the whole history goes along first."""
-    graph, known = view.graph, {each.heads for each in states}
-    if not view.known:
-        return
-    done = graph.ancestors(*view.heads)
-    for revision in graph.ordered():
-        if revision in done or not set(graph.parents(revision)) <= done:
-            continue
-        heads = tuple(sorted(heads_of(graph, (*view.heads, revision))))
+def _aside(view: View, states: Iterable[State]) -> Iterator[State]:
+    """States on another branch than that which a replay of the whole history goes along first.
+
+    Where recorded revisions have files: what may have run next. Else revisions with all that they stand on.
+    """
+    known = {each.heads for each in states}
+    alone = ((each, (each,)) for each in reversed(view.graph.ordered()) if (each,) not in known)
+    for revision, heads in _next(view) if view.known and view.heads else islice(alone, _MOST_ASIDE):
         if heads not in known:
             with contextlib.suppress(DbMigrateError):  # it does not run, so it has not
                 yield State(heads, revision, view.history(heads))
+
+
+def _next(view: View) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The revisions that can run next, with the heads that there are then."""
+    graph = view.graph
+    done = graph.ancestors(*view.heads)
+    for revision in graph.ordered():
+        if revision not in done and set(graph.parents(revision)) <= done:
+            yield revision, tuple(sorted(heads_of(graph, (*view.heads, revision))))
 
 
 def is_foreign(view: View) -> bool:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import inspect
 import weakref
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from db_migrate.project import events, jobs
@@ -118,7 +118,7 @@ class Contexts:
             ours = given.get("environment_context") is not None and given["opts"].get("fn") is not None
             asked = bool(given["opts"].get("transaction_per_migration"))
             if ours:
-                given["opts"]["transaction_per_migration"] = True
+                given["opts"]["transaction_per_migration"] = not _is_stamp(given["opts"])
             create(context, *args, **kwargs)
             if ours:
                 self._opened(context, transaction_per_migration=asked)
@@ -193,6 +193,9 @@ class Contexts:
         return schema, (rows[0][0] or "") if rows else ""
 
 
+_PURGE = "purge"
+"""An option of the contexts of ``Stamp`` jobs, and of no others."""
+
 _OWN_PATH = (
     "SELECT setting FROM pg_catalog.pg_settings WHERE name = 'search_path' AND setting IS DISTINCT FROM reset_val"
 )
@@ -208,9 +211,27 @@ def _seeing_transactions(run_migrations: Callable[..., None]) -> Callable[..., N
         block = getattr(context.connection, "_trans_context_manager", None)
         if block is not None and context._transaction is None:
             context._in_external_transaction = True
-        run_migrations(context, **kwargs)
+        with _in_one_transaction(context) if _is_stamp(context.opts) else nullcontext():
+            run_migrations(context, **kwargs)
 
     return run
+
+
+def _is_stamp(options: Mapping[str, Any]) -> bool:
+    return _PURGE in options
+
+
+@contextmanager
+def _in_one_transaction(context: MigrationContext) -> Iterator[None]:
+    """One transaction around it all where env.py has none: a version table that is emptied to be filled is never seen
+    empty, nor with some of several heads, by whoever comes after a crash."""
+    connection: Any = context.connection
+    ours = not context._in_external_transaction and context._transaction is None
+    if ours and not connection.in_transaction():
+        connection.begin()
+    yield
+    if ours and connection.in_transaction():
+        connection.commit()
 
 
 class Run:
