@@ -18,7 +18,7 @@ from tests.end_to_end.conftest import Project
 
 from db_migrate.postgres.session import connect
 
-LOOKING = {"status", "history", "schema", "drift", "plan", "lint", "explain", "doctor", "kept", "verify"}
+LOOKING = {"status", "history", "schema", "drift", "plan", "lint", "explain", "doctor", "kept", "verify", "init"}
 WRITING = {"apply", "rollback", "repair", "generate", "test"}
 
 
@@ -72,6 +72,11 @@ def test_without_the_flag_nothing_can_be_written(project: Project) -> None:
             assert not well
             assert "nonsense" in text
             assert "next: db-migrate" in text
+            well, shown = await call(client, "init")
+            assert (well, shown["written"]) == (True, False)
+            assert "db-migrate.toml" in {each["path"] for each in shown["files"]}
+            well, text = await call(client, "init", write=True)
+            assert (well, "tool.read-only" in text, "db-migrate mcp --allow-write" in text) == (False, True, True)
             well, page = await call(client, "explain", topic="drop-column")
             assert well, page
             well, text = await call(client, "schema", side="--url=postgresql://elsewhere")
@@ -80,6 +85,7 @@ def test_without_the_flag_nothing_can_be_written(project: Project) -> None:
 
     anyio.run(talk)
     assert project.sql("SELECT to_regclass('users')") == [(None,)]
+    assert not (project.folder / "db-migrate.toml").exists()
 
 
 def test_with_the_flag_a_reviewed_plan_is_executed_and_taken_back(project: Project) -> None:
@@ -146,6 +152,9 @@ def test_a_revision_is_generated_once_it_is_known_what_rows_get(project: Project
             well, made = await call(client, "generate", message="codes", backfills=["users.code=id * 2"])
             assert well, made
             assert made["written"]
+            assert not (project.folder / "db-migrate.toml").exists()
+            well, setup = await call(client, "init", write=True)
+            assert (well, setup["written"], (project.folder / "db-migrate.toml").is_file()) == (True, True, True)
             assert "SET code = id * 2" in made["revisions"][-1]["source"]
 
     anyio.run(talk)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from db_migrate.errors import ErrorReport
 from db_migrate.report.style import Style
 from db_migrate.report.text.changes import drift_text
@@ -97,6 +99,23 @@ def test_a_plan_without_open_errors_names_the_next_command() -> None:
     plan = replace(a_plan(), findings=(a_finding(allowed=Allowed("r", "flag")), a_finding(Severity.WARNING)))
     assert stopped_by(plan) == ()
     assert plan_text(plan, PLAIN, source).rstrip().endswith("next: db-migrate apply 0103")
+
+
+@pytest.mark.parametrize(
+    ("file", "command"),
+    [
+        ("plan.json", "apply plan.json"),
+        ("/srv/the plans/1.json", "apply '/srv/the plans/1.json'"),
+        ("-x.json", "apply ./-x.json"),
+        ("plan.txt", "apply 0103"),  # apply takes what does not end in .json for a revision
+    ],
+)
+def test_a_plan_that_was_written_is_what_is_executed_next(file: str, command: str) -> None:
+    """The file is the approval, so the next command names it; of several targets there is one file."""
+    plan = replace(a_plan(), findings=())
+    assert plan_text(plan, PLAIN, source, file).rstrip().endswith(f"next: db-migrate {command}")
+    of_each = replace(plan, targets=(plan, plan))
+    assert plan_text(of_each, PLAIN, source, file).rstrip().endswith(f"next: db-migrate {command}")
 
 
 def test_a_plan_shows_what_fails_on_scratch() -> None:

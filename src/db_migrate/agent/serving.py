@@ -23,7 +23,8 @@ def serve(options: Sequence[str], *, allow_write: bool, address: tuple[str, int]
             state="nothing was started",
             next=["pip install 'db-migrate[mcp]'"],
         )
-    from db_migrate.agent.server import Session, make_server
+    from db_migrate.agent.server import make_server
+    from db_migrate.agent.session import Session
 
     with tempfile.TemporaryDirectory(prefix="db-migrate-plans-") as plans:
         server = make_server(Session(tuple(options), Path(plans)), allow_write=allow_write)

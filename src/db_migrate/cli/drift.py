@@ -55,46 +55,36 @@ def command(
     Exit code 1: there is drift.
     """
     from db_migrate.report.markdown import drift_markdown
-    from db_migrate.report.prometheus import drift_prometheus
     from db_migrate.report.sql import drift_sql
     from db_migrate.report.text.changes import drift_text
 
     _check(context, accept, reason, watch)
-    verbose = context.ensure_object(Call).flag("verbose")
-    counted = strict
-    found: list[Drift] = []
-    last: list[Drift] = []
+    call, counted = context.ensure_object(Call), strict
+    found, last = list["Drift"](), list["Drift"]()
 
     def work(workspace: Workspace) -> Drift:
         nonlocal counted
         counted = workspace.settings.strict
         drift = workspace.drift(from_=from_, to=to, privileges=privileges, cache=not no_cache)
-        if reason is not None:
-            drift = workspace.accept(drift, reason)
-        return drift
-
-    def exit_code(drift: Drift) -> int:
-        found[:] = [drift]
-        return 1 if _drifted(drift, counted) else 0
+        found[:] = [drift if reason is None else workspace.accept(drift, reason)]
+        return found[0]
 
     def once() -> int:
         code = carry_out(
             context,
             work,
-            partial(drift_text, sql=sql or verbose),
-            exit_code,
+            partial(drift_text, sql=sql or call.flag("verbose")),
+            lambda drift: 1 if _drifted(drift, counted) else 0,
             formats={"markdown": drift_markdown, "sql": drift_sql},
             settings={"strict": True} if strict else None,
             unless=None if watch is None else partial(_is_last, last),
         )
-        if prometheus is not None:
-            write_file(prometheus, drift_prometheus(found[0]))
+        _measure(prometheus, found[0])
         return code
 
     def failed(error: DbMigrateError) -> None:
-        print_error(error.report(), context.ensure_object(Call), error)
-        if prometheus is not None:
-            write_file(prometheus, drift_prometheus(None))
+        print_error(error.report(), call, error)
+        _measure(prometheus, None)
 
     return once() if watch is None else _again_and_again(once, watch, failed)
 
@@ -106,6 +96,14 @@ def _check(context: click.Context, accept: bool, reason: str | None, watch: floa
         raise click.UsageError("--reason belongs to --accept.", context)
     if accept and watch is not None:
         raise click.UsageError("--accept and --watch do not go together.", context)
+
+
+def _measure(file: Path | None, drift: Drift | None) -> None:
+    """Write the numbers where they were asked for; None: it could not be compared."""
+    from db_migrate.report.prometheus import drift_prometheus
+
+    if file is not None:
+        write_file(file, drift_prometheus(drift))
 
 
 def _is_last(last: list[Drift], drift: Drift) -> bool:

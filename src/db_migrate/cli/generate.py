@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import attrgetter
 from typing import TYPE_CHECKING, TextIO
 
 import click
@@ -62,12 +63,10 @@ def command(
     It is run on scratch, up, down and up again, and written only if that gives the models, the history and the models
     again. Exit code 1: there is nothing to generate, or it could not be proved.
     """
-    from db_migrate.cli.questions import Terminal, pairs
+    from db_migrate.cli.questions import Terminal
     from db_migrate.generate.request import Request
     from db_migrate.report.text.generate import generate_text
 
-    if sum((empty, merge, sql is not None)) > 1:
-        raise click.UsageError("--empty, --sql and --merge exclude each other.", context)
     request = Request(
         message=message,
         revision=rev_id,
@@ -76,7 +75,7 @@ def command(
         branch_label=branch_label,
         version_path=version_path,
         depends_on=depends_on,
-        renames=tuple(pairs("--rename", rename, _PAIR).items()),
+        renames=_renames(rename),
         no_rename=no_rename,
         fills=_fills(default, backfill, filled),
         safe=not no_safe,
@@ -84,15 +83,22 @@ def command(
         keep=keep,
         empty=empty,
         merge=merge,
-        sql=sql.read() if sql is not None else None,
+        sql=_script(sql, empty, merge, context),
     )
     questioner = Terminal.if_there(context.ensure_object(Call))
-    return carry_out(
-        context,
-        lambda workspace: workspace.generate(request, questioner),
-        generate_text,
-        lambda result: result.exit_code,
-    )
+    return carry_out(context, lambda each: each.generate(request, questioner), generate_text, attrgetter("exit_code"))
+
+
+def _script(sql: TextIO | None, empty: bool, merge: bool, context: click.Context) -> str | None:
+    if sum((empty, merge, sql is not None)) > 1:
+        raise click.UsageError("--empty, --sql and --merge exclude each other.", context)
+    return sql.read() if sql is not None else None
+
+
+def _renames(given: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    from db_migrate.cli.questions import pairs
+
+    return tuple(pairs("--rename", given, _PAIR).items())
 
 
 def _fills(default: tuple[str, ...], backfill: tuple[str, ...], filled: tuple[str, ...]) -> Mapping[str, Fill]:

@@ -52,7 +52,6 @@ def command(
     Exit code 1: there are errors that no intent allows.
     """
     from db_migrate.cli.ci import ci_renderers
-    from db_migrate.report import json
     from db_migrate.report.markdown import plan_markdown
     from db_migrate.report.source import source_line
     from db_migrate.report.sql import plan_sql
@@ -71,21 +70,28 @@ def command(
             derive=derive,
             run=run,
         )
-        if out:
-            write_file(out, json.encode(json.document("plan", plan, exit_code(plan))))
         script = plan_sql(plan, workspace.settings.budget("lock_timeout") or 0)
-        if sql:
-            write_file(sql, script)
+        _write(plan, out, script, sql)
         return plan
 
     return carry_out(
         context,
         work,
-        partial(plan_text, source_line=source_line),
+        partial(plan_text, source_line=source_line, file=str(out or "")),
         exit_code,
         formats={"markdown": plan_markdown, "sql": lambda _plan, _style: script, **ci_renderers()},
         settings={key: value for key, value in (("release", release), ("sample", sample)) if value},
     )
+
+
+def _write(plan: Plan, out: Path | None, script: str, sql: Path | None) -> None:
+    """The files that were asked for."""
+    from db_migrate.report import json
+
+    if out:
+        write_file(out, json.encode(json.document("plan", plan, exit_code(plan))))
+    if sql:
+        write_file(sql, script)
 
 
 def exit_code(plan: Plan) -> int:

@@ -22,6 +22,13 @@ def command_of(plan: Plan, verb: str = "") -> str:
     return shlex.join(["db-migrate", own, *_word(plan), *derive])
 
 
+def executes(file: str) -> str:
+    """The command that executes the plan in that file; none where the file's name is not one that `apply` opens."""
+    if not file.endswith(".json"):
+        return ""
+    return shlex.join(["db-migrate", "apply", f"./{file}" if file.startswith("-") else file])
+
+
 def plan_command(plan: Plan) -> str:
     """The command that makes and shows such a plan anew."""
     return shlex.join(["db-migrate", "plan", *(["--down"] if _is_down(plan) else []), *_word(plan)])

@@ -13,14 +13,17 @@ from db_migrate.report.text.findings import SourceLine, findings_text
 from db_migrate.report.text.parts import columns, each_text, page, revisions_text, target_line, warnings_of
 from db_migrate.report.timeline import held_text, timeline
 from db_migrate.results import KeptObject, LockEffect, PhaseEffect, Plan, PlannedRevision, PlannedStatement, Restored
-from db_migrate.results.typed import command_of
+from db_migrate.results.typed import command_of, executes
 from db_migrate.rules.facts import Throughput
 
 
-def plan_text(plan: Plan, style: Style, source_line: SourceLine) -> str:
-    """The whole review. The first paragraph is the verdict, the last the command to type next."""
+def plan_text(plan: Plan, style: Style, source_line: SourceLine, file: str = "") -> str:
+    """The whole review. The first paragraph is the verdict, the last the command to type next.
+
+    ``file`` is where the plan was written: what is executed next is that.
+    """
     if plan.targets:
-        return _of_each(plan, style, source_line)
+        return _of_each(plan, style, source_line, file)
     if not plan.revisions:
         at = revisions_text(plan.current)
         return page(
@@ -36,15 +39,17 @@ def plan_text(plan: Plan, style: Style, source_line: SourceLine) -> str:
         kept_text(plan.kept, style, title=said("would be kept, until it is purged")),
         restored_text(plan.restored, style, title=said("would be put back")),
         warnings_of(plan, style),
-        _verdict(plan, style),
+        _verdict(plan, style, file),
         style=style,
     )
 
 
-def _of_each(plan: Plan, style: Style, source_line: SourceLine) -> str:
+def _of_each(plan: Plan, style: Style, source_line: SourceLine, file: str) -> str:
     """The plan of each of several databases or schemas, and what comes of them all."""
-    each = each_text(plan.targets, lambda one, _: plan_text(one, style, source_line), style)
-    verdict = _verdict(plan, style) if plan.revisions else f"{style.good('✓')} {style.bold(said('nothing to do'))}"
+    each = each_text(plan.targets, lambda one, _: plan_text(one, style, source_line, file), style)
+    verdict = (
+        _verdict(plan, style, file) if plan.revisions else f"{style.good('✓')} {style.bold(said('nothing to do'))}"
+    )
     return f"{each}\n{page(style.dim(said(f'plan {plan.hash[:16]}')), verdict, style=style)}"
 
 
@@ -260,9 +265,10 @@ def _amount(kept: KeptObject) -> str:
     return ", ".join(parts)
 
 
-def _verdict(plan: Plan, style: Style) -> str:
+def _verdict(plan: Plan, style: Style, file: str) -> str:
     stops = stopped_by(plan)
     if stops:
         shown = ", ".join(name(each) for each in stops)
         return f"{style.bad('✗')} {style.bold(said('refused'))}: {shown}"
-    return said(f"{style.good('✓')} {style.bold(said('can be applied'))}\n  next: {style.info(command_of(plan))}")
+    command = executes(file) or command_of(plan)
+    return said(f"{style.good('✓')} {style.bold(said('can be applied'))}\n  next: {style.info(command)}")
