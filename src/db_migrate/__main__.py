@@ -1,5 +1,6 @@
 """``python -m db_migrate`` is the command ``db-migrate``."""
 
+import gc
 import signal
 import sys
 
@@ -13,7 +14,10 @@ def run() -> int:
 
     if told:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    return main()
+    try:
+        return main()
+    finally:
+        gc.freeze()  # the process ends: nothing needs to be looked through for garbage again
 
 
 if __name__ == "__main__":

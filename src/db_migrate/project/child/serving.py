@@ -48,10 +48,11 @@ def main() -> None:
     channel = Channel(requests.fileno(), os.dup(requests.detach()))
     drivers.watch()
     inputs.watch()
+    gc.disable()
     _load()
     looked_at = inputs.pause()
-    gc.collect()
-    gc.freeze()
+    gc.freeze()  # what was imported stays: it is not looked through for garbage, here or in a fork
+    gc.enable()
     with contextlib.suppress(EOFError, BrokenPipeError):
         channel.send(forks.Warm(variables=tuple(looked_at)))
         serve(channel, control)
