@@ -128,6 +128,18 @@ def gone(pid: int) -> bool:
         return True
 
 
+def test_a_postmaster_that_is_paused_goes_on(folder: Path) -> None:
+    """SIGSTOP, as for a snapshot of the machine or for a debugger, and SIGCONT end no server that is in use."""
+    with scratch_server(runtime_dir=folder) as server:
+        state = read_state(server.instance)
+        assert state is not None
+        for number in (signal.SIGSTOP, signal.SIGCONT):
+            os.kill(state.postmaster, number)
+            time.sleep(0.1)
+        assert answers(server)
+        assert read_state(server.instance) == state
+
+
 def test_a_killed_postmaster_is_replaced(folder: Path) -> None:
     """When the postmaster is killed, the next use works, however soon it comes after that."""
     with scratch_server(runtime_dir=folder) as server:

@@ -182,7 +182,8 @@ def _wait_for_users(instance: Instance, process: subprocess.Popen[bytes]) -> Non
     """Return when nobody uses the server any more, or when it has ended by itself."""
 
     def child_ended(_number: int, _frame: FrameType | None) -> None:
-        raise _PostmasterGoneError
+        if process.poll() is not None:  # the signal also says that it was stopped, or goes on
+            raise _PostmasterGoneError
 
     def terminate(_number: int, _frame: FrameType | None) -> None:
         raise SystemExit
