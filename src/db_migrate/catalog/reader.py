@@ -1,4 +1,4 @@
-"""The one reader of ``pg_catalog``: a fixed number of set-based queries, whatever the number of objects.
+"""The one reader of ``pg_catalog``: at most a fixed number of set-based queries, whatever the number of objects.
 
 It opens no connection. It is given a function that runs one SQL text and returns its single value, so that the same
 code reads through our own read-only session and through a connection borrowed from the user's process in the middle
@@ -43,6 +43,7 @@ QUERIES = (
 
 _SINCE = re.compile(r"-- since (\d+)\s*$")
 _UNTIL = re.compile(r"^\s*--until (\d+): ?(.*)$")
+_WHEN = re.compile(r"^--when (.*)$", re.MULTILINE)
 
 
 def for_version(text: str, major: int) -> str:
@@ -64,8 +65,23 @@ def for_version(text: str, major: int) -> str:
 @cache
 def query(name: str, major: int) -> str:
     """The named catalog query for a major version, as one statement that returns all its rows as one JSON text."""
-    text = resources.files("db_migrate.catalog").joinpath("queries", f"{name}.sql").read_text("utf-8")
-    return f"SELECT coalesce(json_agg(q), '[]'::json)::text FROM (\n{for_version(text, major)}\n) AS q"
+    return f"SELECT coalesce(json_agg(q), '[]'::json)::text FROM (\n{for_version(_text(name), major)}\n) AS q"
+
+
+@cache
+def condition(name: str) -> str:
+    """What has to be true for the named query to have rows, as SQL: far less for PostgreSQL to plan."""
+    return "\n".join(_WHEN.findall(_text(name))) or "true"
+
+
+@cache
+def _conditions(names: tuple[str, ...]) -> str:
+    rows = ", ".join(f"('{name}', {condition(name)})" for name in names)
+    return f"SELECT coalesce(json_agg(c.name), '[]'::json)::text FROM (VALUES {rows}) AS c (name, holds) WHERE c.holds"
+
+
+def _text(name: str) -> str:
+    return resources.files("db_migrate.catalog").joinpath("queries", f"{name}.sql").read_text("utf-8")
 
 
 _KINDS: Mapping[str, Kind] = {kind.value: kind for kind in Kind}
@@ -107,9 +123,13 @@ def read_catalog(
     names = (*QUERIES, "privileges") if privileges else QUERIES
     excluded = frozenset(exclude_schemas)
     objects: list[SchemaObject] = []
+    asked = msgspec.json.decode(run(_conditions((*names, "not_covered"))), type=frozenset[str])
     for name in names:
-        objects.extend(read_part(run, major, name))
-    uncovered = msgspec.json.decode(run(query("not_covered", major)), type=list[NotCovered])
+        if name in asked:
+            objects.extend(read_part(run, major, name))
+    uncovered: list[NotCovered] = []
+    if "not_covered" in asked:
+        uncovered = msgspec.json.decode(run(query("not_covered", major)), type=list[NotCovered])
     if excluded:
         objects = [o for o in objects if schema_of(o) not in excluded]
     objects = with_needs(objects, run(query("dependencies", major)))

@@ -10,7 +10,7 @@ from importlib import resources
 
 import msgspec
 
-from db_migrate.catalog.reader import QUERIES, query
+from db_migrate.catalog.reader import QUERIES, condition, query
 
 SCRATCH_SCHEMA = "db_migrate_scratch"
 """Where the observers live in a scratch database; never part of a catalog."""
@@ -108,6 +108,14 @@ TOTALS = "totals"
 _AROUND = re.compile(r"\bpg_class c\b")
 
 
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """A query of one answer, and what has to be true for it to be other than an empty list."""
+
+    sql: str
+    condition: str = ""
+
+
 def asking(questions: Iterable[str], *, reach: bool = False) -> str:
     """One query whose row answers questions (see ``whole`` and ``part``) with one JSON list.
 
@@ -137,8 +145,8 @@ def install_script(major: int) -> str:
     """
     asked = _questions(major)
     functions = (
-        *(_function(name, sql) for name, sql in asked.items()),
-        _function("look", _sql("look"), "SECURITY DEFINER SET search_path = pg_catalog"),
+        *(_function(name, question) for name, question in asked.items()),
+        _function("look", _Question(_sql("look")), "SECURITY DEFINER SET search_path = pg_catalog"),
     )
     choices = "\n".join(f"WHEN '{name}' THEN {SCRATCH_SCHEMA}.{name}(relations)" for name in asked)
     answers = _sql("answers").replace("/* choices */", choices)
@@ -147,27 +155,29 @@ def install_script(major: int) -> str:
     return "\n".join((_sql("install"), *functions, answers, *granted))
 
 
-def _questions(major: int) -> Mapping[str, str]:
-    asked = {
-        name: query(name, major).replace("'db_migrate_kept'", f"'db_migrate_kept', '{SCRATCH_SCHEMA}'")
-        for name in QUERIES
-    }
-    found = {whole(name): sql for name, sql in asked.items()}
-    found |= {part(name): _for_some(asked[name]) for name in BY_RELATION}
+def _questions(major: int) -> Mapping[str, _Question]:
+    asked = {name: _Question(_for_users(query(name, major)), _for_users(condition(name))) for name in QUERIES}
+    found = {whole(name): question for name, question in asked.items()}
+    found |= {part(name): _Question(_for_some(asked[name].sql), asked[name].condition) for name in BY_RELATION}
     relations = _sql("relations")
     some = "c.oid = ANY (given || ARRAY(SELECT x.indexrelid FROM pg_index x WHERE x.indrelid = ANY (given)))"
-    found |= {whole("relations"): relations, part("relations"): f"{relations}   AND {some}"}
-    return found | {TOTALS: _sql("totals")}
+    found |= {whole("relations"): _Question(relations), part("relations"): _Question(f"{relations}   AND {some}")}
+    return found | {TOTALS: _Question(_sql("totals"))}
+
+
+def _for_users(sql: str) -> str:
+    return sql.replace("'db_migrate_kept'", f"'db_migrate_kept', '{SCRATCH_SCHEMA}'")
 
 
 def _for_some(sql: str) -> str:
     return _AROUND.sub("(SELECT * FROM pg_class WHERE oid = ANY (given)) AS c", sql)
 
 
-def _function(name: str, sql: str, attributes: str = "") -> str:
+def _function(name: str, question: _Question, attributes: str = "") -> str:
+    unless = f"IF NOT (\n{question.condition}\n) THEN RETURN '[]'; END IF;\n" if question.condition else ""
     return (
         f"CREATE FUNCTION {SCRATCH_SCHEMA}.{name}(given oid[]) RETURNS text LANGUAGE plpgsql {attributes}"
-        f" AS $look$\nBEGIN\nRETURN (\n{sql}\n);\nEND\n$look$;"
+        f" AS $look$\nBEGIN\n{unless}RETURN (\n{question.sql}\n);\nEND\n$look$;"
     )
 
 

@@ -1,5 +1,6 @@
 -- Columns of tables; of a partition only those that differ from the parent's column of the same name. Parked ones are
 -- kept data, and no part of the schema.
+--when EXISTS (SELECT FROM pg_class WHERE oid >= 16384)
 WITH relations AS MATERIALIZED (
 SELECT c.oid, c.relispartition, quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS name
   FROM pg_class c

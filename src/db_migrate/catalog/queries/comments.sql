@@ -1,4 +1,5 @@
 -- Comments on everything but tables and their columns, where they are an attribute.
+--when EXISTS (SELECT FROM pg_description WHERE objoid >= 16384)
 WITH described AS MATERIALIZED (
 SELECT d.classoid, d.objoid, d.objsubid, d.description,
        CASE d.classoid

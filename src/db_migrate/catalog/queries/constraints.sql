@@ -1,4 +1,5 @@
 -- Constraints of tables. Those that a partition or an inheriting table has from its parent are the parent's.
+--when EXISTS (SELECT FROM pg_constraint WHERE oid >= 16384)
 SELECT CASE k.contype WHEN 'p' THEN 'primary_key' WHEN 'u' THEN 'unique' WHEN 'f' THEN 'foreign_key' WHEN 'c' THEN 'check'
                       WHEN 'x' THEN 'exclusion' WHEN 'n' THEN 'not_null' END AS kind,
        quote_ident(n.nspname) || '.' || quote_ident(c.relname) || '.' || quote_ident(k.conname) AS name,

@@ -1,4 +1,5 @@
 -- Foreign-data wrappers and servers; options that may hold a secret are left out, user mappings altogether.
+--when EXISTS (SELECT FROM pg_foreign_data_wrapper)
 SELECT 'foreign_data_wrapper' AS kind, quote_ident(w.fdwname) AS name, NULL AS parent, 0 AS position,
        'CREATE FOREIGN DATA WRAPPER ' || quote_ident(w.fdwname)
          || CASE WHEN w.fdwhandler <> 0 THEN ' HANDLER ' || w.fdwhandler::regproc::text ELSE '' END

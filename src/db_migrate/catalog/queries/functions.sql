@@ -1,4 +1,6 @@
 -- Functions, procedures and aggregates.
+--when EXISTS (SELECT FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+--when WHERE p.oid >= 16384 AND n.nspname NOT IN ('db_migrate', 'db_migrate_kept'))
 SELECT CASE p.prokind WHEN 'p' THEN 'procedure' WHEN 'a' THEN 'aggregate' ELSE 'function' END AS kind,
        quote_ident(n.nspname) || '.' || quote_ident(p.proname) || '(' || oidvectortypes(p.proargtypes) || ')' AS name, NULL AS parent, 0 AS position,
        CASE WHEN p.prokind <> 'a' THEN rtrim(pg_get_functiondef(p.oid), E'\n')

@@ -1,4 +1,5 @@
 -- Indexes that no constraint owns. An index of a partition that is attached to the parent's index is the parent's.
+--when EXISTS (SELECT FROM pg_index WHERE indexrelid >= 16384)
 WITH listed AS MATERIALIZED (
 SELECT i.indexrelid, i.indrelid, i.indisunique, i.indisvalid AND i.indisready AS valid, i.indnkeyatts, i.indnatts,
        i.indkey, i.indclass, i.indcollation, i.indoption, i.indpred IS NOT NULL AS partial,

@@ -1,4 +1,11 @@
 -- What exists and is not modelled: it is named, never skipped in silence.
+--when EXISTS (SELECT FROM pg_opclass WHERE oid >= 16384) OR EXISTS (SELECT FROM pg_opfamily WHERE oid >= 16384)
+--when OR EXISTS (SELECT FROM pg_conversion WHERE oid >= 16384) OR EXISTS (SELECT FROM pg_language WHERE oid >= 16384)
+--when OR EXISTS (SELECT FROM pg_transform WHERE oid >= 16384) OR EXISTS (SELECT FROM pg_am WHERE oid >= 16384)
+--when OR EXISTS (SELECT FROM pg_ts_parser WHERE oid >= 16384) OR EXISTS (SELECT FROM pg_ts_template WHERE oid >= 16384)
+--when OR EXISTS (SELECT FROM pg_type WHERE oid >= 16384 AND typtype = 'b' AND typelem = 0)
+--when OR EXISTS (SELECT FROM pg_subscription) OR EXISTS (SELECT FROM pg_foreign_server)
+--when OR EXISTS (SELECT FROM pg_seclabel) OR EXISTS (SELECT FROM pg_largeobject_metadata)
 SELECT i.type AS kind, i.identity AS name, 'this kind of object is not compared' AS reason
   FROM (
        SELECT 'pg_opclass'::regclass AS classid, oid FROM pg_opclass WHERE oid >= 16384

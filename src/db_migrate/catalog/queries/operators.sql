@@ -1,4 +1,7 @@
 -- Operators, casts, collations and text search objects that users made.
+--when EXISTS (SELECT FROM pg_operator WHERE oid >= 16384) OR EXISTS (SELECT FROM pg_cast WHERE oid >= 16384)
+--when OR EXISTS (SELECT FROM pg_collation WHERE oid >= 16384)
+--when OR EXISTS (SELECT FROM pg_ts_config WHERE oid >= 16384) OR EXISTS (SELECT FROM pg_ts_dict WHERE oid >= 16384)
 SELECT 'operator' AS kind, quote_ident(n.nspname) || '.' || o.oprname || '(' || coalesce(format_type(nullif(o.oprleft, 0), NULL), 'NONE') || ', '
          || coalesce(format_type(nullif(o.oprright, 0), NULL), 'NONE') || ')' AS name, NULL AS parent, 0 AS position,
        'CREATE OPERATOR ' || quote_ident(n.nspname) || '.' || o.oprname || ' (FUNCTION = ' || o.oprcode::regproc::text

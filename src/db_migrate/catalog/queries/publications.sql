@@ -1,4 +1,5 @@
 -- Publications with what they publish.
+--when EXISTS (SELECT FROM pg_publication)
 SELECT 'publication' AS kind, quote_ident(p.pubname) AS name, NULL AS parent, 0 AS position,
        'CREATE PUBLICATION ' || quote_ident(p.pubname)
          || CASE WHEN p.puballtables THEN ' FOR ALL TABLES'

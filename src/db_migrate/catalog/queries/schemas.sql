@@ -1,3 +1,4 @@
+--when EXISTS (SELECT FROM pg_namespace WHERE oid >= 16384 AND nspname NOT IN ('public', 'db_migrate', 'db_migrate_kept'))
 SELECT 'schema' AS kind, quote_ident(n.nspname) AS name, NULL AS parent, 0 AS position,
        'CREATE SCHEMA ' || quote_ident(n.nspname) AS definition
   FROM pg_namespace n

@@ -1,4 +1,5 @@
 -- Sequences, but for those of identity columns, which belong to their column. An owned sequence is logged as its table is.
+--when EXISTS (SELECT FROM pg_sequence WHERE seqrelid >= 16384)
 SELECT 'sequence' AS kind,
        quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS name, NULL AS parent, 0 AS position, '' AS definition,
        format_type(s.seqtypid, NULL) AS type, s.seqincrement::text AS increment, s.seqmin::text AS min, s.seqmax::text AS max,

@@ -1,4 +1,5 @@
 -- Extended statistics objects.
+--when EXISTS (SELECT FROM pg_statistic_ext)
 SELECT 'statistics' AS kind, quote_ident(n.nspname) || '.' || quote_ident(s.stxname) AS name,
        quote_ident(tn.nspname) || '.' || quote_ident(c.relname) AS parent, 0 AS position,
        pg_get_statisticsobjdef(s.oid)

@@ -1,4 +1,5 @@
 -- Ordinary, partitioned and foreign tables, and partitions with their place in the parent.
+--when EXISTS (SELECT FROM pg_class WHERE oid >= 16384)
 SELECT CASE WHEN c.relispartition THEN 'partition' WHEN c.relkind = 'f' THEN 'foreign_table' ELSE 'table' END AS kind,
        quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS name, NULL AS parent, 0 AS position, '' AS definition,
        CASE c.relpersistence WHEN 'p' THEN 'permanent' WHEN 'u' THEN 'unlogged' ELSE 'temporary' END AS persistence,

@@ -1,4 +1,8 @@
 -- Triggers that users made; the enabled state is part of the definition.
+--when EXISTS (SELECT FROM pg_trigger WHERE oid >= 16384 AND NOT tgisinternal)
+--when OR EXISTS (SELECT FROM pg_rewrite WHERE oid >= 16384 AND rulename <> '_RETURN') OR EXISTS (SELECT FROM pg_policy)
+--when OR EXISTS (SELECT FROM pg_event_trigger e JOIN pg_proc p ON p.oid = e.evtfoid JOIN pg_namespace n ON n.oid = p.pronamespace
+--when WHERE n.nspname NOT IN ('db_migrate', 'db_migrate_scratch'))
 SELECT 'trigger' AS kind,
        quote_ident(n.nspname) || '.' || quote_ident(c.relname) || '.' || quote_ident(g.tgname) AS name,
        quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS parent, 0 AS position,

@@ -1,4 +1,6 @@
 -- Enums, domains, composite and range types.
+--when EXISTS (SELECT FROM pg_type WHERE oid >= 16384 AND typtype IN ('e', 'd', 'r'))
+--when OR EXISTS (SELECT FROM pg_class WHERE oid >= 16384 AND relkind = 'c')
 SELECT CASE t.typtype WHEN 'e' THEN 'enum' WHEN 'd' THEN 'domain' WHEN 'c' THEN 'composite_type' ELSE 'range_type' END AS kind,
        quote_ident(n.nspname) || '.' || quote_ident(t.typname) AS name, NULL AS parent, 0 AS position,
        CASE t.typtype

@@ -1,4 +1,5 @@
 -- Views and materialized views with their options.
+--when EXISTS (SELECT FROM pg_rewrite WHERE oid >= 16384)
 SELECT CASE c.relkind WHEN 'v' THEN 'view' ELSE 'materialized_view' END AS kind,
        quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS name, NULL AS parent, 0 AS position,
        'CREATE ' || CASE c.relkind WHEN 'v' THEN 'VIEW ' ELSE 'MATERIALIZED VIEW ' END
