@@ -54,6 +54,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects import postgresql as pg
+from sqlalchemy.sql.compiler import FK_ON_DELETE
 
 m = MetaData(
     naming_convention={
@@ -64,6 +65,16 @@ m = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
+
+VIRTUAL = not sa.__version__.startswith("2.0.")
+SOME_COLUMNS = bool(FK_ON_DELETE.match("SET NULL (a)"))
+ARGUMENTS = dict(pg.dialect.construct_arguments)
+
+
+def known(construct, **options):
+    """Those of the options of PostgreSQL's that this SQLAlchemy has: 2.0 had none of the newest."""
+    arguments = ARGUMENTS.get(construct, {})
+    return {name: value for name, value in options.items() if name.removeprefix("postgresql_") in arguments}
 
 
 class Color(enum.Enum):
@@ -147,7 +158,7 @@ Table(
     Column(
         "w", pg.TSVECTOR, Computed("to_tsvector('english', coalesce(l, '') || ' ' || coalesce(k, ''))", persisted=True)
     ),
-    Column("x", Integer, Computed("u * 2", persisted=False)),
+    Column("x", Integer, Computed("u * 2", persisted=not VIRTUAL)),
     Column("y", pg.INT4MULTIRANGE),
     Column("z", pg.NUMRANGE, server_default=text("'[1,2)'")),
 )
@@ -161,15 +172,15 @@ Table(
     Column("c", Integer),
     Column("during", pg.TSTZRANGE),
     UniqueConstraint("a", "b", deferrable=True, initially="DEFERRED"),
-    UniqueConstraint("b", "c", postgresql_nulls_not_distinct=True, name="uq_nnd"),
-    UniqueConstraint("c", postgresql_include=["a"], name="uq_inc"),
+    UniqueConstraint("b", "c", name="uq_nnd", **known(UniqueConstraint, postgresql_nulls_not_distinct=True)),
+    UniqueConstraint("c", name="uq_inc", **known(UniqueConstraint, postgresql_include=["a"])),
     CheckConstraint("b NOT IN ('q','r') AND c > 0", name="multi"),
     CheckConstraint("c >= 0", name="not_valid", postgresql_not_valid=True),
     pg.ExcludeConstraint(("during", "&&"), where=text("b IN ('x','z')"), name="excl", deferrable=True),
     ForeignKeyConstraint(
         ["a", "c"],
         ["constraints.id", "constraints.id2"],
-        ondelete="SET NULL (a)",
+        ondelete="SET NULL (a)" if SOME_COLUMNS else "SET NULL",
         onupdate="CASCADE",
         match="FULL",
         deferrable=True,
@@ -189,7 +200,7 @@ t = Table(
     Column("geo", pg.INT8RANGE),
     Column("ts", DateTime),
     Column("arr", pg.ARRAY(Integer)),
-    postgresql_with={"fillfactor": 70, "autovacuum_enabled": False},
+    **known(Table, postgresql_with={"fillfactor": 70, "autovacuum_enabled": False}),
 )
 Index("i1", func.lower(t.c.name), unique=True, postgresql_where=t.c.name.not_in(["a", "b"]))
 Index("i2", t.c.name.desc().nulls_last(), t.c.id, postgresql_include=["ts"], postgresql_with={"fillfactor": 50})
@@ -201,7 +212,13 @@ Index(
     postgresql_with={"fastupdate": "off"},
 )
 Index("i4", text("(data ->> 'Name')"), text("((data->'n')::int) DESC"), postgresql_where=text("data ? 'x'"))
-Index("i5", t.c.name, postgresql_ops={"name": "text_pattern_ops"}, postgresql_nulls_not_distinct=True, unique=True)
+Index(
+    "i5",
+    t.c.name,
+    postgresql_ops={"name": "text_pattern_ops"},
+    unique=True,
+    **known(Index, postgresql_nulls_not_distinct=True),
+)
 Index("i6", t.c.ts, postgresql_using="brin", postgresql_with={"pages_per_range": 4})
 Index("i7", t.c.geo, postgresql_using="gist")
 Index("i8", func.coalesce(t.c.name, "it's"), func.date_trunc("day", t.c.ts))

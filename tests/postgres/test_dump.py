@@ -11,8 +11,9 @@ import psycopg
 import pytest
 
 from db_migrate.errors import ConfigurationError, Failed, LockBudgetExceeded
+from db_migrate.postgres import binaries
 from db_migrate.postgres.conninfo import ConnInfo
-from db_migrate.postgres.dump import dump_schema, load
+from db_migrate.postgres.dump import dump_all, dump_schema, load, restore_all
 from db_migrate.postgres.roles import drop_role, ensure_roles, read_roles
 from db_migrate.postgres.scratch import scratch_database
 from db_migrate.postgres.server import Server
@@ -107,6 +108,31 @@ def test_order_and_count_of_loads_settle_the_text(target15_database: ConnInfo, s
         with scratch_database(server) as second:
             load(second, once)
             assert without_comments(dump_schema(second, server.binaries)) == without_comments(once)
+
+
+def test_rows_are_restored_with_newer_programs(target15_database: ConnInfo, tmp_path: Path) -> None:
+    """On a server that does not know all that they set; nothing else that fails is passed over."""
+    conninfo, copy = target15_database, target15_database.replace(dbname=f"{target15_database.dbname}_copy")
+    with contextlib.closing(connect(conninfo)) as connection:
+        connection.execute(
+            "CREATE TABLE t AS SELECT 'SET transaction_timeout = 0;' AS note, n FROM generate_series(1, 3) n;"
+            "ALTER TABLE t ADD PRIMARY KEY (n); CREATE SEQUENCE s; SELECT setval('s', 7); SELECT lo_create(77)"
+        )
+        connection.execute(f'CREATE DATABASE "{copy.dbname}"'.encode())
+    dump_all(conninfo, binaries.embedded(), tmp_path / "all")
+
+    restore_all(copy, binaries.embedded(), tmp_path / "all")
+
+    with contextlib.closing(connect(copy)) as connection:
+        found = (
+            "SELECT array_agg(note || n), (SELECT last_value FROM s), (SELECT oid FROM pg_largeobject_metadata) FROM t"
+        )
+        notes = [f"SET transaction_timeout = 0;{n}" for n in (1, 2, 3)]
+        assert connection.execute(found).fetchone() == (notes, 7, 77)
+        connection.execute("DROP TABLE t")
+    with pytest.raises(Failed, match="could not be restored") as raised:
+        restore_all(copy, binaries.embedded(), tmp_path / "all")
+    assert 'relation "s" already exists' in raised.value.why
 
 
 def test_what_is_excluded_is_not_dumped(target_database: ConnInfo, server: Server) -> None:

@@ -152,6 +152,7 @@ def test_a_template_whose_drop_was_interrupted_is_forgotten(server: Server, data
         half_dropped = "UPDATE pg_database SET datconnlimit = -2, datistemplate = false WHERE datname = %s"
         connection.execute(half_dropped, [name])
         scratch._forget_template(server, connection, name)
+        assert scratch._size(connection, name) == 0  # for who has read its name just before
     assert name not in databases(server)
 
 

@@ -29,7 +29,7 @@ def alembics(config: ProjectConfig) -> tuple[Path, tuple[Path, ...]]:
     extra = {"toml_file": str(config.pyproject)} if config.pyproject else {}
     made = Config(str(config.ini) if config.ini else None, ini_section=config.name, **extra)
     script = ScriptDirectory.from_config(made)
-    return Path(script.dir).resolve(), tuple(path.resolve() for path in script._version_locations)
+    return Path(script.dir).resolve(), tuple(Path(each).resolve() for each in script._version_locations)
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,12 @@ _NOT_A_STATEMENT = re.compile(r"^\\(?:un)?restrict .*\n?", re.MULTILINE)
 DUMP_FAILED = "dump.failed"
 """The code of what is neither a lock nor a privilege: a disk that is full, say."""
 _NO_TLS = "SSL support is not compiled in"
+_NEWER_SETTING = re.compile(r"^SET transaction_timeout = 0;\n", re.MULTILINE)
+_KNOWS_NEWER_SETTING = 17
+"""From this major on programs set it at the head of what is loaded, and servers know it."""
+_NEWER_SETTING_REFUSED = re.compile(
+    r"pg_restore: error: [^\n]*\"transaction_timeout\"\nCommand was: SET transaction_timeout = 0;\n"
+)
 
 
 def dump_schema(
@@ -85,11 +91,13 @@ def dump_all(conninfo: ConnInfo, binaries: Binaries, file: Path, *, lock_wait_ti
 def restore_all(conninfo: ConnInfo, binaries: Binaries, file: Path) -> None:
     """Put a dump into an empty database, where all of it then belongs to the role of ``conninfo``.
 
-    Raises ``Failed`` (``dump.restore``).
+    Raises ``Failed`` (``dump.restore``), and what ``session.connect`` raises.
     """
-    options = ["--no-owner", "--no-privileges", "--no-tablespaces", "--exit-on-error", str(file)]
+    with contextlib.closing(connect(conninfo)) as connection:
+        older = server_version(connection) // 10000 < _KNOWS_NEWER_SETTING <= binaries.major
+    options = ["--no-owner", "--no-privileges", "--no-tablespaces", *([] if older else ["--exit-on-error"]), str(file)]
     done = _run(conninfo, binaries, options, "pg_restore")
-    if done.returncode != 0:
+    if done.returncode != 0 and not (older and _is_restored(done)):
         raise Failed(
             "dump.restore",
             "the dump could not be restored",
@@ -97,6 +105,12 @@ def restore_all(conninfo: ConnInfo, binaries: Binaries, file: Path) -> None:
             where=conninfo.redacted(),
             state="the target was not changed",
         )
+
+
+def _is_restored(done: subprocess.CompletedProcess[str]) -> bool:
+    """Whether nothing failed but the setting that an older server does not know."""
+    others, refused = _NEWER_SETTING_REFUSED.subn("", done.stderr)
+    return done.returncode == 1 and refused == 1 and "pg_restore: error:" not in others
 
 
 def _dump(conninfo: ConnInfo, binaries: Binaries, options: Sequence[str]) -> str:
@@ -124,6 +138,8 @@ def load(conninfo: ConnInfo, sql: str) -> None:
 
     # A session of its own: a dump changes search_path and other settings for the session.
     with contextlib.closing(connect(conninfo, settings={"client_min_messages": "warning"})) as connection:
+        if server_version(connection) // 10000 < _KNOWS_NEWER_SETTING:
+            sql = _NEWER_SETTING.sub("", sql, count=1)
         try:
             connection.execute(_plain(sql))
         except errors.Error as error:

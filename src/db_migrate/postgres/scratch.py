@@ -211,10 +211,9 @@ def _mark_used(server: Server, name: str) -> None:
 def _forget_old_templates(server: Server, connection: psycopg.Connection[tuple[object, ...]]) -> None:
     folder = server.instance.directory / "templates"
     rows = connection.execute(
-        "SELECT datname, coalesce(pg_database_size(oid), 0) FROM pg_database"
-        " WHERE datname LIKE 'dbt\\_%' AND datistemplate"
+        "SELECT datname FROM pg_database WHERE datname LIKE 'dbt\\_%' AND datistemplate"
     ).fetchall()
-    sizes = {str(name): int(str(size)) for name, size in rows}
+    sizes = {str(name): _size(connection, str(name)) for (name,) in rows}
     used = {name: _last_used(folder / name) for name in sizes}
     kept_bytes = 0
     for position, name in enumerate(sorted(sizes, key=lambda name: used[name], reverse=True)):
@@ -233,6 +232,17 @@ def _forget_template(server: Server, connection: psycopg.Connection[tuple[object
         own.execute(sql.SQL("ALTER DATABASE {} IS_TEMPLATE false").format(sql.Identifier(name)))
     _drop(server, connection, name)
     (server.instance.directory / "templates" / name).unlink(missing_ok=True)
+
+
+def _size(connection: psycopg.Connection[tuple[object, ...]], name: str) -> int:
+    """In bytes; 0 of a database that another process has dropped meanwhile."""
+    from psycopg import errors
+
+    try:
+        row = connection.execute("SELECT coalesce(pg_database_size(%s::name), 0)", [name]).fetchone()
+    except (errors.InvalidCatalogName, errors.UndefinedObject):  # before it was looked at, and while it was
+        return 0
+    return int(str(row[0])) if row else 0
 
 
 def _last_used(path: Path) -> float:

@@ -23,6 +23,8 @@ from db_migrate.errors import ConfigurationError
 from db_migrate.project.files import leads_nowhere
 
 _SEPARATORS = {"space": " ", "newline": "\n", "os": os.pathsep, ":": ":", ";": ";"}
+_NEW_SEPARATOR = "path_separator"
+_DIVISIBLE = re.compile(r"[\s,:;]")
 _LEGACY_VERSIONS = re.compile(r", *|(?: +)")
 _LEGACY_SYS_PATH = re.compile(r", *|(?: +)|:")
 
@@ -205,7 +207,10 @@ class _Options:
         if not found:
             values = self._toml.get(option) or ()
             return tuple(self._interpolated(str(value)) for value in ([values] if isinstance(values, str) else values))
-        named = next((value for each in separators if (value := self._from_ini(each))), None)
+        said = {each: value for each in separators if (value := self._from_ini(each))}
+        if _NEW_SEPARATOR in said and _DIVISIBLE.search(found) and not _alembic_knows_it():
+            del said[_NEW_SEPARATOR]
+        named = next(iter(said.values()), None)
         if named is None:
             return tuple(part for part in legacy.split(found) if part)
         if named not in _SEPARATORS:
@@ -218,12 +223,20 @@ class _Options:
         return tuple(part.strip() for part in found.split(_SEPARATORS[named]) if part.strip())
 
 
+def _alembic_knows_it() -> bool:
+    """Whether the Alembic that is installed reads ``path_separator``, as it does from 1.16 on."""
+    from importlib.metadata import version
+
+    major, minor = version("alembic").split(".")[:2]
+    return (int(major), int(minor)) >= (1, 16)
+
+
 def _read(
     directory: Path, ini: Path | None, name: str, x: tuple[str, ...], around: str | None, script_location: Path | None
 ) -> ProjectConfig:
     pyproject = directory / "pyproject.toml"
     options = _Options(ini, name, pyproject)
-    sys_path = options.listed("prepend_sys_path", ["path_separator"], _LEGACY_SYS_PATH)
+    sys_path = options.listed("prepend_sys_path", [_NEW_SEPARATOR], _LEGACY_SYS_PATH)
     said = options.text("script_location")
     if script_location is not None:
         location = directory / script_location
@@ -233,7 +246,7 @@ def _read(
         location = ini.parent
     else:
         raise ConfigurationError("project.scripts", "script_location is not set", where=options.where)
-    versions = options.listed("version_locations", ["path_separator", "version_path_separator"], _LEGACY_VERSIONS)
+    versions = options.listed("version_locations", [_NEW_SEPARATOR, "version_path_separator"], _LEGACY_VERSIONS)
     folders = tuple(_resource(each, directory, sys_path, options.where, "project.config") for each in versions)
     return ProjectConfig(
         ini=ini,

@@ -118,6 +118,8 @@ class Connections:
             raise ProjectError(f"the driver {dialect.driver} is not one that db-migrate knows")
         known = Known(0, session, dialect.driver, self._job, redirect.database)
         self._known[id(dbapi)] = known  # which holds the connection, so that its id is not given to another
+        # Up to 2.0 SQLAlchemy's cursors of an asynchronous psycopg name the driver's own connection.
+        self._known[id(getattr(dbapi, "driver_connection", dbapi))] = known
         if dialect not in self._dialects:
             self._dialects.add(dialect)
             self._on_dialect(dialect)

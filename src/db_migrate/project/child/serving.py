@@ -6,11 +6,13 @@ import contextlib
 import gc
 import importlib
 import importlib.metadata
+import importlib.util
 import os
 import socket
 import sys
 import tempfile
 import time
+from pathlib import Path
 
 from db_migrate.project import forks
 from db_migrate.project.channel import Channel
@@ -47,9 +49,10 @@ def main() -> None:
         each.set_inheritable(False)
     channel = Channel(requests.fileno(), os.dup(requests.detach()))
     drivers.watch()
+    with_plugins = _alembic_has_plugins()
     inputs.watch()
     gc.disable()
-    _load()
+    _load(with_plugins=with_plugins)
     looked_at = inputs.pause()
     gc.freeze()  # what was imported stays: it is not looked through for garbage, here or in a fork
     gc.enable()
@@ -58,12 +61,22 @@ def main() -> None:
         serve(channel, control)
 
 
-def _load() -> None:
-    """Import what loads no code of the user's: Alembic only where it has no plugins, which it loads too."""
-    plugins = importlib.metadata.entry_points(group="alembic.plugins")
-    for name in _NEEDED if plugins else (*_NEEDED, *_NEEDED_WITH_ALEMBIC):
+def _load(*, with_plugins: bool) -> None:
+    """Import what loads no code of the user's: Alembic only where it finds no plugins, which it loads too.
+
+    They are looked for only where Alembic does so: what is looked at here counts as looked at by each fork.
+    """
+    found = with_plugins and importlib.metadata.entry_points(group="alembic.plugins")
+    for name in _NEEDED if found else (*_NEEDED, *_NEEDED_WITH_ALEMBIC):
         with contextlib.suppress(ImportError):  # what a child then does without, or misses and says so
             importlib.import_module(name)
+
+
+def _alembic_has_plugins() -> bool:
+    """Whether the Alembic that is installed looks for plugins when it is imported, as it does from 1.18 on."""
+    spec = importlib.util.find_spec("alembic")
+    folders = (spec.submodule_search_locations if spec else None) or ()
+    return any(Path(each, "runtime", "plugins.py").is_file() for each in folders)
 
 
 def serve(channel: Channel, control: socket.socket) -> None:
