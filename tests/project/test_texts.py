@@ -134,6 +134,22 @@ def test_a_password_that_was_seen_is_hidden_everywhere(monkeypatch: pytest.Monke
     assert secrets.redact("mesh abc tables table") == "mesh abc tables ***"
 
 
+def test_passwords_of_the_environment_are_hidden_before_anybody_connects(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of URLs, as they are spelled there and as they are, and libpq's; a name that is one too stays readable."""
+    monkeypatch.setattr(secrets, "_known", {})
+    secrets.remember_environment(
+        {
+            "A": "postgresql+psycopg://me:one p%40ss 'x'@h:5432/app?ssl=1",
+            "B": "redis://:two/p@ss@h",
+            "C": "postgresql://mesh:mesh@h/mesh",
+            "D": "postgresql://me@h/app",
+            "PGPASSWORD": "three",
+        }
+    )
+    shown = secrets.redact("one p%40ss 'x' | one p@ss 'x' | one%20p%40ss%20%27x%27 | two/p@ss | three | mesh | app")
+    assert shown == "*** | *** | *** | *** | *** | mesh | app"
+
+
 def test_only_the_allowed_servers_addresses_are_in_the_policy(tmp_path: Path) -> None:
     """Sockets by their real path, addresses by number; name servers only where there is a name to ask for."""
     link = tmp_path / "link"

@@ -14,7 +14,7 @@ from types import MappingProxyType
 import click
 
 from db_migrate.cli.options import Call, Spoken, common_options
-from db_migrate.errors import DbMigrateError, ErrorReport
+from db_migrate.errors import DbMigrateError, ErrorReport, Failed
 from db_migrate.language import said, speaking, wanted
 
 PROGRAM = "db-migrate"
@@ -164,6 +164,8 @@ def _run(words: list[str]) -> int:
     except (KeyboardInterrupt, click.Abort) as error:
         return _failed(_interrupted(call.verb), 130, call, words, error)
     except Exception as error:  # the last line of defence: whatever it is, it is reported as ours
+        if _is_lost(error):
+            return _failed(_lost(call.verb, error), Failed.exit_code, call, words, error)
         return _failed(_unexpected(error), 70, call, words, error)
 
 
@@ -202,6 +204,23 @@ def _interrupted(verb: str) -> ErrorReport:
     """What is said where no run had begun, or it had ended: a run that is interrupted tells its own state."""
     state = "nothing is half-done" if verb in _CHANGE_TARGETS else "nothing was changed"
     return ErrorReport("interrupted", f"{verb or PROGRAM} was interrupted", "", "", state, (f"{PROGRAM} status",))
+
+
+def _is_lost(error: Exception) -> bool:
+    """Whether a server is gone, or has ended our session: libpq's own words have no SQLSTATE, the server's are 57P."""
+    psycopg = sys.modules.get("psycopg")  # where it was not imported nothing was connected
+    if psycopg is None or not isinstance(error, psycopg.OperationalError):
+        return False
+    return error.sqlstate is None or error.sqlstate.startswith(("08", "57P"))
+
+
+def _lost(verb: str, error: Exception) -> ErrorReport:
+    changes = verb in _CHANGE_TARGETS
+    state = "the server rolls back what was not committed" if changes else "nothing was changed"
+    following = f"{PROGRAM} doctor" if changes else f"{PROGRAM} {verb}"
+    return ErrorReport(
+        "connect.lost", "the connection to a server was lost", str(error).strip(), "", state, (following,)
+    )
 
 
 def _unexpected(error: Exception) -> ErrorReport:

@@ -7,7 +7,8 @@ password in a URL, a connection string or a statement is replaced even where it 
 from __future__ import annotations
 
 import re
-from urllib.parse import quote, quote_plus
+from collections.abc import Mapping
+from urllib.parse import quote, quote_plus, unquote
 
 HIDDEN = "***"
 _SHORTEST = 4
@@ -17,6 +18,10 @@ _PATTERNS = (
     re.compile(r"(?P<before>\b[A-Za-z][A-Za-z0-9+.-]*://[^\s:/@]*:)[^\s@]+(?P<after>@)"),
     re.compile(rf"(?P<before>\bpass(?:word|wd)?[\"']?\s*[=:]\s*)(?:{_QUOTED}|[^\s,;)&'\"]+)(?P<after>)", re.I),
     re.compile(r"(?P<before>\bpassword\s+(?:e|u&)?)'(?:[^']|'')*'(?P<after>)", re.I),
+)
+
+_URL = re.compile(
+    r"[A-Za-z][A-Za-z0-9+.-]*://(?P<user>[^:/@]*):(?P<password>.+)@.*?(?:/(?P<database>\w+).*)?", re.DOTALL
 )
 
 _known: dict[str, re.Pattern[str]] = {}
@@ -30,8 +35,18 @@ def remember(password: object, *names: object) -> None:
     """
     if not isinstance(password, str) or len(password) < _SHORTEST or password in names:
         return
-    for spelling in {password, quote(password, safe=""), quote_plus(password)}:
+    # SQLAlchemy writes spaces as they are.
+    for spelling in {password, quote(password, safe=""), quote(password, safe=" +"), quote_plus(password)}:
         _known.setdefault(spelling, re.compile(rf"(?<!\w){re.escape(spelling)}(?!\w)"))
+
+
+def remember_environment(environment: Mapping[str, str]) -> None:
+    """Never show the passwords of the environment's URLs, nor libpq's own, whoever reads them and before that."""
+    remember(environment.get("PGPASSWORD"), environment.get("PGUSER"), environment.get("PGDATABASE"))
+    for value in environment.values():
+        if found := _URL.fullmatch(value):
+            for spelling in {found["password"], unquote(found["password"])}:
+                remember(spelling, unquote(found["user"]), found["database"])
 
 
 def redact(text: str) -> str:

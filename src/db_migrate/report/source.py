@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from db_migrate.postgres.redact import redact
 from db_migrate.report.style import name
 
 
@@ -15,9 +16,9 @@ def place(file: str, line: int = 0) -> str:
 
 
 def source_line(file: str, number: int) -> str:
-    """The line's text without what follows it; empty where the file or the line is not there."""
+    """The line's text without passwords and what follows it; empty where the file or the line is not there."""
     try:
         lines = Path(file).read_text(encoding="utf-8", errors="replace").splitlines()
     except (OSError, ValueError):
         return ""
-    return lines[number - 1].rstrip() if 0 < number <= len(lines) else ""
+    return redact(lines[number - 1].rstrip()) if 0 < number <= len(lines) else ""

@@ -18,6 +18,7 @@ from db_migrate.project import forks
 from db_migrate.project.channel import Channel
 from db_migrate.project.child import drivers, inputs
 from db_migrate.project.child.__main__ import child
+from db_migrate.project.secrets import remember_environment
 
 _NEEDED = (
     "logging.config",
@@ -107,6 +108,7 @@ def _become(wanted: forks.Fork, read: int, write: int, control: int, output: int
     os.close(output)
     os.environ.clear()
     os.environ.update(wanted.environment)
+    remember_environment(wanted.environment)
     time.tzset()
     tempfile.tempdir = None
     sys.argv[1:] = map(str, (read, write, control))
