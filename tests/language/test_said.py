@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import time
 from collections.abc import Iterator, Mapping
 
 import pytest
@@ -29,6 +30,7 @@ TEXTS: Mapping[str | tuple[str, str], str | tuple[str, ...]] = {
     "{value} is not in the range {choices}": "{value} вне {choices}",
     "the braces {{}} of {name}": "скобки {{}} у {name}",
     "prose that is known": "известный текст",
+    "{a} and {b} and {c} and {d} and {e} and {f} wait": "ждут {a}, {b}, {c}, {d}, {e} и {f}",
     ("row", "rows"): ("строка", "строки", "строк"),
     ("table", "tables"): ("таблица", "таблицы", "таблиц"),
 }
@@ -74,6 +76,15 @@ def book() -> Phrasebook:
 def test_it_is_said(book: Phrasebook, english: str, russian: str) -> None:
     """Whole texts, texts with places, counted things with Russian's three forms, and texts put together."""
     assert book.said(english) == russian
+
+
+def test_a_long_text_takes_no_time(book: Phrasebook) -> None:
+    """Not even one that only lacks the end of a template with many places; with the end it is found."""
+    long = " and ".join(["wait for", *["abc"] * 64])
+    began = time.process_time()
+    assert book.said(long) == long
+    assert book.said(f"{long} wait") == f"ждут wait for, abc, abc, abc, abc и {' and '.join(['abc'] * 60)}"
+    assert time.process_time() - began < 1.0
 
 
 def test_code_stays_as_it_is(book: Phrasebook) -> None:

@@ -72,6 +72,23 @@ class Template:
         """Its longest word: in what lacks it, the template need not be looked for. Empty without a word."""
         return max(_WHOLE_WORD.findall(_PLACE.sub("\0", self.text)), key=len, default="")
 
+    def values_in(self, text: str) -> dict[str, str] | None:
+        """What stands in its places in a text that was made from it; None where that is not so.
+
+        A pattern with several places tries every way to share a long text between them before it gives up. So what is
+        between the places is looked for first: it has to be there, in this order.
+        """
+        first, *between, last = _literals(self.text)
+        at, end = len(first), len(text) - len(last)
+        if at > end or not (text.startswith(first) and text.endswith(last)):
+            return None
+        for each in between:
+            at = text.find(each, at, end) + len(each)
+            if at < len(each):
+                return None
+        taken = _pattern(self.text).fullmatch(text)
+        return None if taken is None else taken.groupdict()
+
 
 class Phrasebook:
     """What a catalogue says, by text and by template. Everything that was looked up is remembered."""
@@ -156,9 +173,9 @@ class Phrasebook:
         words = {"", *_WORD.findall(text)}
         made = []
         for template in (each for word in words for each in self._by_anchor.get(word, ())):
-            taken = _pattern(template.text).fullmatch(text)
-            if taken is not None and fits(template, taken.groupdict()):
-                filled = self._filled(template, taken.groupdict())
+            values = template.values_in(text)
+            if values is not None and fits(template, values):
+                filled = self._filled(template, values)
                 made.append((len(_ENGLISH.findall(filled)), -template.letters, filled))
         return min(made)[2] if made else None
 
@@ -252,6 +269,12 @@ def phrasebook(language: str) -> Phrasebook:
     """The one of a language that there is a catalogue of."""
     file = resources.files(__package__).joinpath("catalogues", language, "LC_MESSAGES", "db_migrate.mo")
     return Phrasebook(file.read_bytes())
+
+
+@cache
+def _literals(template: str) -> tuple[str, ...]:
+    """The parts of a template around its places, of which there is at least one."""
+    return tuple(_unquoted(part) for part in _PLACE.split(template)[::2])
 
 
 @cache
