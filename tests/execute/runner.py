@@ -15,6 +15,7 @@ from typing import Any
 from db_migrate.catalog.objects import Catalog
 from db_migrate.config import Settings
 from db_migrate.errors import DbMigrateError
+from db_migrate.execute import worker
 from db_migrate.execute.progress import ProgressEvent
 from db_migrate.execute.run import Order, execute_plan
 from db_migrate.postgres.conninfo import ConnInfo
@@ -38,6 +39,7 @@ class Errand:
 
 def main(errand: Errand, pipe: Connection, stepping: bool) -> None:
     """Do it, say how it went, and end with its exit code."""
+    worker._CLIENT_CHECK = "500ms"  # the server need not be waited for ten seconds when this process is killed
 
     def live() -> Catalog:
         with read_only(errand.conninfo) as connection:

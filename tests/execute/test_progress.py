@@ -21,13 +21,15 @@ from .conftest import Site
 
 SLOW = (
     "CREATE FUNCTION slow(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS "
-    "$$ BEGIN PERFORM pg_sleep(0.004); RETURN $1; END $$"
+    "$$ BEGIN PERFORM pg_sleep(0.002); RETURN $1; END $$"
 )
 
 
-def test_long_statements_tell_how_far_they_have_come(site_on_each: Site) -> None:
+def test_long_statements_tell_how_far_they_have_come(site_on_each: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """An index build has PostgreSQL's phase, blocks and speed; a loop over rows our own count of them."""
     site = site_on_each
+    for name in ("PATIENCE_SECONDS", "INTERVAL_SECONDS"):
+        monkeypatch.setattr(monitor, name, 0.3)
     site.sql(
         "CREATE TABLE a (id int, n int) WITH (fillfactor = 10)",
         "INSERT INTO a SELECT g, g FROM generate_series(1, 900) g",
