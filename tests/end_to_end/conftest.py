@@ -17,6 +17,7 @@ from unittest.mock import patch
 
 import psycopg
 import pytest
+from tests.forked import python
 
 from db_migrate.cli import main
 from db_migrate.postgres.conninfo import ConnInfo
@@ -162,16 +163,7 @@ class Project:
 
     def alembic(self, *arguments: str) -> Outcome:
         """Run plain Alembic in the project's folder."""
-        done = subprocess.run(
-            [sys.executable, "-m", "alembic.config", *arguments],
-            cwd=self.folder,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        done = python("-m", "alembic", *arguments, cwd=self.folder, env=self.environment)
         return Outcome(done.returncode, done.stdout, done.stderr)
 
     def sql(self, *statements: str) -> list[tuple[Any, ...]]:

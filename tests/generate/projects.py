@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import textwrap
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.forked import python
 
 from db_migrate.config import load
 from db_migrate.generate.request import Request
@@ -85,14 +85,9 @@ class Small:
 
     def alembic(self, database: ConnInfo, *arguments: str) -> str:
         """Run plain Alembic on a database; what it says. Raises CalledProcessError where it fails."""
-        done = subprocess.run(
-            [sys.executable, "-m", "alembic", *arguments],
-            cwd=self.folder,
-            env={**os.environ, "DATABASE_URL": database.url("postgresql+psycopg")},
-            check=True,
-            capture_output=True,
-            text=True,
-        )
+        env = {**os.environ, "DATABASE_URL": database.url("postgresql+psycopg")}
+        done = python("-m", "alembic", *arguments, cwd=self.folder, env=env)
+        done.check_returncode()
         return done.stdout
 
     @property

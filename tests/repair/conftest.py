@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-import subprocess
-import sys
 import textwrap
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,6 +13,7 @@ from typing import Any
 import alembic
 import pytest
 from tests.conftest import TargetServer
+from tests.forked import python
 
 from db_migrate.config import Settings
 from db_migrate.postgres.conninfo import ConnInfo
@@ -157,9 +156,7 @@ def _body(text: str) -> str:
 
 def plain(folder: Path, *jobs: dict[str, Any]) -> str:
     """Run plain Alembic in a process of its own for some jobs; what it printed."""
-    done = subprocess.run(
-        [sys.executable, str(PLAIN), json.dumps(jobs)], cwd=folder, capture_output=True, text=True, check=False
-    )
+    done = python(str(PLAIN), json.dumps(jobs), cwd=folder)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
