@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -12,6 +12,7 @@ from typing import ClassVar, TypeVar
 
 from hypothesis import assume
 from hypothesis import strategies as st
+from hypothesis.errors import HypothesisException
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from tests.conftest import TargetServer
 
@@ -21,7 +22,7 @@ from db_migrate.generate.request import Request
 from db_migrate.results import Plan, RunResult
 from db_migrate.workspace import Workspace
 
-from . import oracle
+from . import journal, oracle
 from .checks import Seen, check
 from .hand import HAND, by_hand
 from .oracle import differences
@@ -86,24 +87,35 @@ class Walk(RuleBasedStateMachine):
     server: ClassVar[TargetServer]
     cache: ClassVar[Path]
     steps: ClassVar[int] = 0
+    failure: ClassVar[Exception | None] = None
+    """What has ended a walk. Hypothesis wants to see it again, and may then say only that it came otherwise."""
 
     def __init__(self) -> None:
         super().__init__()
+        if Walk.failure is not None:
+            raise Walk.failure
         folder = Path(tempfile.mkdtemp(prefix="walk-", dir=self.cache))
         self.world = World(folder / "project", self.server, self.server.new_database(), self.cache / "cache")
         self.world.lay_out()
-        self.rows = Rows(self.world.target)
+        self.rows = Rows(self.world.session)
         self.models = Models()
         self.specs: dict[str, Models] = {}
         self.truth: frozenset[str] = frozenset()
         self.crashed = False
         self.stamped = False
+        self.passed = ""
+        """The run after which somebody went on with plain Alembic, of which the journal knows nothing."""
         self.plan: KeptPlan | None = None
         self.look()
 
     def teardown(self) -> None:
-        """Remove what was made on disk; databases go with the server."""
-        shutil.rmtree(self.world.folder.parent)
+        """Leave nothing behind, and remember what ended the walk, if it did not just end."""
+        error = sys.exc_info()[1]
+        if isinstance(error, Exception) and not isinstance(error, HypothesisException):
+            Walk.failure = error
+            if isinstance(error, DbMigrateError):
+                error.add_note(f"{error.code}: {error.why} {error.where} {error.state}")
+        self.world.close()
 
     # What is known of the world
 
@@ -112,8 +124,8 @@ class Walk(RuleBasedStateMachine):
         self.graph = self.world.graph()
         below = {each for parents in self.graph.values() for each in parents}
         self.heads = frozenset(self.graph.keys() - below)
-        self.recorded = oracle.recorded(self.world.target)
-        self.live = oracle.listing(self.world.target)
+        self.recorded = oracle.recorded(self.world.session)
+        self.live = oracle.listing(self.world.session)
         if not self.stamped:
             self.truth = self.recorded
         self.history = self.world.reference(self.recorded, self.graph)
@@ -137,7 +149,7 @@ class Walk(RuleBasedStateMachine):
 
     @invariant()
     def all_holds(self) -> None:
-        """No row is lost, and doctor, drift and verify say exactly what is so."""
+        """No row is lost, the journal agrees with the database, and doctor, drift and verify say exactly what is so."""
         Walk.steps += 1
         self.look()
         seen = Seen(
@@ -149,34 +161,38 @@ class Walk(RuleBasedStateMachine):
             self.world.of_models(self.models),
             crashed=self.crashed,
         )
-        wrong = [*self.rows.lost(self.live, self.makers), *self.world.do(lambda workspace: check(workspace, seen))]
+        wrong = [
+            *self.rows.lost(self.live, self.makers),
+            *journal.wrong(self.world.session, self.recorded, crashed=self.crashed, passed=self.passed),
+            *self.world.do(lambda workspace: check(workspace, seen)),
+        ]
         assert not wrong, "\n".join(wrong)
 
     # Commands
 
     def attempt(self, command: Callable[[Workspace], T]) -> T | DbMigrateError:
         """The result; or why it was refused, and then nothing is changed."""
-        before = oracle.fingerprint(self.world.target)
+        before = oracle.fingerprint(self.world.session)
         try:
             return self.world.do(command)
         except DbMigrateError as error:
             refusal = error
-        assert oracle.fingerprint(self.world.target) == before, f"refused, and yet changed: {_said(refusal)}"
+        assert oracle.fingerprint(self.world.session) == before, f"refused, and yet changed: {_said(refusal)}"
         return refusal
 
     def unchanged(self, command: Callable[[Workspace], T]) -> T:
         """The result of a command that only looks."""
-        before = oracle.fingerprint(self.world.target)
+        before = oracle.fingerprint(self.world.session)
         result = self.world.do(command)
-        assert oracle.fingerprint(self.world.target) == before, "looking has changed something"
+        assert oracle.fingerprint(self.world.session) == before, "looking has changed something"
         return result
 
     def generate(self, request: Request, models: Models) -> tuple[str, ...]:
         """The new revisions; none where the models are the history already."""
         self.world.write(models)
-        before = oracle.fingerprint(self.world.target)
+        before = oracle.fingerprint(self.world.session)
         result = self.world.do(lambda workspace: workspace.generate(request, Author(models)))
-        assert oracle.fingerprint(self.world.target) == before, "generate has changed the target"
+        assert oracle.fingerprint(self.world.session) == before, "generate has changed the target"
         assert not result.revisions or result.exit_code == 0, f"not proved: {result.remaining} {result.proof}"
         assert bool(result.revisions) == result.written
         return tuple(each.revision for each in result.revisions)
@@ -309,7 +325,7 @@ class Walk(RuleBasedStateMachine):
     def repair(self, back: bool) -> None:
         """End what is broken."""
         must, was_clean = self.broken or self.stamped, self.clean
-        before = oracle.fingerprint(self.world.target) if was_clean else ""
+        before = oracle.fingerprint(self.world.session) if was_clean else ""
         confirm = self.world.target.dbname
         found = self.attempt(lambda workspace: workspace.repair(back=back, confirm=confirm))
         if isinstance(found, DbMigrateError):
@@ -321,7 +337,7 @@ class Walk(RuleBasedStateMachine):
         if must:
             assert not self.edited, differences(self.own, self.live)
         if was_clean and not self.crashed:
-            assert oracle.fingerprint(self.world.target) == before, "there was nothing to repair"
+            assert oracle.fingerprint(self.world.session) == before, "there was nothing to repair"
         self.crashed = False
 
     @precondition(lambda self: self.broken or (self.clean and (self.recorded or self.heads)))
@@ -345,6 +361,23 @@ class Walk(RuleBasedStateMachine):
         assert killed or code in (0, 1, 3), f"{errand} ended with {code}"
         self.crashed = killed or (self.crashed and code == 3)
         self.look()
+
+    @precondition(lambda self: self.clean and not self.crashed and self.recorded != self.heads)
+    @rule()
+    def upgrade_plainly(self) -> None:
+        """Somebody goes up with plain Alembic, which keeps nothing."""
+        plan = self.unchanged(lambda workspace: workspace.plan("heads"))
+        if any(each.rule == "would-fail-on-data" for each in plan.findings):
+            return
+        before = self.makers
+        self.world.plainly("upgrade", self.world.target, "heads")
+        self.passed = journal.newest(self.world.session)
+        self.look()
+        assert self.recorded == self.heads
+        assert not self.edited, differences(self.own, self.live)
+        for (table, column), maker in before.items():
+            if self.makers.get((table, column)) != maker:
+                self.rows.forget(table, column, maker)
 
     # By hand
 

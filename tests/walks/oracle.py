@@ -5,7 +5,6 @@ Nothing of the product is used here, but for its way to open a connection.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -62,14 +61,22 @@ class Item:
 Listing = Mapping[tuple[str, str], Item]
 """What a schema has, by kind and name."""
 
+Session = psycopg.Connection[Any]
+
 Difference = tuple[str, str, str]
 """Kind, object, action."""
 
 
-def listing(conninfo: ConnInfo) -> Listing:
+def session(conninfo: ConnInfo) -> Session:
+    """A session for the queries of a whole walk: connecting anew costs more than most of them."""
+    connection = connect(conninfo)
+    connection.prepare_threshold = None  # the tables that it reads are altered
+    return connection
+
+
+def listing(connection: Session) -> Listing:
     """Everything in the schema ``public`` that the walk can make, but for the version table."""
-    with contextlib.closing(connect(conninfo)) as connection:
-        rows: list[Any] = connection.execute(_LISTING.encode()).fetchall()
+    rows: list[Any] = connection.execute(_LISTING.encode()).fetchall()
     return {(kind, name): Item(parent, attributes) for kind, name, parent, attributes in rows}
 
 
@@ -89,27 +96,25 @@ def differences(before: Listing, after: Listing) -> set[Difference]:
     return found | {(*key, "altered") for key in both if before[key].attributes != after[key].attributes}
 
 
-def contents(conninfo: ConnInfo) -> dict[str, list[str]]:
+def contents(connection: Session) -> dict[str, list[str]]:
     """Every row of every table, as text: the target's own, the journal, what is kept."""
-    with contextlib.closing(connect(conninfo)) as connection:
-        names = [str(name) for (name,) in connection.execute(_RELATIONS.encode()).fetchall()]
-        return {name: _rows(connection, name) for name in names}
+    names = [str(name) for (name,) in connection.execute(_RELATIONS.encode()).fetchall()]
+    return {name: _rows(connection, name) for name in names}
 
 
-def _rows(connection: psycopg.Connection[Any], relation: str) -> list[str]:
+def _rows(connection: Session, relation: str) -> list[str]:
     query = f"SELECT t::text FROM {relation} t ORDER BY 1"
     return [str(row) for (row,) in connection.execute(query.encode()).fetchall()]
 
 
-def fingerprint(conninfo: ConnInfo) -> str:
+def fingerprint(connection: Session) -> str:
     """One word for all that is in the database: objects and rows."""
-    everything = (sorted((key, repr(item)) for key, item in listing(conninfo).items()), contents(conninfo))
+    everything = (sorted((key, repr(item)) for key, item in listing(connection).items()), contents(connection))
     return hashlib.sha256(repr(everything).encode()).hexdigest()
 
 
-def recorded(conninfo: ConnInfo) -> frozenset[str]:
+def recorded(connection: Session) -> frozenset[str]:
     """The revisions in the version table; none where there is no table."""
-    with contextlib.closing(connect(conninfo)) as connection:
-        if connection.execute(b"SELECT to_regclass('public.alembic_version')").fetchone() == (None,):
-            return frozenset()
-        return frozenset(str(row[0]) for row in connection.execute(b"SELECT version_num FROM public.alembic_version"))
+    if connection.execute(b"SELECT to_regclass('public.alembic_version')").fetchone() == (None,):
+        return frozenset()
+    return frozenset(str(row[0]) for row in connection.execute(b"SELECT version_num FROM public.alembic_version"))

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from db_migrate.postgres.conninfo import ConnInfo
-from db_migrate.postgres.session import connect
-
-from .oracle import Item, Listing, columns, contents
+from .oracle import Item, Listing, Session, columns, contents
 
 Cell = tuple[str, int, str]
 """Table, key, column."""
@@ -29,18 +25,17 @@ class Rows:
     a column that another revision makes under the same name later is another column.
     """
 
-    conninfo: ConnInfo
+    session: Session
     cells: dict[Cell, tuple[str, str]] = field(default_factory=dict)
     keys: dict[tuple[str, int], str] = field(default_factory=dict)
     _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
     def insert(self, live: Listing, makers: Makers, table: str, count: int) -> None:
         """Put rows in, with a value of their own in every column; one that refers to a table has its last row."""
-        with contextlib.closing(connect(self.conninfo)) as connection:
-            for _ in range(count):
-                self._insert(connection, live, makers, table)
+        for _ in range(count):
+            self._insert(live, makers, table)
 
-    def _insert(self, connection: Any, live: Listing, makers: Makers, table: str) -> None:
+    def _insert(self, live: Listing, makers: Makers, table: str) -> None:
         values = {name: self._value(live, table, name) for name in sorted(_plain(live, table))}
         values |= {name: self._newest(makers, other) for name, other in _references(live, table).items()}
         given = {name: value for name, value in values.items() if value is not None}
@@ -48,7 +43,7 @@ class Rows:
             given["id"] = str(next(self._numbers))
         names, marks = ", ".join(given), ", ".join(["%s"] * len(given))
         into = f"({names}) VALUES ({marks})" if given else "DEFAULT VALUES"
-        row = connection.execute(f"INSERT INTO public.{table} {into} RETURNING id".encode(), [*given.values()])
+        row: Any = self.session.execute(f"INSERT INTO public.{table} {into} RETURNING id".encode(), [*given.values()])
         (key,) = row.fetchone()
         self.keys[table, key] = makers.get((table, "id"), "")
         for name, value in given.items():
@@ -64,12 +59,11 @@ class Rows:
 
     def update(self, live: Listing, makers: Makers, table: str, column: str) -> None:
         """Put a new value into a column of every row."""
-        with contextlib.closing(connect(self.conninfo)) as connection:
-            for key in sorted(self.there(makers, table)):
-                value = self._value(live, table, column)
-                connection.execute(f"UPDATE public.{table} SET {column} = %s WHERE id = %s".encode(), [value, key])
-                assert value is not None
-                self.cells[table, key, column] = (value, makers.get((table, column), ""))
+        for key in sorted(self.there(makers, table)):
+            value = self._value(live, table, column)
+            self.session.execute(f"UPDATE public.{table} SET {column} = %s WHERE id = %s".encode(), [value, key])
+            assert value is not None
+            self.cells[table, key, column] = (value, makers.get((table, column), ""))
 
     def _newest(self, makers: Makers, table: str) -> str | None:
         return str(max(keys)) if (keys := self.there(makers, table)) else None
@@ -92,7 +86,7 @@ class Rows:
 
     def lost(self, live: Listing, makers: Makers) -> list[str]:
         """What is not where it has to be: in its own cell, or, where its column is gone, anywhere at all."""
-        everything = contents(self.conninfo)
+        everything = contents(self.session)
         haystack = "\n".join(row for rows in everything.values() for row in rows)
         present = columns(live)
         missing = []
@@ -105,9 +99,8 @@ class Rows:
         return missing
 
     def _wrong_in(self, table: str, names: list[str], makers: Makers) -> list[str]:
-        with contextlib.closing(connect(self.conninfo)) as connection:
-            listed = ", ".join(f'"{name}"::text' for name in names)
-            rows: list[Any] = connection.execute(f"SELECT id, {listed} FROM public.{table}".encode()).fetchall()
+        listed = ", ".join(f'"{name}"::text' for name in names)
+        rows: list[Any] = self.session.execute(f"SELECT id, {listed} FROM public.{table}".encode()).fetchall()
         found = {key: dict(zip(names, values, strict=True)) for key, *values in rows}
         wanted = self.there(makers, table)
         wrong = [f"{table}: row {key} is gone" for key in wanted - found.keys()]

@@ -11,7 +11,8 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis import HealthCheck, Phase, Verbosity, seed, settings
+from hypothesis.reporting import with_reporter
 from hypothesis.stateful import run_state_machine_as_test
 from tests.conftest import TargetServer
 
@@ -34,8 +35,16 @@ def walk(number: int, steps: int) -> None:
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
         print_blob=False,
+        verbosity=Verbosity.debug,
     )
-    run_state_machine_as_test(seed(number)(Walk), settings=how)
+    way: list[str] = []
+    with with_reporter(way.append):
+        try:
+            run_state_machine_as_test(seed(number)(Walk), settings=how)
+        except Exception as error:
+            failure = Walk.failure or error
+            failure.add_note("\n".join((f"the walk from seed {number}:", *way)))
+            raise failure from None
 
 
 def test_whatever_happens_in_whatever_order(
@@ -43,7 +52,7 @@ def test_whatever_happens_in_whatever_order(
 ) -> None:
     """No row is lost, the journal agrees with the database, doctor and drift say what is so, a refusal does nothing."""
     del server  # it stays up for as long as the test lasts
-    Walk.server, Walk.cache, Walk.steps = target_server, tmp_path, 0
+    Walk.server, Walk.cache, Walk.steps, Walk.failure = target_server, tmp_path, 0, None
     end = time.monotonic() + SECONDS
     number = SEED
     try:

@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import multiprocessing
 import os
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -23,7 +24,7 @@ from db_migrate.postgres.conninfo import ConnInfo
 from db_migrate.postgres.session import connect
 from db_migrate.workspace import Workspace, open_project
 
-from .oracle import Listing, columns, listing
+from .oracle import Listing, Session, columns, listing, session
 from .spec import Models
 
 T = TypeVar("T")
@@ -57,6 +58,8 @@ class World:
     cache: Path
     references: dict[frozenset[str], tuple[ConnInfo, Listing]] = field(default_factory=dict)
     modelled: dict[str, Listing] = field(default_factory=dict)
+    session: Session = field(init=False)
+    """Of the one who looks, and writes as the application."""
     _ids: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def lay_out(self) -> None:
@@ -67,6 +70,12 @@ class World:
         url = self.target.url("postgresql+psycopg")
         (self.folder / "migrations" / "env.py").write_text(ENV.format(url=url))
         self.write(Models())
+        self.session = session(self.target)
+
+    def close(self) -> None:
+        """End the session, and remove what was made on disk; databases go with the server."""
+        self.session.close()
+        shutil.rmtree(self.folder.parent)
 
     @property
     def versions(self) -> Path:
@@ -117,18 +126,17 @@ class World:
             process.start()
             assert process.pid is not None
             way.victim = process.pid
-            process.join(120)
-            assert process.exitcode is not None, "the run hangs"
+            _end_of(process)
         self._wait_until_alone()
         return process.exitcode == -signal.SIGKILL, process.exitcode
 
     def _wait_until_alone(self) -> None:
         query = b"SELECT FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        deadline = time.monotonic() + 30
-        with contextlib.closing(connect(self.target)) as connection:
-            while connection.execute(query).fetchone() is not None:
-                assert time.monotonic() < deadline, "a session of the killed run goes on"
-                time.sleep(0.02)
+        for _ in range(1500):
+            if self.session.execute(query).fetchone() is None:
+                return
+            time.sleep(0.02)
+        raise AssertionError("a session of the killed run goes on")
 
     def reference(self, heads: frozenset[str], graph: Mapping[str, tuple[str, ...]]) -> Listing:
         """What plain Alembic makes of an empty database on the way to some revisions."""
@@ -139,27 +147,28 @@ class World:
     def _refer(self, heads: frozenset[str], graph: Mapping[str, tuple[str, ...]]) -> tuple[ConnInfo, Listing]:
         if not heads:
             empty = self.server.new_database()
-            return empty, listing(empty)
+            return empty, _listed(empty)
         last = max(heads, key=list(graph).index)
         rest = frozenset(reduced((*(heads - {last}), *graph[last]), graph))
         self.reference(rest, graph)
         copy = copy_of(self.server, self.references[rest][0])
-        self._plainly("upgrade", copy, last)
-        return copy, listing(copy)
+        self.plainly("upgrade", copy, last)
+        return copy, _listed(copy)
 
     def of_models(self, models: Models) -> Listing:
         """What ``create_all`` makes of models in an empty database."""
         source = models.source()
         if source not in self.modelled:
             empty = self.server.new_database()
-            self._plainly("create_all", empty, source)
-            self.modelled[source] = listing(empty)
+            self.plainly("create_all", empty, source)
+            self.modelled[source] = _listed(empty)
         return self.modelled[source]
 
-    def _plainly(self, what: str, database: ConnInfo, argument: str) -> None:
+    def plainly(self, what: str, database: ConnInfo, argument: str) -> None:
+        """Let Alembic upgrade a database to a revision, or SQLAlchemy make the models of a module in it."""
         process = _CONTEXT.Process(target=run_plainly, args=(self.folder, what, database, argument))
         process.start()
-        process.join(120)
+        _end_of(process)
         assert process.exitcode == 0, f"plain Alembic: {what} {argument} ended with {process.exitcode}"
 
     def makers(self, heads: frozenset[str], graph: Mapping[str, tuple[str, ...]]) -> dict[tuple[str, str], str]:
@@ -172,6 +181,20 @@ class World:
             found = {name: maker for name, maker in found.items() if name not in before - after}
             found |= dict.fromkeys(after - before, revision)
         return found
+
+
+def _listed(database: ConnInfo) -> Listing:
+    with contextlib.closing(session(database)) as connection:
+        return listing(connection)
+
+
+def _end_of(process: multiprocessing.process.BaseProcess) -> None:
+    """Wait for it. The time for which a machine stands still, and this process with it, is not counted."""
+    for _ in range(120):
+        process.join(1)
+        if process.exitcode is not None:
+            return
+    raise AssertionError("the process hangs")
 
 
 def ancestors(heads: frozenset[str], graph: Mapping[str, tuple[str, ...]]) -> frozenset[str]:
