@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import itertools
 import multiprocessing
 import os
@@ -45,7 +46,16 @@ with engine.connect() as connection:
 INI = "[alembic]\nscript_location = %(here)s/migrations\nprepend_sys_path = %(here)s\n"
 
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["alembic.command", "db_migrate.workspace", "db_migrate.execute.run", __name__])
+_CONTEXT.set_forkserver_preload(
+    [
+        "alembic.command",
+        "psycopg",
+        "db_migrate.workspace",
+        "db_migrate.execute.run",
+        "db_migrate.repair.doctor",
+        __name__,
+    ]
+)
 
 
 @dataclass
@@ -81,6 +91,13 @@ class World:
     def versions(self) -> Path:
         """The folder of revisions."""
         return self.folder / "migrations" / "versions"
+
+    def files(self) -> str:
+        """One word for all that the project's files say."""
+        found = sorted(
+            (each.name, each.read_bytes()) for each in (self.folder / "models.py", *self.versions.glob("*.py"))
+        )
+        return hashlib.sha256(repr(found).encode()).hexdigest()
 
     def write(self, models: Models) -> None:
         """Let the project have these models."""
