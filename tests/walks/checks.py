@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from db_migrate.catalog.change import Change
-from db_migrate.results import Diagnosis, Drift, Problem, Verify
+from db_migrate.results import Diagnosis, Drift, KeptData, Problem, Verify
 from db_migrate.workspace import Workspace
 
 from .oracle import Difference, Listing, differences
@@ -20,7 +20,7 @@ PENDING = {"revisions.pending", "revisions.fail", "revisions.rows"}
 class Seen:
     """Where a target is, as our own queries see it, and the three sides that are compared.
 
-    ``crashed``: the last run was killed.
+    ``kept`` is how many rows each table of what is kept has, ``crashed``: the last run was killed.
     """
 
     recorded: frozenset[str]
@@ -29,6 +29,7 @@ class Seen:
     history: Listing
     newest: Listing
     models: Listing
+    kept: Mapping[str, int]
     crashed: bool = False
 
     @property
@@ -38,13 +39,23 @@ class Seen:
 
 
 def check(workspace: Workspace, seen: Seen) -> list[str]:
-    """What doctor, drift and verify say that is not so, or leave out."""
+    """What doctor, drift, verify and kept say that is not so, or leave out."""
     doctor, drift, verify = workspace.doctor(), workspace.drift(), workspace.verify()
     return [
         *_wrong_drift(drift, seen),
         *_wrong_verify(verify, seen),
         *_wrong_doctor(doctor.diagnoses, seen),
+        *_wrong_kept(workspace.kept.list(), seen.kept),
     ]
+
+
+def _wrong_kept(kept: KeptData, there: Mapping[str, int]) -> Iterable[str]:
+    told = {each.place: each.rows for each in kept.objects}
+    for place in sorted(told.keys() ^ there.keys()):
+        yield f"kept: {place} {'not told' if place in there else 'told and not there'}"
+    for place in sorted(told.keys() & there.keys()):
+        if told[place] != there[place]:
+            yield f"kept: {place} has {there[place]} rows, and {told[place]} are told"
 
 
 def _wrong_drift(drift: Drift, seen: Seen) -> Iterable[str]:

@@ -168,6 +168,7 @@ class Walk(RuleBasedStateMachine):
             self.history,
             self.world.reference(self.heads, self.graph),
             self.world.of_models(self.models),
+            oracle.kept(self.world.session),
             crashed=self.crashed,
         )
         wrong = [

@@ -107,6 +107,12 @@ def _rows(connection: Session, relation: str) -> list[str]:
     return [str(row) for (row,) in connection.execute(query.encode()).fetchall()]
 
 
+def kept(connection: Session) -> dict[str, int]:
+    """The tables of what is kept, and how many rows each has."""
+    found = contents(connection)
+    return {name: len(rows) for name, rows in found.items() if name.startswith("db_migrate_kept.")}
+
+
 def fingerprint(connection: Session) -> str:
     """One word for all that is in the database: objects and rows."""
     everything = (sorted((key, repr(item)) for key, item in listing(connection).items()), contents(connection))

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 from pathlib import Path
@@ -54,12 +55,11 @@ def test_whatever_happens_in_whatever_order(
     del server  # it stays up for as long as the test lasts
     Walk.server, Walk.cache, Walk.steps, Walk.failure = target_server, tmp_path, 0, None
     end = time.monotonic() + SECONDS
-    number = SEED
-    try:
-        walk(number, 30 if SECONDS else 16)
-        while time.monotonic() < end:
-            number += 1
-            walk(number, 30)
-    finally:
-        with capsys.disabled():
-            print(f"\nwalks from seed {SEED} to {number}: {Walk.steps} steps")
+    for number in itertools.count(SEED):
+        try:
+            walk(number, 30 if SECONDS else 16)
+        finally:
+            with capsys.disabled():
+                print(f"\nwalks from seed {SEED} to {number}: {Walk.steps} steps", end="", flush=True)
+        if time.monotonic() >= end:
+            break
