@@ -58,6 +58,24 @@ def test_a_revision_that_a_rebase_put_below_is_named_and_put_behind(applied: Pro
     assert applied.sql("SELECT id FROM t3") == [(3,)]
 
 
+def test_what_only_looks_as_if_a_revision_had_not_run(applied: Project) -> None:
+    """Another index under the name of one that it drops, another change of a column that it alters: it has run."""
+    applied.revision("r4", "CREATE INDEX i ON t1 (id)", "DROP INDEX i", down="r3")
+    applied.revision("r5", "DROP INDEX i", "CREATE INDEX i ON t1 (id)", down="r4")
+    applied.revision("r6", "ALTER TABLE t2 ALTER id SET DEFAULT 2", "ALTER TABLE t2 ALTER id DROP DEFAULT", down="r5")
+    applied.revision("r7", "CREATE TABLE t7 (id int)", "DROP TABLE t7", down="r6")
+    applied.plain()
+    for otherwise, missed, revision in (
+        ("CREATE INDEX i ON t3 (id)", "CREATE INDEX i ON t1 (id)", "r5"),
+        ("COMMENT ON COLUMN t2.id IS 'by hand'", "ALTER TABLE t2 ALTER id DROP DEFAULT", "r6"),
+    ):
+        applied.sql(otherwise)
+        assert applied.only("schema.differs").evidence["recorded"] == ("r7",)
+        applied.sql("DROP INDEX IF EXISTS i", "COMMENT ON COLUMN t2.id IS NULL", missed)
+        assert applied.only("revision.skipped").object == revision
+        applied.sql("DROP INDEX IF EXISTS i")
+
+
 def test_what_no_diagnosis_explains_is_said_with_its_differences(applied: Project) -> None:
     """Never "all good": what somebody changed by hand is listed, and a bridge takes it into the history, proved."""
     applied.sql(

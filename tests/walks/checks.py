@@ -17,8 +17,18 @@ PENDING = {"revisions.pending", "revisions.fail", "revisions.rows"}
 
 
 @dataclass(frozen=True)
+class Step:
+    """What a revision makes of what its parents have made; ``done``: it is recorded, or one on it is."""
+
+    revision: str
+    before: Listing
+    after: Listing
+    done: bool
+
+
+@dataclass(frozen=True)
 class Seen:
-    """Where a target is, as our own queries see it, and the three sides that are compared.
+    """Where a target is, as our own queries see it, what each revision does, and the three sides that are compared.
 
     ``kept`` is how many rows each table of what is kept has, ``crashed``: the last run was killed.
     """
@@ -27,15 +37,39 @@ class Seen:
     heads: frozenset[str]
     live: Listing
     history: Listing
+    steps: Sequence[Step]
     newest: Listing
     models: Listing
     kept: Mapping[str, int]
     crashed: bool = False
 
     @property
+    def skipped(self) -> frozenset[str]:
+        """The revisions that are done, and of which all is undone here, and nothing else is otherwise."""
+        here = _otherwise(self.history, self.live)
+        return frozenset(
+            each.revision
+            for each in self.steps
+            if each.done
+            and here == _otherwise(each.before, each.after)
+            and all(self.live.get(key) == each.before.get(key) for key in here)
+        )
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether there are tables here, and none that a revision ever made."""
+        made = {key for each in self.steps for key in each.after if key[0] == "table"}
+        here = {key for key in self.live if key[0] == "table"}
+        return bool(here) and made.isdisjoint(here)
+
+    @property
     def is_whole(self) -> bool:
         """Whether the schema is that of the recorded revisions."""
         return not differences(self.history, self.live)
+
+
+def _otherwise(before: Listing, after: Listing) -> set[tuple[str, str]]:
+    return {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
 
 
 def check(workspace: Workspace, seen: Seen) -> list[str]:
@@ -72,11 +106,12 @@ def _wrong_drift(drift: Drift, seen: Seen) -> Iterable[str]:
             yield f"drift {comparison.from_}→{comparison.to}: {each} {how}"
 
 
-def _told(changes: Iterable[Change]) -> set[Difference]:
-    """The changes that are drift; one that is called a rename is a drop and a creation."""
+def _told(changes: Sequence[Change]) -> set[Difference]:
+    """The changes that are drift; one that is called a rename is a drop and a creation, of all that a table has."""
     found: set[Difference] = set()
+    renamed = {each.object for each in changes if each.action == "renamed" and each.kind == "table"}
     for each in changes:
-        if each.class_ != "drift":
+        if each.class_ != "drift" or each.parent in renamed:
             continue
         if each.action == "renamed":
             found |= {(each.kind.value, str(each.from_object), "dropped"), (each.kind.value, each.object, "created")}
@@ -112,9 +147,12 @@ def _wrong_doctor(found: Sequence[Diagnosis], seen: Seen) -> Iterable[str]:
             yield f"doctor: {sorted(codes)}, and revisions are {'' if pending else 'not '}pending"
         allowed |= PENDING
     else:
-        if not codes & STANDING:
+        standing = STANDING | ({"database.other"} if seen.is_foreign else set())
+        if seen.skipped & {each.object for each in found if each.code == "revision.skipped"}:
+            standing.add("revision.skipped")
+        if not codes & standing:
             yield f"doctor: {sorted(codes)}, and the schema is not that of {sorted(seen.recorded)}"
-        allowed |= STANDING | PENDING | {"constraint.not-validated", "version.rows"}
+        allowed |= standing | PENDING | {"constraint.not-validated", "version.rows"}
     if (len(seen.heads) > 1) != ("graph.multiple-heads" in codes):
         yield f"doctor: {sorted(codes)}, and heads are {sorted(seen.heads)}"
     allowed.add("graph.multiple-heads")

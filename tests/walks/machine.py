@@ -23,12 +23,12 @@ from db_migrate.results import Plan, RunResult
 from db_migrate.workspace import Workspace
 
 from . import journal, oracle
-from .checks import Seen, check
+from .checks import Seen, Step, check
 from .hand import HAND, by_hand
 from .oracle import differences
 from .rows import Rows
 from .spec import ACTS, COLUMNS, TABLES, TYPES, Column, Edit, Models
-from .world import Errand, World, ancestors
+from .world import Errand, World, ancestors, reduced
 
 T = TypeVar("T")
 
@@ -166,6 +166,7 @@ class Walk(RuleBasedStateMachine):
             self.heads,
             self.live,
             self.history,
+            tuple(self.step_of(each) for each in self.graph),
             self.world.reference(self.heads, self.graph),
             self.world.of_models(self.models),
             oracle.kept(self.world.session),
@@ -177,6 +178,13 @@ class Walk(RuleBasedStateMachine):
             *self.world.do(lambda workspace: check(workspace, seen)),
         ]
         assert not wrong, "\n".join(wrong)
+
+    def step_of(self, revision: str) -> Step:
+        """What a revision does."""
+        parents = reduced(self.graph[revision], self.graph)
+        before = self.world.reference(parents, self.graph)
+        after = self.world.reference(frozenset({revision}), self.graph)
+        return Step(revision, before, after, revision in ancestors(self.recorded, self.graph))
 
     # Commands
 
@@ -259,7 +267,8 @@ class Walk(RuleBasedStateMachine):
         made = self.generate(Request(message="merge", revision=self.world.new_id(), merge=True), self.models)
         self.look()
         assert len(self.heads) == 1
-        self.specs[made[-1]] = self.models
+        if not differences(self.world.reference(self.heads, self.graph), self.world.of_models(self.models)):
+            self.specs[made[-1]] = self.models  # else who branches off here would undo what a bridge took in
 
     @precondition(lambda self: self.recorded != self.heads and not self.stamped)
     @rule(one=st.booleans(), consent=st.integers(0, 4).map(bool))

@@ -103,20 +103,32 @@ def skipped(view: View) -> Skipped | None:
     for before, after in pairwise(view.once(all_states).states):
         if after.revision in done:
             changes = drifted(diff(before.catalog, after.catalog))
-            if changes and {_doing(each) for each in changes} == lacking:
+            if changes and {_doing(each) for each in changes} == lacking and _is_still_here(view, before, after):
                 return Skipped(after.revision, changes)
     return None
 
 
+def _is_still_here(view: View, before: State, after: State) -> bool:
+    """Whether all that a revision drops is here just as it was, and not something else that was given its name."""
+    was, now = before.catalog.objects, after.catalog.objects
+    return all(view.live.objects.get(key) == item for key, item in was.items() if key not in now)
+
+
 _OPPOSITE = {Action.CREATED: Action.DROPPED, Action.DROPPED: Action.CREATED}
 
+_Done = tuple[str, str, str, str, frozenset[tuple[str, Value, Value]]]
+"""What a change does: kind, name before, name after, action, and from what to what each attribute goes."""
 
-def _doing(change: Change) -> tuple[str, str, str]:
-    return change.kind, change.object, change.action
+
+def _doing(change: Change) -> _Done:
+    attributes = frozenset((each.name, each.from_, each.to) for each in change.attributes)
+    return change.kind, change.from_object or change.object, change.object, change.action, attributes
 
 
-def _undoing(change: Change) -> tuple[str, str, str]:
-    return change.kind, change.object, _OPPOSITE.get(change.action, change.action)
+def _undoing(change: Change) -> _Done:
+    attributes = frozenset((each.name, each.to, each.from_) for each in change.attributes)
+    action = _OPPOSITE.get(change.action, change.action)
+    return change.kind, change.object, change.from_object or change.object, action, attributes
 
 
 @diagnosis("revision.skipped", Severity.ERROR, Need.HISTORY)
