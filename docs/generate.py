@@ -9,6 +9,7 @@ import click
 from bench import results
 from docs import python_api, sbom
 from matrix import results as matrix
+from tests.security import claims
 
 from db_migrate.cli.app import PROGRAM, VERBS, cli
 from db_migrate.cli.help import EXIT_CODES
@@ -34,6 +35,7 @@ def pages() -> Mapping[Path, str]:
         results.PAGE: results.page(),
         matrix.README: matrix.readme(),
         sbom.FILE: sbom.sbom(),
+        claims.PAGE: claims.page(),
     }
 
 

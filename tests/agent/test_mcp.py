@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
+import json
 import shutil
+import socket
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,6 +20,7 @@ import psycopg
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 from tests.end_to_end.conftest import Project
+from tests.postgres.servers import wait_until
 
 from db_migrate.postgres.session import connect
 
@@ -120,6 +126,39 @@ def test_with_the_flag_a_reviewed_plan_is_executed_and_taken_back(project: Proje
 
     anyio.run(talk)
     assert project.sql("SELECT to_regclass('users')") == [(None,)]
+
+
+def test_over_http_it_listens_to_this_machine_only(project: Project) -> None:
+    """Another address of the machine is closed, and a page in a browser that got hold of the name is refused."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = project.command("mcp", "--transport", "http", "--port", str(port))
+    with subprocess.Popen(command, cwd=project.folder, env=project.environment, stderr=subprocess.DEVNULL) as server:
+        try:
+            wait_until(lambda: listening(port))
+            assert listening(port) == {"0100007F"}
+            assert status_of(port, host=f"127.0.0.1:{port}") == 200
+            assert status_of(port, host=f"attacker.example:{port}") == 421
+        finally:
+            server.terminate()
+
+
+def listening(port: int) -> set[str]:
+    """The addresses at which somebody listens on the port, as the kernel writes them: of IPv4 and of IPv6."""
+    lines = [line.split() for file in ("tcp", "tcp6") for line in Path(f"/proc/net/{file}").read_text().splitlines()]
+    return {words[1].partition(":")[0] for words in lines if words[1].endswith(f":{port:04X}") and words[3] == "0A"}
+
+
+def status_of(port: int, host: str) -> int:
+    """The HTTP status of an MCP client's first message that names ``host``."""
+    about = {"protocolVersion": "2025-03-26", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
+    message = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": about}
+    headers = {"Host": host, "Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    with contextlib.closing(connection):
+        connection.request("POST", "/mcp", json.dumps(message), headers)
+        return connection.getresponse().status
 
 
 MODELS = """

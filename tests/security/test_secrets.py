@@ -196,4 +196,4 @@ def test_a_password_is_nowhere(place: Place) -> None:
     assert written == {*map(str, project.folder.glob("migrations/versions/r[12]_x.py")), str(log)}
     said = {line for line in log.read_text().splitlines() if STEM in line}
     assert all(WRITTEN in line for line in said)
-    assert log.parent.stat().st_mode & 0o077 == 0
+    assert log.stat().st_mode & 0o077 == 0

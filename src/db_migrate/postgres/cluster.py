@@ -202,6 +202,8 @@ def start(instance: Instance, identity: Identity, bindir: Path, jail: str) -> su
     if instance.version >= 180000 and not instance.durable:
         settings["extension_control_path"] = f"$system:{instance.directory / 'extensions'}"
     arguments = [f"-c{key}={value}" for key, value in settings.items()]
+    instance.log.touch()
+    instance.log.chmod(0o600)  # statements stand in it, as revisions write them
     with instance.log.open("wb") as log:
         process = subprocess.Popen(
             [bindir / "postgres", "-D", instance.data, *arguments],
