@@ -7,6 +7,7 @@
     ├── ConfigurationError              2    settings, alembic.ini, env.py or the models cannot be used
     ├── Refused                         3    allowed to run, but not like this: intent, stale plan, wrong place
     ├── Failed                          4    it failed and nothing is half-done
+    │   └── ConnectionLost              4    a server has ended, or hung up, while it was looked at
     ├── PartiallyApplied                5    it failed inside a revision of which something is committed
     ├── LockBudgetExceeded              6    the lock was not to be had; nothing is half-done
     └── Interrupted                     130  the user stopped it; nothing is half-done
@@ -107,6 +108,10 @@ class Failed(DbMigrateError):
 
     exit_code = 4
     usual_state = "nothing is half-done"
+
+
+class ConnectionLost(Failed):
+    """A server has ended, or hung up, while it was looked at: nothing follows from what it has not answered."""
 
 
 class PartiallyApplied(DbMigrateError):

@@ -6,12 +6,13 @@ import contextlib
 import os
 import socket
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
 from tests.conftest import OLDER
 
-from db_migrate.errors import Failed
+from db_migrate.errors import ConnectionLost, Failed
 from db_migrate.postgres.conninfo import ConnInfo
 from db_migrate.postgres.session import connect, read_only, server_version
 
@@ -96,6 +97,67 @@ def test_each_reason_for_no_connection_has_its_code(target_database: ConnInfo) -
             assert "geheim" not in shown
             assert str(address.password) not in shown
             assert wrong.host in shown
+
+
+def looked_ended(address: ConnInfo, how: str) -> None:
+    """Look at a database while somebody else ends the session."""
+    with contextlib.closing(connect(address)) as other, read_only(address) as reader:
+        other.execute("SELECT pg_terminate_backend(%s, 5000)", [reader.info.backend_pid])
+        if how == "a copy":
+            with reader.cursor().copy("COPY (SELECT 1) TO STDOUT") as copy:
+                copy.read()
+        if how == "what does not wait":
+            with contextlib.suppress(ConnectionLost):
+                reader.execute("SELECT 1")
+            with reader.transaction():
+                pass
+        reader.execute("SELECT 1")
+
+
+def asked_ended(address: ConnInfo, *, told: bool) -> None:
+    """Ask in a session that somebody else has ended."""
+    with contextlib.closing(connect(address)) as other, contextlib.closing(connect(address, told=told)) as ended:
+        other.execute("SELECT pg_terminate_backend(%s, 5000)", [ended.info.backend_pid])
+        ended.execute("SELECT 1")
+
+
+def test_a_session_that_the_server_ends_is_told(target_database: ConnInfo, database: ConnInfo) -> None:
+    """Whatever notices it says so, and whether it was the target's or a scratch server's; a run's own is psycopg's."""
+    for address, code in ((target_database, "connect.lost"), (database, "scratch.lost")):
+        for how in ("a statement", "what does not wait", "a copy"):
+            with pytest.raises(ConnectionLost) as caught:
+                looked_ended(address, how)
+            report = caught.value.report()
+            assert (report.code, caught.value.exit_code) == (code, 4), how
+            assert all((report.why, report.where, report.state, report.next)), report
+            assert target_database.password is not None
+            assert target_database.password not in repr(report)
+        with pytest.raises(ConnectionLost):
+            asked_ended(address, told=True)
+        with pytest.raises(psycopg.OperationalError):
+            asked_ended(address, told=False)
+
+
+def canceled(address: ConnInfo) -> None:
+    """Look at a database while somebody else cancels what is asked."""
+    query = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE pid = %s AND wait_event = 'PgSleep'"
+    with (
+        contextlib.closing(connect(address)) as other,
+        ThreadPoolExecutor(1) as pool,
+        read_only(address) as reader,
+    ):
+        slept = pool.submit(reader.execute, "SELECT pg_sleep(60)")
+        while other.execute(query, [reader.info.backend_pid]).fetchone() is None:
+            assert not slept.done()
+        slept.result()
+
+
+def test_a_look_that_somebody_cancels_is_told(target_database: ConnInfo) -> None:
+    """What it asked has no answer: that is no mistake of ours, and none is made up."""
+    with pytest.raises(Failed) as caught:
+        canceled(target_database)
+    assert (caught.value.code, caught.value.exit_code) == ("target.canceled", 4)
+    assert "user request" in caught.value.why
 
 
 def test_a_role_that_does_not_exist_is_named(database: ConnInfo) -> None:

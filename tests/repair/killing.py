@@ -1,4 +1,7 @@
-"""A way to a server on which a process is killed (SIGKILL) just before its n-th statement gets there."""
+"""A way to a server on which something happens just before the n-th statement gets there.
+
+A process is killed (SIGKILL), or whoever is connected hears no more of the server.
+"""
 
 from __future__ import annotations
 
@@ -50,18 +53,41 @@ class Killer:
         with contextlib.suppress(OSError):
             while data := source.recv(1 << 16):
                 if counted and data[0] in (QUERY, PARSE) and self._strikes(data):
-                    os.kill(self.victim, signal.SIGKILL)
+                    self._strike()
                     break
                 sink.sendall(data)
         for each in (source, sink):
             with contextlib.suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
 
+    def _strike(self) -> None:
+        os.kill(self.victim, signal.SIGKILL)
+
     def _strikes(self, data: bytes) -> bool:
         with self._lock:
             self.begun = self.begun or self._begins in data
             self.count += self.begun
             return self.begun and self.count == self._at
+
+
+class Cutter(Killer):
+    """Cuts every connection there is; where the server is then ``gone``, there is no new one either."""
+
+    def __init__(self, server_port: int, at: int, begins: bytes = b"", *, gone: bool = False) -> None:
+        super().__init__(server_port, at, begins)
+        self._gone = gone
+
+    @property
+    def struck(self) -> bool:
+        """Whether it has come to that."""
+        return self.count >= self._at
+
+    def _strike(self) -> None:
+        for each in (*self._sockets, *([self._listener] if self._gone else [])):
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+        if self._gone:
+            self._listener.close()
 
 
 @contextlib.contextmanager

@@ -166,6 +166,8 @@ def _run(words: list[str]) -> int:
     except Exception as error:  # the last line of defence: whatever it is, it is reported as ours
         if _is_lost(error):
             return _failed(_lost(call.verb, error), Failed.exit_code, call, words, error)
+        if (failed := _servers(error)) is not None:
+            return _failed(failed, 4, call, words, error)
         return _failed(_unexpected(error), 70, call, words, error)
 
 
@@ -220,6 +222,23 @@ def _lost(verb: str, error: Exception) -> ErrorReport:
     following = f"{PROGRAM} doctor" if changes else f"{PROGRAM} {verb}"
     return ErrorReport(
         "connect.lost", "the connection to a server was lost", str(error).strip(), "", state, (following,)
+    )
+
+
+def _servers(error: Exception) -> ErrorReport | None:
+    """What the server has not got, or did not live to do: no mistake of ours, nor of the project's."""
+    psycopg = sys.modules.get("psycopg")
+    if psycopg is None or not isinstance(error, psycopg.OperationalError):
+        return None
+    from db_migrate.postgres.redact import redact
+
+    return ErrorReport(
+        "server.failed",
+        "a server has failed while it was needed",
+        redact(str(error)).strip(),
+        "",
+        "what was committed before stays; db-migrate doctor says where the database is",
+        (f"{PROGRAM} doctor",),
     )
 
 

@@ -61,7 +61,7 @@ class KeptThere:
 def kept_items(target: Target, keep_for: float, now: datetime | None = None) -> tuple[KeptItem, ...]:
     """All that is kept on the target, oldest first; ``keep_for`` in seconds tells what is due to be purged."""
     moment = now or datetime.now(UTC)
-    with closing(connect(target.conninfo)) as connection:
+    with closing(connect(target.conninfo, told=True)) as connection:
         return tuple(_item(each, keep_for, moment) for each in kept_objects(runner(connection)))
 
 

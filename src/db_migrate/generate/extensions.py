@@ -46,7 +46,7 @@ def extension_for(scratch: Scratch, complaint: str) -> SchemaObject | None:
         return None
     wanted = {**dict.fromkeys(("type", "function", "opclass", "method", "input")), **match.groupdict()}
     with scratch.database("extensions at hand") as database:
-        with contextlib.closing(connect(database)) as connection:
+        with contextlib.closing(connect(database, told=True)) as connection:
             for (name,) in connection.execute("SELECT name FROM pg_available_extensions ORDER BY name").fetchall():
                 with contextlib.suppress(psycopg.Error):  # some need settings of the server, or another's language
                     connection.execute(

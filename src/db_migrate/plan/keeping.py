@@ -99,7 +99,7 @@ def returning(target: Target, trace: Trace) -> dict[str, str]:
 
 def _due(target: Target, steps: Iterable[tuple[str, str]]) -> tuple[Kept, ...]:
     """What is kept and has to go back with these revisions, each with its direction."""
-    with closing(connect(target.conninfo)) as connection:
+    with closing(connect(target.conninfo, told=True)) as connection:
         found = kept_objects(lambda sql: _texts(connection.execute(sql.encode()).fetchall()))
     return tuple(each for step in steps for each in due(found, *step, target.schema))
 

@@ -65,7 +65,7 @@ def copy_sample(target: ConnInfo, scratch: ConnInfo, catalog: Catalog, tables: I
     ``catalog`` is the schema that both have; ``scratch`` is the superuser's address, whose triggers and foreign keys
     are off meanwhile. All is read in one READ ONLY transaction. A table that cannot be copied is in the warnings.
     """
-    with read_only(target) as source, closing(connect(scratch)) as sink:
+    with read_only(target) as source, closing(connect(scratch, told=True)) as sink:
         source.execute(b"SET LOCAL search_path = pg_catalog")
         source.execute(b"SET LOCAL row_security = off")
         source.execute(f"SET LOCAL statement_timeout = {_TIMEOUT_MS}".encode())

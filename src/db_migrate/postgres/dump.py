@@ -18,6 +18,7 @@ from db_migrate.home import home
 from db_migrate.postgres.binaries import Binaries
 from db_migrate.postgres.conninfo import ConnInfo
 from db_migrate.postgres.lacking import lacking
+from db_migrate.postgres.lost import lost
 from db_migrate.postgres.redact import redact, redact_sql
 from db_migrate.postgres.session import connect, server_version
 from db_migrate.postgres.tls import tunnel
@@ -31,6 +32,12 @@ _KNOWS_NEWER_SETTING = 17
 """From this major on programs set it at the head of what is loaded, and servers know it."""
 _NEWER_SETTING_REFUSED = re.compile(
     r"pg_restore: error: [^\n]*\"transaction_timeout\"\nCommand was: SET transaction_timeout = 0;\n"
+)
+_LOST = (
+    "server closed the connection",
+    "terminating connection",
+    "connection to server",
+    "no connection to the server",
 )
 
 
@@ -115,7 +122,7 @@ def _is_restored(done: subprocess.CompletedProcess[str]) -> bool:
 
 def _dump(conninfo: ConnInfo, binaries: Binaries, options: Sequence[str]) -> str:
     """Run pg_dump; what it printed."""
-    with contextlib.closing(connect(conninfo)) as connection:
+    with contextlib.closing(connect(conninfo, told=True)) as connection:
         version, encrypted = server_version(connection), bool(connection.pgconn.ssl_in_use)
     _check_version(version, binaries, conninfo)
     # Encrypted as our own connection is: left to itself, a pg_dump without TLS would quietly go without.
@@ -137,7 +144,7 @@ def load(conninfo: ConnInfo, sql: str) -> None:
     from psycopg import errors
 
     # A session of its own: a dump changes search_path and other settings for the session.
-    with contextlib.closing(connect(conninfo, settings={"client_min_messages": "warning"})) as connection:
+    with contextlib.closing(connect(conninfo, settings={"client_min_messages": "warning"}, told=True)) as connection:
         if server_version(connection) // 10000 < _KNOWS_NEWER_SETTING:
             sql = _NEWER_SETTING.sub("", sql, count=1)
         try:
@@ -208,6 +215,8 @@ def _explain(stderr: str, conninfo: ConnInfo) -> DbMigrateError:
             state="nothing was changed",
             next=["db-migrate doctor"],
         )
+    if any(words in why for words in _LOST):
+        return lost(conninfo, why)
     if "permission denied" in why:
         return Failed(
             "dump.privilege",

@@ -12,6 +12,8 @@ import weakref
 from collections.abc import Hashable
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from db_migrate.errors import Failed
+
 if TYPE_CHECKING:
     import psycopg
 
@@ -42,7 +44,7 @@ class Idle(Generic[K]):
             if time.monotonic() - since <= self._seconds:
                 connection.execute("SELECT")
                 return connection
-        except psycopg.OperationalError:
+        except (psycopg.OperationalError, Failed):
             pass  # a new one will say why, if it cannot be had either
         connection.close()
         return None

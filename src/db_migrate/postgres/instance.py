@@ -32,7 +32,7 @@ from db_migrate.home import cache_home
 from db_migrate.postgres.binaries import Binaries
 
 # Neither is the name of a schema of ours: "$user" comes first on the search_path.
-_SCRATCH_SUPERUSER = "dbm_superuser"
+SCRATCH_SUPERUSER = "dbm_superuser"
 _DURABLE_SUPERUSER = "postgres"
 FORMAT = 3
 """Part of a scratch folder's name: raise it when the layout or the way data directories are made changes."""
@@ -62,7 +62,7 @@ class Instance:
     @property
     def superuser(self) -> str:
         """The role that owns the server; on scratch not one that a target is likely to have."""
-        return _DURABLE_SUPERUSER if self.durable else _SCRATCH_SUPERUSER
+        return _DURABLE_SUPERUSER if self.durable else SCRATCH_SUPERUSER
 
     @property
     def users(self) -> Path:

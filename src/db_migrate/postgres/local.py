@@ -38,7 +38,7 @@ def database(server: Server, name: str) -> ConnInfo:
     """The address of database ``name``, which is created if it is not there."""
     from psycopg import errors, sql
 
-    with contextlib.closing(connect(server.conninfo())) as connection:
+    with contextlib.closing(connect(server.conninfo(), told=True)) as connection:
         query = "SELECT FROM pg_catalog.pg_database WHERE datname = %s"
         if connection.execute(query, [name]).fetchone() is None:
             statement = sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name))

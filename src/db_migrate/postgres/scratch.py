@@ -184,7 +184,9 @@ def _release(server: Server, connection: psycopg.Connection[tuple[object, ...]],
     )
     slots = "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = %s AND NOT active"
     connection.execute(slots, [name])
-    with contextlib.closing(connect(server.conninfo(name), settings={"search_path": "pg_catalog"})) as inside:
+    with contextlib.closing(
+        connect(server.conninfo(name), settings={"search_path": "pg_catalog"}, told=True)
+    ) as inside:
         for (gid,) in inside.execute("SELECT gid FROM pg_prepared_xacts WHERE database = %s", [name]).fetchall():
             inside.execute(sql.SQL("ROLLBACK PREPARED {}").format(sql.Literal(gid)))
         subscriptions = inside.execute(

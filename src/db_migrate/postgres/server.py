@@ -75,6 +75,10 @@ class Server:
         """The server's log since it was started."""
         return self.instance.log
 
+    def listens(self) -> bool:
+        """Whether the server can be reached now."""
+        return _listens(self.socket_dir)
+
     def conninfo(self, dbname: str = "postgres", user: str | None = None) -> ConnInfo:
         """The address of one of its databases, as its superuser or as ``user``."""
         return ConnInfo(host=str(self.socket_dir), port=self.port, user=user or self.instance.superuser, dbname=dbname)

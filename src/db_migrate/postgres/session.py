@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from db_migrate.errors import Failed, LockBudgetExceeded
 from db_migrate.postgres import looks
 from db_migrate.postgres.conninfo import ConnInfo
+from db_migrate.postgres.lost import LOOKED, is_scratch, loss, scratch_lost
 from db_migrate.postgres.redact import redact
 
 if TYPE_CHECKING:
@@ -33,24 +34,32 @@ def connect(
     statement_timeout_ms: int = 0,
     connect_timeout: int = 10,
     settings: Mapping[str, str] | None = None,
+    told: bool = False,
 ) -> psycopg.Connection[tuple[object, ...]]:
     """A connection to ``conninfo``; ``connect_timeout`` in seconds, other timeouts are none unless given.
 
     The server notices within 10 s that we are gone (14+), and ends a transaction that we leave idle for 10 minutes; a
     session that waits while others work is not ended, and what takes long is not cancelled, whatever the role's
     settings say: those are for an application's sessions (pg_dump does the same).
-    ``settings`` are further configuration parameters for the session. Raises ``Failed`` with ``connect.database``,
-    ``connect.authentication``, ``connect.too-many`` or ``connect.failed``.
+    ``settings`` are further configuration parameters for the session. ``told``: that the connection was lost is raised
+    as ``Failed`` (``connect.lost``, ``scratch.lost``) by whatever notices it, and not as an error of psycopg's; so it
+    is for all that does not run on a target. Raises ``Failed`` with ``connect.database``, ``connect.authentication``,
+    ``connect.too-many`` or ``connect.failed``.
     """
     import psycopg
     from psycopg.conninfo import make_conninfo
 
+    from db_migrate.postgres.told import Told
+
     parameters = {**_NOT_FROM_ENVIRONMENT, "connect_timeout": str(connect_timeout), **conninfo.as_libpq()}
     parameters["application_name"] = application_name
     try:
-        connection = psycopg.Connection.connect(make_conninfo("", **parameters), autocommit=True)
+        kind = Told if told else psycopg.Connection
+        connection = kind.connect(make_conninfo("", **parameters), autocommit=True)
     except psycopg.OperationalError as error:
         raise _explain(error, conninfo) from None
+    if isinstance(connection, Told):
+        connection.conninfo = conninfo
     wanted = {
         "idle_in_transaction_session_timeout": str(_IDLE_IN_TRANSACTION_MS),
         "lock_timeout": str(lock_timeout_ms),
@@ -64,8 +73,11 @@ def connect(
     try:
         _configure(connection, {**wanted, **(settings or {})})
         connection.autocommit = autocommit
-    except BaseException:
+    except BaseException as error:
+        closed = connection.closed
         connection.close()
+        if closed and isinstance(error, psycopg.Error):
+            raise loss(conninfo, error) from error
         raise
     return connection
 
@@ -83,8 +95,9 @@ def read_only(conninfo: ConnInfo, *, again: bool = False) -> Iterator[psycopg.Co
     """A connection in one REPEATABLE READ READ ONLY transaction with ``search_path`` set to ``pg_catalog``.
 
     So every query sees one state, and ``pg_get_*`` functions qualify each name. ``again``: the database will be looked
-    at again, and the session is kept for that. Errors are as in ``connect``, and
-    ``LockBudgetExceeded`` (``target.locked``) for a lock that was not to be had in time.
+    at again, and the session is kept for that. Errors are as in ``connect``, ``LockBudgetExceeded``
+    (``target.locked``) for a lock that was not to be had in time, and ``Failed`` (``connect.lost``, ``scratch.lost``,
+    ``target.canceled``) for a look that was ended.
     """
     import psycopg
 
@@ -93,6 +106,7 @@ def read_only(conninfo: ConnInfo, *, again: bool = False) -> Iterator[psycopg.Co
         statement_timeout_ms=_LOOK_STATEMENT_MS,
         lock_timeout_ms=_LOOK_LOCK_MS,
         settings={"search_path": "pg_catalog"},
+        told=True,
     )
     with contextlib.ExitStack() as ending:
         ending.callback(connection.close)
@@ -107,6 +121,19 @@ def read_only(conninfo: ConnInfo, *, again: bool = False) -> Iterator[psycopg.Co
                 state="nothing was changed",
                 next=["db-migrate doctor"],
             ) from error
+        except (psycopg.errors.QueryCanceled, psycopg.errors.SerializationFailure) as error:
+            raise Failed(
+                "target.canceled",
+                f"the server has ended a look at the database {conninfo.dbname}",
+                why=redact(str(error)).strip(),
+                where=conninfo.redacted(),
+                state=LOOKED,
+                next=["db-migrate doctor"],
+            ) from error
+        except psycopg.OperationalError as error:  # noticed by what does not wait for the server
+            if connection.closed:
+                raise loss(conninfo, error) from error
+            raise
         if again and not connection.closed:
             connection.execute("ROLLBACK")
             ending.pop_all()
@@ -132,6 +159,8 @@ def _explain(error: psycopg.OperationalError, conninfo: ConnInfo) -> Failed:
     """The reason as one of ours. libpq gives no SQLSTATE for a refused connection, only the server's message."""
     text = redact(str(error)).strip()
     code, message, first = _reason(text, conninfo)
+    if code == "connect.failed" and is_scratch(conninfo):
+        return scratch_lost(conninfo, text)
     state = "nothing was read or changed"
     where = conninfo.redacted()
     return Failed(code, message, why=text, where=where, state=state, next=[*first, "db-migrate config --sources"])

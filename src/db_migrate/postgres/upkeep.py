@@ -27,7 +27,7 @@ def upkeep(server: Server) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
     It is kept for the next one, but not after an exception. Raises ``Failed`` as ``connect`` does.
     """
     folder = server.instance.directory
-    connection = _idle.taken(folder) or connect(server.conninfo())
+    connection = _idle.taken(folder) or connect(server.conninfo(), told=True)
     try:
         yield connection
     except BaseException:

@@ -8,7 +8,7 @@ import msgspec
 
 from db_migrate.catalog.change import Change
 from db_migrate.catalog.objects import Value
-from db_migrate.errors import DbMigrateError
+from db_migrate.errors import ConnectionLost, DbMigrateError
 from db_migrate.project import events
 from db_migrate.project.child_process import Link
 from db_migrate.repair.position import all_states
@@ -60,6 +60,8 @@ def way_back(view: View) -> WayBack:
         return msgspec.msgpack.decode(content, type=WayBack)
     try:
         found = _walk(view, heads)
+    except ConnectionLost:
+        raise
     except DbMigrateError:
         return WayBack()  # the history itself does not run, which is another diagnosis
     key = Histories(view.scratch, view.graph).key(heads)

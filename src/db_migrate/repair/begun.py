@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from db_migrate.errors import DbMigrateError
+from db_migrate.errors import ConnectionLost, DbMigrateError
 from db_migrate.repair.finding import Found, find_file, parents_of
 from db_migrate.repair.older import Older, as_if, gone_after
 from db_migrate.repair.search import applied_scripts, find_partial, loose_steps
@@ -18,6 +18,8 @@ def begun_with(view: View, texts: Sequence[Older] = (), more: Mapping[str, bytes
     try:
         with as_if(view, texts, more or {}) as former:
             partial = find_partial(former)
+    except ConnectionLost:
+        raise
     except DbMigrateError:
         return ""  # it does not run so
     return partial.way.revision if partial else ""

@@ -79,7 +79,7 @@ def refused(database: ConnInfo, statements: Sequence[str]) -> str:
     """The server's words for the first statement that it refuses; empty when there is none."""
     from psycopg import errors
 
-    with contextlib.closing(connect(database)) as connection:
+    with contextlib.closing(connect(database, told=True)) as connection:
         for each in statements:
             try:
                 connection.execute(each.encode())

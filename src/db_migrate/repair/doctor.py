@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from db_migrate.errors import DbMigrateError, LockBudgetExceeded
+from db_migrate.errors import ConnectionLost, DbMigrateError, Failed, LockBudgetExceeded
 from db_migrate.repair import (
     around,
     back,
@@ -33,15 +33,19 @@ MODULES = (folders, graph_trouble, around, others, lost, where, strange, halfway
 _LOCKING = frozenset({"session.idle", "transaction.prepared"})
 """Diagnoses that name who has locked what could not be read."""
 
+_GONE = frozenset({"connect.failed", "connect.too-many", "target.canceled"})
+"""Where it had let us in before; a look that is refused from the first on is told by itself."""
+
 _ORDER = (Severity.ERROR, Severity.WARNING, Severity.NOTE)
 
 
 @dataclass(frozen=True, slots=True)
 class Opinion:
-    """What was found, and what could not be looked at."""
+    """What was found, and what could not be looked at. ``cut``: what broke the looking off, so that it is not all."""
 
     diagnoses: tuple[Diagnosis, ...]
     warnings: tuple[str, ...]
+    cut: DbMigrateError | None = None
 
 
 def examine(view: View, only: Collection[str] | None = None) -> Opinion:
@@ -49,17 +53,22 @@ def examine(view: View, only: Collection[str] | None = None) -> Opinion:
     found: list[Diagnosis] = []
     warnings: list[str] = []
     lacking: dict[Need, DbMigrateError] = {}
+    cut: DbMigrateError | None = None
     for need in Need:
         blocked = next((lacking[each] for each in _BEFORE[need] if each in lacking), None) or _try(need, view)
         if blocked is not None:
             lacking[need] = blocked
             continue
         for kind in KINDS.values():
-            if kind.need is need and (only is None or kind.code in only):
+            if kind.need is need and (only is None or kind.code in only) and cut is None:
                 try:
                     found += kind.look(view)
                 except LockBudgetExceeded as locked:
                     lacking.setdefault(need, locked)
+                except Failed as failed:
+                    if not _is_gone(failed):
+                        raise
+                    lacking[need] = cut = failed
     known = {each.code for each in found}
     for need, error in lacking.items():
         if error.code == LOCKED and known & _LOCKING:
@@ -71,7 +80,13 @@ def examine(view: View, only: Collection[str] | None = None) -> Opinion:
     if Need.GRAPH in lacking and not any(code.startswith(("graph.", "file.")) for code in known):
         found.append(as_diagnosis(lacking[Need.GRAPH], view))
     found.sort(key=lambda each: _ORDER.index(each.severity))
-    return Opinion(tuple(found), tuple(dict.fromkeys(warnings)))
+    cut = cut or next((each for each in lacking.values() if _is_gone(each)), None)
+    return Opinion(tuple(found), tuple(dict.fromkeys(warnings)), cut)
+
+
+def _is_gone(error: DbMigrateError) -> bool:
+    """Whether a server has gone, or has gone away from us, while it was looked at."""
+    return isinstance(error, ConnectionLost) or error.code in _GONE
 
 
 _BEFORE: Mapping[Need, tuple[Need, ...]] = MappingProxyType(

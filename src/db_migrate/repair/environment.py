@@ -44,6 +44,10 @@ ABOUT = MappingProxyType(
         "target.versions": "The role may not read the version table; the GRANT is given.",
         "target.locked": "Somebody who is at work has locked what has to be read; who does nothing is `session.idle`.",
         "connect.failed": "The server cannot be reached.",
+        "connect.lost": "The connection was lost while the target was looked at: what is told is so, but not all.",
+        "target.canceled": "Somebody, or a limit of the server's, has ended what was asked of the target.",
+        "scratch.lost": "The scratch server has ended while it was needed.",
+        "scratch.broken": "The scratch server's installation was removed or replaced while it was running.",
     }
 )
 """What keeps everything else from being looked at: codes, and what they mean."""

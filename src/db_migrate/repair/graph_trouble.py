@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from db_migrate.catalog.objects import Value
-from db_migrate.errors import DbMigrateError
+from db_migrate.errors import ConnectionLost, DbMigrateError
 from db_migrate.generate.merge import commuting
 from db_migrate.project.files import RevisionFile, leads_nowhere
 from db_migrate.project.graph import Graph
@@ -204,6 +204,8 @@ def commutation(view: View) -> DirectionProof | None:
         return None
     try:
         return commuting(view.newest, view.graph, heads, lambda catalog: catalog)
+    except ConnectionLost:
+        raise
     except DbMigrateError as error:
         return DirectionProof(False, (), error.why or error.message)
 

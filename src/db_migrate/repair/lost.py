@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from db_migrate.catalog.objects import Value
-from db_migrate.errors import DbMigrateError
+from db_migrate.errors import ConnectionLost, DbMigrateError
 from db_migrate.repair.finding import Found, find_file, parents_of
 from db_migrate.repair.graph_trouble import by_id, is_ignored
 from db_migrate.repair.others import lost_files, may_be_others, of_others
@@ -103,6 +103,8 @@ def _did(view: View, found: Found) -> tuple[str, ...]:
         return ()
     try:
         changes = unlike(view, view.history(tuple(sorted(parents))))
+    except ConnectionLost:
+        raise
     except DbMigrateError:
         return ()
     return tuple(f"{each.action} {each.kind} {each.object}" for each in changes)
@@ -182,6 +184,8 @@ def find_missing(view: View, revision: str) -> Found | None:
     """The file of a revision that another one names; the journal is asked where the target can be."""
     try:
         scripts = view.once(applied_scripts)
+    except ConnectionLost:
+        raise
     except DbMigrateError:
         scripts = ()
     return find_file(view.project, revision, scripts)

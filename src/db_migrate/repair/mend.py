@@ -81,9 +81,11 @@ class Mending:
         while True:
             view = self.look()
             cures = _CURES | (_BRIDGED if self.wish.bridge else {})
-            diagnoses = examine(view, cures).diagnoses
-            next_one = next((d for d in diagnoses if d.code in cures and (d.code, d.object) not in tried), None)
+            opinion = examine(view, cures)
+            next_one = next((d for d in opinion.diagnoses if d.code in cures and (d.code, d.object) not in tried), None)
             if next_one is None:
+                if opinion.cut is not None:
+                    raise opinion.cut
                 return replace(_together(view, done), to=view.current)
             tried.add((next_one.code, next_one.object))
             result = cures[next_one.code](self, view, next_one)

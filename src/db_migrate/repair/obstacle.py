@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 
 from db_migrate.catalog.objects import Value
-from db_migrate.errors import DbMigrateError
+from db_migrate.errors import ConnectionLost, DbMigrateError
 from db_migrate.postgres.session import read_only
 from db_migrate.project.outcomes import ChildError
 from db_migrate.repair.environment import explained
@@ -36,6 +36,11 @@ def as_diagnosis(error: DbMigrateError, view: View) -> Diagnosis:
         cure = Cure(psql(view.target.conninfo, _WHO), "shows who has locks on tables; wait, or end that session")
         return Diagnosis(
             error.code, Severity.ERROR, view.target.conninfo.dbname, error.message, {"why": error.why}, cure
+        )
+    if isinstance(error, ConnectionLost) or error.code == "target.canceled":
+        cure = Cure("db-migrate doctor", "looks again; what is told beside this is so, but it is not all")
+        return Diagnosis(
+            error.code, Severity.ERROR, error.where, error.message, {"why": error.why, "where": error.where}, cure
         )
     command = error.next[0] if error.next else "db-migrate config --sources"
     evidence = {"why": error.why, "where": error.where}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -11,7 +10,7 @@ from itertools import islice
 from db_migrate.catalog.change import Change
 from db_migrate.catalog.comparing import comparable
 from db_migrate.catalog.objects import TABLE_KINDS, Catalog, Kind, SchemaObject, Value
-from db_migrate.errors import DbMigrateError
+from db_migrate.errors import ConnectionLost, DbMigrateError
 from db_migrate.execute.verify import flaws
 from db_migrate.repair.begun import begun_with, lost_and_begun
 from db_migrate.repair.finding import Found, read_text
@@ -147,9 +146,15 @@ def _aside(view: View, states: Iterable[State]) -> Iterator[State]:
     known = {each.heads for each in states}
     alone = ((each, (each,)) for each in reversed(view.graph.ordered()) if (each,) not in known)
     for revision, heads in _next(view) if view.known and view.heads else islice(alone, _MOST_ASIDE):
-        if heads not in known:
-            with contextlib.suppress(DbMigrateError):  # it does not run, so it has not
-                yield State(heads, revision, view.history(heads))
+        if heads in known:
+            continue
+        try:
+            catalog = view.history(heads)
+        except ConnectionLost:
+            raise
+        except DbMigrateError:
+            continue  # it does not run, so it has not
+        yield State(heads, revision, catalog)
 
 
 def _next(view: View) -> Iterator[tuple[str, tuple[str, ...]]]:

@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 
 from db_migrate.catalog.change import Change
 from db_migrate.catalog.objects import Catalog
-from db_migrate.errors import DbMigrateError, Refused
+from db_migrate.errors import ConnectionLost, DbMigrateError, Refused
 from db_migrate.execute.consent import FAILS_ON_ROWS
 from db_migrate.execute.run import Order, execute_plan
 from db_migrate.plan.make import Proved, Request, make_plan
@@ -69,6 +69,8 @@ def squashed(view: View) -> Squash | None:
     try:
         with former_view(view, texts) as former:
             squash = _looked_at(view, former, found, texts)
+    except ConnectionLost:
+        raise
     except DbMigrateError:
         return None  # it does not run any more: of the file by itself something can be said still
     return squash if squash and (squash.rest or squash.drift or squash.half_done) else None

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from db_migrate.catalog.change import Action, Change
 from db_migrate.catalog.objects import Kind
-from db_migrate.errors import DbMigrateError, Failed
+from db_migrate.errors import ConnectionLost, DbMigrateError, Failed
 from db_migrate.postgres.conninfo import ConnInfo
 from db_migrate.postgres.lacking import EXTENSION, lacking
 from db_migrate.postgres.session import connect
@@ -73,6 +73,8 @@ def trial(view: View) -> Trial:
     try:
         failed, grants, ran = _tried(view, view.scratch)
         rows = in_the_way(view, ran)
+    except ConnectionLost:
+        raise
     except DbMigrateError as error:
         return Trial(pending, why=error.message + (f": {error.why}" if error.why else ""))
     newer = _newer(view, failed) if failed is not None else None
@@ -137,7 +139,7 @@ def _given(database: ConnInfo, grant: str) -> bool:
     from psycopg import Error, sql
 
     name = sql.Identifier(database.dbname).as_string(None)
-    with contextlib.closing(connect(database)) as connection, contextlib.suppress(Error):
+    with contextlib.closing(connect(database, told=True)) as connection, contextlib.suppress(Error):
         connection.execute(_on_database(grant, name).encode())
         return True
     return False
@@ -154,11 +156,13 @@ def _newer(view: View, failed: TracedRevision) -> int | None:
     newest = view.newest
     if failed.error is None or failed.error.sqlstate not in _NEWER or newest.major <= view.scratch.major:
         return None
-    with contextlib.suppress(DbMigrateError):
+    try:
         again, _grants, _ran = _tried(view, newest)
-        if again is None or again.revision != failed.revision:
-            return newest.major
-    return None
+    except ConnectionLost:
+        raise
+    except DbMigrateError:
+        return None
+    return newest.major if again is None or again.revision != failed.revision else None
 
 
 def _unavailable(view: View, done: tuple[TracedRevision, ...]) -> tuple[str, ...]:

@@ -76,7 +76,7 @@ def _run(database: ConnInfo, statements: Sequence[str], *, at_once: int) -> bool
     """Run the statements, each ``at_once`` of them in one round trip and transaction; False where one fails."""
     import psycopg
 
-    with contextlib.closing(connect(database)) as connection:
+    with contextlib.closing(connect(database, told=True)) as connection:
         try:
             for start in range(0, len(statements), at_once):
                 connection.execute(";\n".join(statements[start : start + at_once]).encode())
@@ -91,7 +91,7 @@ def _prepare(database: ConnInfo, objects: Iterable[SchemaObject]) -> None:
     """Make the ground. What cannot be made without tables is left out: the models will say if they need it."""
     import psycopg
 
-    with contextlib.closing(connect(database, settings={"check_function_bodies": "off"})) as connection:
+    with contextlib.closing(connect(database, settings={"check_function_bodies": "off"}, told=True)) as connection:
         for item in objects:
             with contextlib.suppress(psycopg.errors.UndefinedTable, psycopg.errors.UndefinedObject):
                 try:

@@ -304,7 +304,7 @@ def make_schemas(database: ConnInfo, names: Iterable[str]) -> bool:
     made, wanted = False, sorted(set(names))
     if not wanted:
         return made
-    with contextlib.closing(connect(database)) as connection:
+    with contextlib.closing(connect(database, told=True)) as connection:
         for name in wanted:
             if connection.execute("SELECT FROM pg_namespace WHERE nspname = %s", [name]).fetchone() is None:
                 connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(name)))

@@ -63,7 +63,7 @@ def copy_of_live(
     owner = str(row[0]) if row else live.role
     with scratch.database("copy of the live schema", owner=owner) as database:
         load(database, dump)
-        with contextlib.closing(connect(database)) as connection:
+        with contextlib.closing(connect(database, told=True)) as connection:
             apply_settings(connection, settings)
             if row and row[1]:
                 _let_create(connection, database, live.role)
@@ -139,6 +139,6 @@ def stamp(database: ConnInfo, table: VersionTable, heads: tuple[str, ...] | None
     from psycopg import sql
 
     name = sql.Identifier(table.schema or "public", table.name)
-    with contextlib.closing(connect(database)) as connection:
+    with contextlib.closing(connect(database, told=True)) as connection:
         for head in heads or ():
             connection.execute(sql.SQL("INSERT INTO {} (version_num) VALUES ({})").format(name, sql.Literal(head)))

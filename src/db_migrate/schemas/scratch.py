@@ -17,6 +17,7 @@ from db_migrate.postgres import binaries
 from db_migrate.postgres.binaries import Binaries
 from db_migrate.postgres.conninfo import DEFAULT_PORT, ConnInfo
 from db_migrate.postgres.instance import scratch_instance
+from db_migrate.postgres.lost import scratch_lost
 from db_migrate.postgres.scratch import free_roles, scratch_database
 from db_migrate.postgres.server import Server, programs_of, scratch_server
 from db_migrate.postgres.session import read_only, run_text, server_version
@@ -87,9 +88,15 @@ class Scratch:
     def migrate(
         self, direction: str, target: str, database: ConnInfo, handler: Handler, steps: int | None = None
     ) -> MigrateOutcome:
-        """Run revisions in a scratch database as ``Child.migrate`` does, whatever roles earlier runs have made."""
+        """Run revisions in a scratch database as ``Child.migrate`` does, whatever roles earlier runs have made.
+
+        Raises ``Failed`` (``scratch.lost``) where the server has ended meanwhile: then no revision has failed.
+        """
         room = RoomForRoles(handler, functools.partial(free_roles, self.server))
-        return self.child.migrate(direction, target, database.as_libpq(), room, steps)
+        outcome = self.child.migrate(direction, target, database.as_libpq(), room, steps)
+        if outcome.failure is not None and not self.server.listens():
+            raise scratch_lost(database, outcome.failure.message)
+        return outcome
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,7 +83,7 @@ class Watch:
 
     def _connect(self) -> Session:
         settings = {"search_path": "pg_catalog", "lock_timeout": str(_PATIENCE_MS)}
-        return connect(self._database, settings=settings)
+        return connect(self._database, settings=settings, told=True)
 
     def _watch(self, observer: Session, holder: Session, other: Session) -> None:
         passed: set[int] = set()

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from db_migrate.postgres.conninfo import ConnInfo
+from db_migrate.postgres.lost import scratch_broken
 from db_migrate.postgres.session import connect
 from db_migrate.project import events
 from db_migrate.project.child_process import Handler
@@ -23,20 +24,24 @@ def install(database: ConnInfo) -> None:
     """Put the observers into a scratch database; ``database`` is the superuser's address of it.
 
     For sessions that begin later, every statement is written to the server's log, and the server explains itself.
+    Raises ``Failed`` (``scratch.broken``) where the server has lost its files.
     """
-    from psycopg import sql
+    from psycopg import errors, sql
 
     # PostgreSQL reads functions when they are first called, too: to read all of them here took almost half of the time.
     unchecked = {"check_function_bodies": "off"}
-    with contextlib.closing(connect(database, settings=unchecked)) as connection:
-        connection.execute(install_script(connection.info.server_version // 10000).encode())
+    with contextlib.closing(connect(database, settings=unchecked, told=True)) as connection:
+        try:
+            connection.execute(install_script(connection.info.server_version // 10000).encode())
+        except errors.UndefinedFile as error:
+            raise scratch_broken(database, error) from error
         for setting in (LOG_SETTING, TELL_SETTING):
             connection.execute(sql.SQL(setting).format(sql.Identifier(database.dbname)))
 
 
 def uninstall(database: ConnInfo) -> None:
     """Take the observers out of a scratch database again."""
-    with contextlib.closing(connect(database)) as connection:
+    with contextlib.closing(connect(database, told=True)) as connection:
         connection.execute(f"DROP SCHEMA {SCRATCH_SCHEMA} CASCADE".encode())
 
 

@@ -207,7 +207,9 @@ class _Run:
     def make_up(self, stand_ins: Iterable[StandIn]) -> None:
         """Make what nobody made, unseen by the tracer."""
         for each in stand_ins:
-            with contextlib.closing(connect(self._superuser, settings={"log_statement": "none"})) as connection:
+            with contextlib.closing(
+                connect(self._superuser, settings={"log_statement": "none"}, told=True)
+            ) as connection:
                 _made(connection, each)
             self._tracer.look_again()
 

@@ -15,7 +15,7 @@ from db_migrate.execute.progress import Named
 from db_migrate.results import Generate, Plan, RunResult, Stamp, TestRun, VerifyOutcome
 from db_migrate.results.typed import command_of
 from db_migrate.trace.effects import Direction
-from db_migrate.workspace.joining import joined_runs, not_begun, untouched
+from db_migrate.workspace.joining import joined_runs, not_begun, untouched, unverified
 from db_migrate.workspace.looking import Looking
 from db_migrate.workspace.ordering import Ordered, check_names, name_of, other_targets
 from db_migrate.workspace.rehearsing import Rehearse, rehearsed
@@ -211,7 +211,7 @@ class Workspace(Looking):
         self._forget_live()
         if result.error is not None:
             return replace(result, error=showing_rows(self._view(), result.error))
-        return replace(result, verify=VerifyOutcome(*self._check(plan, proved)))
+        return self._verified(result, plan, proved)
 
     def generate(self, request: NewRevisionRequest, questioner: Questioner | None = None) -> Generate:
         """A new revision that leads from the history to the models, proved in both directions.
@@ -342,7 +342,14 @@ class Workspace(Looking):
         self._forget_live()
         if result.error is not None:
             return result
-        return replace(result, verify=VerifyOutcome(*self._check(None, None)))
+        return self._verified(result, None, None)
+
+    def _verified(self, run: RunResult, plan: Plan | None, proved: Proved | None) -> RunResult:
+        """The run with what is seen afterwards; it is done, whatever keeps us from looking."""
+        try:
+            return replace(run, verify=VerifyOutcome(*self._check(plan, proved)))
+        except DbMigrateError as error:
+            return unverified(run, error)
 
     def test(self, args: Sequence[str] = (), *, all: bool = False) -> TestRun:
         """Run the tests of the tables that the pending revisions, or else the last one, change."""

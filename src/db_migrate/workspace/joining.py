@@ -125,6 +125,14 @@ def not_begun(plan: Plan, error: DbMigrateError | None = None) -> RunResult:
     )
 
 
+def unverified(run: RunResult, error: DbMigrateError) -> RunResult:
+    """A run that has come to its end, after which the target could not be looked at."""
+    at = ", ".join(run.to) or "base"
+    state = f"the run has ended, and the database is at {at}; whether it is what it should be was not seen"
+    report = replace(error.report(), state=state, next=("db-migrate verify",))
+    return replace(run, error=report, exit_code=_code(error))
+
+
 def untouched(lives: Sequence[LiveState], plan: Plan | None) -> RunResult:
     """The run of ``plan``, or of a repair, that was refused before it began: where its targets are now."""
     from db_migrate.plan.several import common

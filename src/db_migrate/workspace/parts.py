@@ -87,7 +87,7 @@ class Parts(Sides):
         """The history of one schema, replayed on a copy of the live schema in which that one is empty."""
         live = replace(self.live_state, heads=())
         with self._copy(self.scratch, self.target, live) as copy:
-            with closing(connect(copy.superuser)) as connection:
+            with closing(connect(copy.superuser, told=True)) as connection:
                 empty_schema(connection, self.target.schema)
             for revision in revisions:
                 self.scratch.migrate("upgrade", revision, copy.runner, Ignore()).raise_for_failure()

@@ -240,5 +240,5 @@ class Sides:
     def _journal_runs(self, named: str = "") -> tuple[RunSummary, ...]:
         from db_migrate.execute.journal import Journal
 
-        with closing(connect(self.target.conninfo)) as connection:
+        with closing(connect(self.target.conninfo, told=True)) as connection:
             return Journal(connection, self.target.schema).runs(named=named)
