@@ -50,6 +50,7 @@ if PROGRAMS:
 settings.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any-machine")
 
+os.environ.setdefault("PGCONNECT_TIMEOUT", "300")  # how long a server takes to let us in says how busy the machine is
 os.environ["DB_MIGRATE_LANG"] = "en"  # whoever runs the tests may have another locale
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

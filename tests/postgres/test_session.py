@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 
@@ -158,6 +159,22 @@ def test_a_look_that_somebody_cancels_is_told(target_database: ConnInfo) -> None
         canceled(target_database)
     assert (caught.value.code, caught.value.exit_code) == ("target.canceled", 4)
     assert "user request" in caught.value.why
+
+
+def test_a_server_gets_as_long_as_the_environment_says(
+    target_database: ConnInfo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And no longer; an address that says it in no number is told as the reason."""
+    monkeypatch.setenv("PGCONNECT_TIMEOUT", "2")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        began = time.monotonic()
+        with pytest.raises(Failed) as caught:
+            connect(target_database.replace(port=silent.getsockname()[1]))
+        assert 1 < time.monotonic() - began < 9
+        assert (caught.value.code, "timeout" in caught.value.why) == ("connect.failed", True)
+    with pytest.raises(Failed) as caught:
+        connect(target_database.replace(options={"connect_timeout": "soon"}))
+    assert (caught.value.code, "'soon'" in caught.value.why) == ("connect.failed", True)
 
 
 def test_a_role_that_does_not_exist_is_named(database: ConnInfo) -> None:

@@ -61,6 +61,7 @@ from the current folder upward, or the one named by --settings or DB_MIGRATE_SET
 
   DB_MIGRATE_SETTINGS           the settings file to read
   DB_MIGRATE_LANG               the language of texts: en or ru, else that of LC_ALL, LC_MESSAGES or LANG
+  PGCONNECT_TIMEOUT             the seconds that a server gets to let us in, 10 unless it is set
   NO_COLOR, FORCE_COLOR, TERM   whether text is coloured; --color wins
   OTEL_TRACES_EXPORTER          the exporter for the spans of runs; then OpenTelemetry's own OTEL_* count too
   TRACEPARENT                   the span that a run's spans are within

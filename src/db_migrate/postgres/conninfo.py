@@ -60,6 +60,8 @@ SECRETS = ("dsn", "conninfo", "sslpassword")
 NAMES = (_KEPT_OPTIONS | frozenset(_ENVIRONMENT) | {"username", "database", "db", "ssl"}) - {"password", *SECRETS}
 """Parameters, by libpq's names and drivers' own, that say which database it is and how to reach it."""
 
+_PATIENCE = "10"
+
 _SOCKET_DIRECTORIES = ("/var/run/postgresql", "/run/postgresql", "/private/tmp", "/tmp")
 
 
@@ -344,3 +346,8 @@ def _section(text: str, name: str) -> dict[str, str] | None:
             key, _, value = line.partition("=")
             found.setdefault(key.strip(), value.strip())
     return found
+
+
+def connect_timeout_given() -> str:
+    """How many seconds a server gets to let us in where an address does not say: PGCONNECT_TIMEOUT, else 10."""
+    return os.environ.get("PGCONNECT_TIMEOUT") or _PATIENCE

@@ -16,7 +16,7 @@ from pathlib import Path
 from db_migrate.errors import ConfigurationError, DbMigrateError, Failed, LockBudgetExceeded
 from db_migrate.home import home
 from db_migrate.postgres.binaries import Binaries
-from db_migrate.postgres.conninfo import ConnInfo
+from db_migrate.postgres.conninfo import ConnInfo, connect_timeout_given
 from db_migrate.postgres.lacking import lacking
 from db_migrate.postgres.lost import lost
 from db_migrate.postgres.redact import redact, redact_sql
@@ -187,7 +187,7 @@ def _run(
     password = parameters.pop("password", None)
     parameters.pop("sslpassword", None)
     environment = {key: value for key, value in os.environ.items() if not key.startswith("PG")}
-    environment |= {"LC_ALL": "C", "PGAPPNAME": "db-migrate", "PGCONNECT_TIMEOUT": "10"}
+    environment |= {"LC_ALL": "C", "PGAPPNAME": "db-migrate", "PGCONNECT_TIMEOUT": connect_timeout_given()}
     if password is not None:
         environment["PGPASSWORD"] = password
     public = ConnInfo(host=parameters.pop("host"), port=int(parameters.pop("port")), options=parameters)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from db_migrate.errors import Failed, LockBudgetExceeded
 from db_migrate.postgres import looks
-from db_migrate.postgres.conninfo import ConnInfo
+from db_migrate.postgres.conninfo import ConnInfo, connect_timeout_given
 from db_migrate.postgres.lost import LOOKED, is_scratch, loss, scratch_lost
 from db_migrate.postgres.redact import redact
 
@@ -32,11 +32,13 @@ def connect(
     autocommit: bool = True,
     lock_timeout_ms: int = 0,
     statement_timeout_ms: int = 0,
-    connect_timeout: int = 10,
+    connect_timeout: int | None = None,
     settings: Mapping[str, str] | None = None,
     told: bool = False,
 ) -> psycopg.Connection[tuple[object, ...]]:
-    """A connection to ``conninfo``; ``connect_timeout`` in seconds, other timeouts are none unless given.
+    """A connection to ``conninfo``; ``connect_timeout`` in seconds, else PGCONNECT_TIMEOUT, else 10.
+
+    Other timeouts are none unless given.
 
     The server notices within 10 s that we are gone (14+), and ends a transaction that we leave idle for 10 minutes; a
     session that waits while others work is not ended, and what takes long is not cancelled, whatever the role's
@@ -51,12 +53,13 @@ def connect(
 
     from db_migrate.postgres.told import Told
 
-    parameters = {**_NOT_FROM_ENVIRONMENT, "connect_timeout": str(connect_timeout), **conninfo.as_libpq()}
+    patience = str(connect_timeout or connect_timeout_given())
+    parameters = {**_NOT_FROM_ENVIRONMENT, "connect_timeout": patience, **conninfo.as_libpq()}
     parameters["application_name"] = application_name
     try:
         kind = Told if told else psycopg.Connection
         connection = kind.connect(make_conninfo("", **parameters), autocommit=True)
-    except psycopg.OperationalError as error:
+    except (psycopg.OperationalError, psycopg.ProgrammingError) as error:  # the latter of what psycopg reads itself
         raise _explain(error, conninfo) from None
     if isinstance(connection, Told):
         connection.conninfo = conninfo
@@ -155,7 +158,7 @@ def server_version(connection: psycopg.Connection[tuple[object, ...]]) -> int:
     return connection.info.server_version
 
 
-def _explain(error: psycopg.OperationalError, conninfo: ConnInfo) -> Failed:
+def _explain(error: psycopg.Error, conninfo: ConnInfo) -> Failed:
     """The reason as one of ours. libpq gives no SQLSTATE for a refused connection, only the server's message."""
     text = redact(str(error)).strip()
     code, message, first = _reason(text, conninfo)
