@@ -10,6 +10,7 @@ from dataclasses import replace
 from importlib import import_module
 from itertools import pairwise
 from types import MappingProxyType
+from typing import TypedDict
 
 import click
 
@@ -54,6 +55,16 @@ VERBS: Mapping[str, str] = MappingProxyType(
 
 
 _CHANGE_TARGETS = frozenset({"apply", "rollback", "kept", "stamp", "repair", "demo"})
+
+
+_LOST = "connect.lost"
+
+
+class _Following(TypedDict):
+    """The end of an error's report."""
+
+    state: str
+    next: tuple[str, ...]
 
 
 class LazyGroup(Spoken, click.Group):
@@ -160,7 +171,10 @@ def _run(words: list[str]) -> int:
     except click.ClickException as error:
         return _failed(_usage(error), 2, call, words)
     except DbMigrateError as error:
-        return _failed(error.report(), error.exit_code, call, words, error)
+        report = error.report()
+        if error.code == _LOST:
+            report = replace(report, **_after_a_loss(call.verb))
+        return _failed(report, error.exit_code, call, words, error)
     except (KeyboardInterrupt, click.Abort) as error:
         return _failed(_interrupted(call.verb), 130, call, words, error)
     except Exception as error:  # the last line of defence: whatever it is, it is reported as ours
@@ -217,12 +231,17 @@ def _is_lost(error: Exception) -> bool:
 
 
 def _lost(verb: str, error: Exception) -> ErrorReport:
-    changes = verb in _CHANGE_TARGETS
-    state = "the server rolls back what was not committed" if changes else "nothing was changed"
-    following = f"{PROGRAM} doctor" if changes else f"{PROGRAM} {verb}"
-    return ErrorReport(
-        "connect.lost", "the connection to a server was lost", str(error).strip(), "", state, (following,)
-    )
+    from db_migrate.postgres.redact import redact
+
+    why = redact(str(error)).strip()
+    return ErrorReport(_LOST, "the connection to a server was lost", why, "", **_after_a_loss(verb))
+
+
+def _after_a_loss(verb: str) -> _Following:
+    """Where a verb leaves the database when the connection is lost outside of a run, and what to type then."""
+    if verb in _CHANGE_TARGETS:
+        return _Following(state="the server rolls back what was not committed", next=(f"{PROGRAM} doctor",))
+    return _Following(state="nothing was changed", next=(f"{PROGRAM} {verb}",))
 
 
 def _servers(error: Exception) -> ErrorReport | None:
