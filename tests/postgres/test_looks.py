@@ -65,3 +65,13 @@ def test_what_was_kept_for_too_long_is_ended(database: ConnInfo) -> None:
     connection = connect(database)
     idle.given_back("it", connection)
     assert (idle.taken("it"), connection.closed) == (None, True)
+
+
+def test_what_nobody_asks_for_again_does_not_pile_up(database: ConnInfo) -> None:
+    """Whoever goes from one database to the next has a session for the last one, and none for all before."""
+    idle: Idle[int] = Idle(seconds=0.0)
+    connections = [connect(database) for _ in range(3)]
+    for number, each in enumerate(connections):
+        idle.given_back(number, each)
+    assert [each.closed for each in connections] == [True, True, False]
+    idle.end_all()

@@ -50,8 +50,15 @@ class Idle(Generic[K]):
         return None
 
     def given_back(self, key: K, connection: Connection) -> None:
-        """Keep a session that is in no transaction, or end it where one is kept already."""
-        kept = (connection, time.monotonic())
+        """Keep a session that is in no transaction, or end it where one is kept already.
+
+        What was kept for too long, for whomever, is ended.
+        """
+        now = time.monotonic()
+        for other, (_connection, since) in list(self._kept.items()):
+            if now - since > self._seconds:
+                self.end(other)
+        kept = (connection, now)
         if self._kept.setdefault(key, kept) is not kept:
             connection.close()
 
