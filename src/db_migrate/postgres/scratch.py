@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import itertools
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,6 +35,7 @@ _USABLE = (
 )
 """-2 is a database whose drop was interrupted (PostgreSQL's ``DATCONNLIMIT_INVALID_DB``)."""
 _SEND_AWAY = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()"
+_LOOKS, _PAUSE_SECONDS = 40, 0.002
 
 _counter = itertools.count(1)
 
@@ -121,7 +123,7 @@ def keep_as_template(server: Server, conninfo: ConnInfo, key: str) -> str:
     with upkeep(server) as connection:
         _mark_used(server, name)
         with contextlib.suppress(errors.DuplicateDatabase, errors.UniqueViolation):
-            connection.execute(_SEND_AWAY, [conninfo.dbname])
+            _send_away(connection, conninfo.dbname)
             _create(connection, name, template=conninfo.dbname, kept=True)
         _forget_old_templates(server, connection)
     return name
@@ -168,11 +170,24 @@ def _drop(server: Server, connection: psycopg.Connection[tuple[object, ...]], na
     from psycopg import errors, sql
 
     statement = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
+    _send_away(connection, name)
     try:
         connection.execute(statement)
     except (errors.ObjectInUse, errors.WrongObjectType):
         _release(server, connection, name)
         connection.execute(statement)
+
+
+def _send_away(connection: psycopg.Connection[tuple[object, ...]], name: str) -> None:
+    """End the sessions of the database ``name``, and wait a moment for their processes to be gone.
+
+    Where PostgreSQL finds one that is about to end, as of a client that has just left, it sleeps for 100 ms before it
+    looks again (``CountOtherDBBackends`` in ``src/backend/storage/ipc/procarray.c``).
+    """
+    for _ in range(_LOOKS):
+        if connection.execute(_SEND_AWAY, [name]).fetchone() is None:
+            return
+        time.sleep(_PAUSE_SECONDS)
 
 
 def _release(server: Server, connection: psycopg.Connection[tuple[object, ...]], name: str) -> None:
