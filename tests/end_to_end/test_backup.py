@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import os
 import shlex
 import subprocess
 from pathlib import Path
 
+from db_migrate.execute.backup import _restore
 from db_migrate.postgres import binaries
+from db_migrate.postgres.conninfo import ConnInfo
+from db_migrate.postgres.dump import dump_tables
+from db_migrate.postgres.session import connect, server_version
 
 from .conftest import Project
 
@@ -69,3 +75,32 @@ def test_where_the_backup_cannot_be_written_nothing_is_applied(project: Project)
     assert outcome.code == 4
     assert outcome.json["error"]["code"] == "backup.failed"
     assert project.sql("SELECT version_num FROM alembic_version") == [("r1",)]
+
+
+def test_a_backup_by_newer_programs_goes_back_into_an_older_server(target15_database: ConnInfo, tmp_path: Path) -> None:
+    """As where there are no programs of the server's own version: the printed command leaves out what it refuses."""
+    file, programs = tmp_path / "it's.dump", binaries.embedded()
+    with contextlib.closing(connect(target15_database)) as connection:
+        connection.execute(
+            "CREATE TABLE t AS SELECT 'SET transaction_timeout = 0;' AS note FROM generate_series(1, 40)"
+        )
+        dump_tables(target15_database, programs, [("public", "t")], file)
+        connection.execute("TRUNCATE t; INSERT INTO t VALUES ('later')")
+        restore = _restore(target15_database, file, programs, server_version(connection))
+
+        environment = {**os.environ, "PGPASSWORD": target15_database.password}
+        done = subprocess.run(restore, shell=True, env=environment, capture_output=True, text=True, check=False)
+
+        assert (done.returncode, done.stderr) == (0, ""), restore
+        assert connection.execute("SELECT note, count(*) FROM t GROUP BY note").fetchall() == [
+            ("SET transaction_timeout = 0;", 40)
+        ]
+        connection.execute("CREATE VIEW of_t AS SELECT * FROM t; DELETE FROM t")
+        done = subprocess.run(restore, shell=True, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode != 0
+        assert "of_t depends on" in done.stderr
+        file.write_bytes(file.read_bytes()[:-200])
+        connection.execute("DROP VIEW of_t")
+        done = subprocess.run(restore, shell=True, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode != 0
+        assert connection.execute("SELECT count(*) FROM t").fetchone() == (0,)

@@ -12,13 +12,17 @@ from typing import TYPE_CHECKING, Any
 from db_migrate.errors import Failed
 from db_migrate.execute.blockers import statement
 from db_migrate.postgres import binaries
+from db_migrate.postgres.binaries import Binaries
 from db_migrate.postgres.conninfo import ConnInfo
-from db_migrate.postgres.dump import DUMP_FAILED, dump_tables
+from db_migrate.postgres.dump import DUMP_FAILED, dump_tables, sets_what_is_unknown
 from db_migrate.results import Backup, Plan
 from db_migrate.results.typed import command_of
 
 if TYPE_CHECKING:
     from psycopg import Connection
+
+_HEAD_LINES = 30
+"""A dump's settings are in these, before any row."""
 
 
 def touched(plan: Plan) -> tuple[str, ...]:
@@ -52,8 +56,9 @@ def back_up(
     except OSError as error:
         raise _failed(plan, file, error) from error
     try:
-        major = connection.info.server_version // 10000
-        dump_tables(target, binaries.find(major) or binaries.embedded(), tables, file)
+        version = connection.info.server_version
+        programs = binaries.find(version // 10000) or binaries.embedded()
+        dump_tables(target, programs, tables, file)
         with file.open("rb") as dumped:
             digest = hashlib.file_digest(dumped, "sha256").hexdigest()
         file.with_name(f"{file.name}.sha256").write_text(f"{digest}  {file.name}\n")
@@ -63,7 +68,7 @@ def back_up(
             raise _failed(plan, file, error) from error
         raise
     shown = tuple(f"{schema}.{name}" for schema, name in tables)
-    return Backup(str(file), digest, file.stat().st_size, shown, _restore(target, file))
+    return Backup(str(file), digest, file.stat().st_size, shown, _restore(target, file, programs, version))
 
 
 def _failed(plan: Plan, file: Path, error: OSError | Failed) -> Failed:
@@ -77,8 +82,20 @@ def _failed(plan: Plan, file: Path, error: OSError | Failed) -> Failed:
     )
 
 
-def _restore(target: ConnInfo, file: Path) -> str:
-    """The command that puts the tables back as they were: all of them, or none."""
-    words = ["pg_restore", "--clean", "--if-exists", "--single-transaction", "--exit-on-error"]
-    address = f"host={target.host} port={target.port} user={target.user} dbname={target.dbname}"
-    return shlex.join([*words, f"--dbname={address}", str(file)])
+def _restore(target: ConnInfo, file: Path, programs: Binaries, version: int) -> str:
+    """The command that puts the tables back as they were: all of them, or none.
+
+    Where the server is older than the programs by so much that it refuses what their dumps set first, that line is left
+    out; and the programs are named by their paths, since those of the server's own version cannot read the dump.
+    """
+    address = f"--dbname=host={target.host} port={target.port} user={target.user} dbname={target.dbname}"
+    asked = ["--clean", "--if-exists"]
+    if not sets_what_is_unknown(programs, version):
+        return shlex.join(["pg_restore", *asked, "--single-transaction", "--exit-on-error", address, str(file)])
+    # First all of it into a file: what broke off half-way would be taken for the whole in a pipe.
+    script = f"{file}.sql"
+    write = shlex.join([str(programs.program("pg_restore")), *asked, f"--file={script}", str(file)])
+    known = f"sed '1,{_HEAD_LINES}{{/^SET transaction_timeout/d;}}' {shlex.quote(script)}"
+    quiet = ["--no-psqlrc", "--quiet", "--single-transaction", "--set=ON_ERROR_STOP=1"]
+    run = shlex.join([str(programs.program("psql")), *quiet, address])
+    return f"(umask 077; {write} && {known} | {run})"

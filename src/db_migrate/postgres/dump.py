@@ -101,7 +101,7 @@ def restore_all(conninfo: ConnInfo, binaries: Binaries, file: Path) -> None:
     Raises ``Failed`` (``dump.restore``), and what ``session.connect`` raises.
     """
     with contextlib.closing(connect(conninfo)) as connection:
-        older = server_version(connection) // 10000 < _KNOWS_NEWER_SETTING <= binaries.major
+        older = sets_what_is_unknown(binaries, server_version(connection))
     options = ["--no-owner", "--no-privileges", "--no-tablespaces", *([] if older else ["--exit-on-error"]), str(file)]
     done = _run(conninfo, binaries, options, "pg_restore")
     if done.returncode != 0 and not (older and _is_restored(done)):
@@ -112,6 +112,11 @@ def restore_all(conninfo: ConnInfo, binaries: Binaries, file: Path) -> None:
             where=conninfo.redacted(),
             state="the target was not changed",
         )
+
+
+def sets_what_is_unknown(binaries: Binaries, version: int) -> bool:
+    """Whether a dump of the programs begins with a setting that a server of ``version`` refuses."""
+    return version // 10000 < _KNOWS_NEWER_SETTING <= binaries.major
 
 
 def _is_restored(done: subprocess.CompletedProcess[str]) -> bool:
