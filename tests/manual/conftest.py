@@ -27,6 +27,8 @@ class Reader:
 
     folder: Path
     environ: dict[str, str] = field(default_factory=dict)
+    stands_for: dict[str, str] = field(default_factory=dict)
+    """What a page writes for something that every reader has under another name: a database, a folder, a run."""
 
     def type(self, command: Typed) -> str | None:
         """Type it; it has to end as the page says. Returns what is wrong with the lines that the page shows."""
@@ -37,14 +39,16 @@ class Reader:
 
     def run(self, text: str) -> tuple[int, str]:
         """The exit code of a command line, and what it printed. Commands of this program run in this process."""
+        for written, meant in self.stands_for.items():
+            text = text.replace(written, meant)
         words = shlex.split(text.split("<<", 1)[0], comments=True)
         if words[0] == "cd":
             self.folder = (self.folder / words[1]).resolve()
             return 0, ""
         with self.typing() as printed:
-            if words[0] == PROGRAM and not set(words) & {">", "|", "&&"}:
+            if words[0] == PROGRAM and not set(words) & {">", "|", "&&", "mcp"}:
                 return main(words[1:]), printed()
-            return subprocess.run(["sh", "-c", text], check=False).returncode, printed()
+            return subprocess.run(["sh", "-c", text], check=False, stdin=subprocess.DEVNULL).returncode, printed()
 
     @contextmanager
     def typing(self) -> Iterator[Callable[[], str]]:

@@ -17,6 +17,7 @@ _VARIES = re.compile(
     rf"|\b\d[\d,.]*[ ]?{_UNITS}\b"  # how long, how much
     r"|(?<=PostgreSQL )\d+\.\d+|(?<=proved on {5})\d+\.\d+"
 )
+_SHELL = {"", "sh", "bash"}
 _EXIT = re.compile(r"\[exit code (\d+)\]")
 LEFT_OUT = "…"
 
@@ -38,14 +39,17 @@ class Typed:
 
 
 def blocks(page: Path) -> Iterator[tuple[int, str, list[str]]]:
-    """Every block of code: the number of its first line, its language (none where it is indented), its lines."""
+    """Every block of code: the number of its first line, its language, its lines.
+
+    The language of a block that is indented is empty; ``text`` where a fence names none.
+    """
     language: str | None = None
     first, lines = 0, list[str]()
     for number, line in enumerate([*page.read_text("utf-8").splitlines(), ""], 1):
         fence = re.fullmatch(r"\s*```(\w*)", line)
         indented = language is None and line.startswith("    ") and (bool(lines) or not line[4:].startswith(" "))
         if fence and language is None:
-            language, first, lines = fence[1], number + 1, []
+            language, first, lines = fence[1] or "text", number + 1, []
         elif language is not None and not fence:
             lines.append(line)
         elif indented:
@@ -57,10 +61,12 @@ def blocks(page: Path) -> Iterator[tuple[int, str, list[str]]]:
 
 
 def typed(page: Path) -> list[Typed]:
-    """The commands of a page, in order: those after ``$`` in a block of a console."""
+    """The commands of a page, in order: after ``$`` in a block of a console, else every line of one for a shell."""
     name = str(page.relative_to(ROOT))
     found: list[Typed] = []
     for first, language, lines in blocks(page):
+        if language in _SHELL:
+            found += [Typed(name, number, line.strip()) for number, line in enumerate(lines, first) if line.strip()]
         if language != "console":
             continue
         for number, line in enumerate(lines, first):
