@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from db_migrate.cli.options import Call
 from db_migrate.cli.output import style_for, write, write_document
+from db_migrate.report.style import columns_of
 
 if TYPE_CHECKING:
     from db_migrate.execute.progress import ProgressEvent, Watcher
@@ -102,7 +104,8 @@ class Lines:
     def _replace(self, line: str) -> None:
         if line or self._shown:
             self._shown = bool(line)
-            write(f"\r\x1b[K{self._style.cut(line, self._style.width - 1) if line else ''}", self._stream)
+            room = columns_of(self._stream, os.environ) - 1  # a line that is broken cannot be taken away
+            write(f"\r\x1b[K{self._style.cut(line, room) if line else ''}", self._stream)
 
     def _print(self, text: str) -> None:
         self._replace("")

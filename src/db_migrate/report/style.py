@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import re
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -79,8 +79,20 @@ class Style:
 def style_of(stream: TextIO, environ: Mapping[str, str], when: When = When.AUTO) -> Style:
     """What the stream can show, by ``--color``, NO_COLOR, FORCE_COLOR, TERM and whether it is a terminal."""
     encoding = (getattr(stream, "encoding", None) or "ascii").lower().replace("-", "").replace("_", "")
-    width = shutil.get_terminal_size((100, 24)).columns if stream.isatty() else 100
-    return Style(_coloured(stream, environ, when), encoding.startswith("utf"), max(width, 60))
+    return Style(_coloured(stream, environ, when), encoding.startswith("utf"), max(columns_of(stream, environ), 60))
+
+
+def columns_of(stream: TextIO, environ: Mapping[str, str]) -> int:
+    """How wide the terminal of the stream is at this moment, 100 where it is none; COLUMNS knows better."""
+    if not stream.isatty():
+        return 100
+    given = environ.get("COLUMNS", "")
+    if given.isdecimal() and int(given):
+        return int(given)
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or 100
+    except (OSError, ValueError):
+        return 100
 
 
 def _coloured(stream: TextIO, environ: Mapping[str, str], when: When) -> bool:
