@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -196,16 +197,27 @@ def digest_of(graph: Graph) -> str:
     return hashlib.sha256(repr([_file(each, each.stat().st_mtime_ns).digest for each in files]).encode()).hexdigest()
 
 
+def following_models(graph: Graph) -> tuple[str, ...]:
+    """The revisions that make what the project's models say when they run, as far as their text tells."""
+    files = {each.revision: _file(each.file, each.file.stat().st_mtime_ns) for each in graph.revisions.values()}
+    return tuple(sorted(revision for revision, file in files.items() if file.makes_all and not file.self_contained))
+
+
 @dataclass(frozen=True, slots=True)
 class _File:
     digest: str
     self_contained: bool
+    makes_all: bool
+
+
+_MAKES_ALL = re.compile(rb"^[^#\n]*\.create_all[ \t]*\(", re.MULTILINE)
 
 
 @cache
 def _file(file: Path, _changed: int) -> _File:
     content = file.read_bytes()
-    return _File(hashlib.sha256(str(file).encode() + b"\0" + content).hexdigest(), is_self_contained(content))
+    digest = hashlib.sha256(str(file).encode() + b"\0" + content).hexdigest()
+    return _File(digest, is_self_contained(content), _MAKES_ALL.search(content) is not None)
 
 
 @contextlib.contextmanager

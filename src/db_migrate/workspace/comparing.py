@@ -13,7 +13,7 @@ from db_migrate.results import Comparison, Drift
 from db_migrate.schemas.acknowledge import about_nothing, acknowledging, sort_out, unmatched
 from db_migrate.schemas.compare import not_compared
 from db_migrate.schemas.derived import keep_derived, recall_derived
-from db_migrate.schemas.history import digest_of
+from db_migrate.schemas.history import digest_of, following_models
 from db_migrate.schemas.live_catalog import state_of_live
 from db_migrate.schemas.meanwhile import meanwhile
 from db_migrate.workspace.parts import Parts
@@ -117,6 +117,12 @@ class Comparing(Parts):
             *without,
             *not_compared(self._side(name).catalog for name in sorted({name for pair in pairs for name in pair})),
         ]
+        sides = [{side.partition("@")[0] for side in pair} for pair in pairs]
+        if {"history", "models"} in sides and (following := following_models(self.graph)):
+            warnings.append(
+                f"create_all in {', '.join(following)}: the history follows the models, so what no revision makes yet "
+                "is missing between history and live, and not between history and models"
+            )
         if self.live_state.unreadable and not named:
             unread = ", ".join(self.live_state.unreadable)
             warnings.append(f"{unread} may not be read, so live is held against the history at its heads")
