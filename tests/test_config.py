@@ -219,7 +219,7 @@ def test_an_unknown_target_is_refused(tmp_path: Path) -> None:
     write(tmp_path, '[targets.live]\nurl = "postgresql://h/d"')
     with pytest.raises(ConfigurationError) as error:
         load({"target": "life"}, cwd=tmp_path, environ={})
-    assert problems(error) == ["target: there is no target 'life'; the settings have: live"]
+    assert problems(error) == ["target: there is no target 'life'; the settings have live"]
     assert load({"target": "life", "url": "postgresql://h/d"}, cwd=tmp_path, environ={}).target == "life"
 
 

@@ -73,7 +73,7 @@ def test_a_column_is_dropped_only_after_the_release_that_stops_mapping_it(projec
     sent = [statement["sql"] for statement in first.json["revisions"][0]["statements"]]
     dropped = sent.index("ALTER TABLE users DROP COLUMN email")
     assert found["statement"] == dropped
-    assert "release v1: User.mail maps public.users.email, which is gone" in found["message"]
+    assert "is committed: User.mail is mapped to public.users.email, which is gone" in found["message"]
     assert f"once statement {len(sent)} of r2 is committed" in found["message"]
     assert first.code == 1
 

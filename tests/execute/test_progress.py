@@ -104,7 +104,7 @@ def test_lines_for_people() -> None:
     )
     building = replace(building, total=2000, unit="rows")
     lines = {
-        "r1: waiting 3.0 s for process 7 of app (webshop), in a transaction for 5.0 s, idle in transaction holds "
+        "r1: waiting 3.0 s for process 7 of app (webshop), in a transaction for 5.0 s, idle in transaction, holds "
         "ACCESS SHARE on public.a: SELECT 1, and 1 other": ProgressEvent(
             ProgressKind.LOCK_WAIT, "", "r1", seconds=3.0, blockers=(blocker, blocker)
         ),

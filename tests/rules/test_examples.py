@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 from following import follow, found
 from rules_lab import Lab, known
+from tests.language.left import left_in_english, prose
 
+from db_migrate.language import said, said_beside_code, speaking
 from db_migrate.postgres.session import connect
 from db_migrate.rules import Finding, RuleSettings, all_rules, judge
 from db_migrate.rules.quiet import QUIET, Quiet
@@ -127,12 +130,22 @@ def _runs_on(rule: Rule, lab: Lab) -> bool:
 @pytest.mark.parametrize("rule", [r for r in RULES if r.until >= 18], ids=lambda rule: rule.id)
 def test_the_bad_example_is_found_and_the_good_one_is_not(lab: Lab, rule: Rule) -> None:
     """On the embedded PostgreSQL."""
-    said = _fires(lab, rule, rule.bad)
-    assert said
-    assert all(each.message and each.why and each.object for each in said)
+    fired = _fires(lab, rule, rule.bad)
+    assert fired
+    _is_said_in_russian(fired, rule)
+    assert all(each.message and each.why and each.object for each in fired)
     assert _fires(lab, rule, rule.good) == []
     if rule in PASTED and rule.id != "toast-compression":
         _is_good_advice(lab, rule)
+
+
+def _is_said_in_russian(findings: Sequence[Finding], rule: Rule) -> None:
+    """Nothing of a finding stays English where it is printed, but names, SQL, code, and what PostgreSQL says."""
+    with speaking("ru"):
+        for each in findings:
+            told = [said(each.why), prose(said_beside_code(each.fix))]
+            told += [said(each.message)] if rule.id != "missing-object" else []
+            assert left_in_english("\n".join(told), f"{rule.prepared} {rule.bad}") == [], each
 
 
 def _is_good_advice(lab: Lab, rule: Rule) -> None:
@@ -140,6 +153,7 @@ def _is_good_advice(lab: Lab, rule: Rule) -> None:
     trace = lab.trace(rule.bad, prepared=rule.prepared)
     findings = found(lab, rule, trace)
     assert findings
+    _is_said_in_russian(findings, rule)
     assert all((each.fix == rule.instead) <= (rule.id in NO_CODE) for each in findings)
     if rule.id in NO_CODE:
         return

@@ -71,7 +71,7 @@ def test_each_way_to_break_a_release_is_found_once(lab: Lab) -> None:
     assert statements["public.orders.state"] == BREAKS["public.orders.state"].split('"')[1]
     assert {each.severity.value for each in found} == {"error"}
     (renamed,) = (each for each in found if each.object == "public.users.nickname")
-    assert "Users.Nickname maps public.users.nickname, which is gone" in renamed.message
+    assert "Users.Nickname is mapped to public.users.nickname, which is gone" in renamed.message
 
 
 def test_what_a_release_does_not_notice_is_not_told(lab: Lab) -> None:
@@ -92,7 +92,7 @@ op.add_column("users", sa.Column("nickname", sa.String(20)))
     trace = lab.trace(body)
     (found,) = judged(trace, "breaks-running-release", release=release_of(trace.before))
     assert found.object == "public.users.nickname"
-    assert found.message.endswith(f"once statement 1 of {trace.revisions[0].revision} is committed")
+    assert f", once statement 1 of {trace.revisions[0].revision} is committed: " in found.message
 
 
 def test_what_this_checkout_still_maps_is_not_to_be_dropped(lab: Lab) -> None:

@@ -350,8 +350,8 @@ def test_what_nobody_could_wait_for_is_told_by_statistics(lab: Lab) -> None:
     answers = {q.id: Answer(q.id, None, error="no answer within 5 s") for q in questions(trace)}
     found = judge(trace, replace(facts, tables=tables, answers=answers))
     messages = {each.object: each.message for each in found if "no answer within" in each.message}
-    assert "by the statistics about 100)" in messages["public.users.legacy_email"]
-    assert "by the statistics about 250)" in messages["public.users.code"]
+    assert "about 100 by the statistics)" in messages["public.users.legacy_email"]
+    assert "about 250 by the statistics)" in messages["public.users.code"]
 
 
 def test_a_disk_that_is_too_small_stops_a_rewrite(lab: Lab) -> None:
@@ -359,10 +359,10 @@ def test_a_disk_that_is_too_small_stops_a_rewrite(lab: Lab) -> None:
     rewrite = 'op.alter_column("users", "balance", type_=sa.BigInteger())'
     index = 'op.create_index("ix", "users", ["code"])'
     for body, free, slot, told in (
-        (rewrite, 100, 0, ("error", "needs about 120 GB, 100 GB are free")),
+        (rewrite, 100, 0, ("error", "needs about 120 GB; 100 GB are free")),
         (rewrite, 121, 0, None),
         (rewrite, 121, 61, ("warning", "a replication slot already holds back 61 GB of WAL")),
-        (index, 40, 61, ("warning", "builds an index, which may need up to 48 GB, 40 GB are free")),
+        (index, 40, 61, ("warning", "builds an index, which may need up to 48 GB; 40 GB are free")),
         (index, 49, 61, None),
     ):
         trace = lab.trace(body)

@@ -330,5 +330,6 @@ def _check_target(values: Mapping[str, Any], problems: _Problems) -> None:
     chosen, known = values.get("target"), values.get("targets", {})
     if chosen is None or chosen in known or values.get("url") or (chosen == "default" and not known):
         return
-    near = f"; the settings have: {', '.join(known)}" if known else "; the settings have no [targets.NAME]"
-    problems.add("target", f"there is no target {chosen!r}{near}")
+    message = f"there is no target {chosen!r}"
+    near = f"the settings have {', '.join(known)}" if known else "the settings have no [targets.NAME]"
+    problems.add("target", f"{message}; {near}")

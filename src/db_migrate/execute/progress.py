@@ -47,15 +47,19 @@ class Blocker:
 
     def described(self) -> str:
         """One line for people."""
-        who = f"process {self.pid}" if self.pid is not None else f"prepared transaction {self.query}"
-        if self.autovacuum:
-            who = f"autovacuum (process {self.pid}){' against wraparound' if self.wraparound else ''}"
-        named = " ".join(part for part in (self.user, f"({self.application})" if self.application else "") if part)
-        age = "" if self.age is None else f", in a transaction for {self.age:.1f} s"
-        state = f", {self.state}" if self.state else ""
+        age = "" if self.age is None else f"in a transaction for {self.age:.1f} s"
+        holds = f"holds {self.mode} on {self.relation}" if self.relation else ""
         query = f": {self.query}" if self.query and self.pid is not None else ""
-        holds = f" holds {self.mode} on {self.relation}" if self.relation else ""
-        return f"{who}{' of ' + named if named else ''}{age}{state}{holds}{query}"
+        return ", ".join(part for part in (self._who(), age, self.state, holds) if part) + query
+
+    def _who(self) -> str:
+        if self.autovacuum:
+            plain = f"autovacuum (process {self.pid})"
+            return f"{plain} against wraparound" if self.wraparound else plain
+        named = " ".join(part for part in (self.user, f"({self.application})" if self.application else "") if part)
+        if self.pid is None:
+            return f"prepared transaction {self.query} of {named}" if named else f"prepared transaction {self.query}"
+        return f"process {self.pid} of {named}" if named else f"process {self.pid}"
 
 
 @dataclass(frozen=True, slots=True)

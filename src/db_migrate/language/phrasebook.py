@@ -20,7 +20,13 @@ _PLACE = re.compile(r"(?<!\{)\{([a-z_][a-z_0-9]*)\}(?!\})")
 _CODE = re.compile(r"^\s*(?:#|[\w.]+\(|with .*:$|[\w, ]+ = )", re.MULTILINE)
 """Python, and not prose about it."""
 
-_COUNTED = re.compile(r"([\d,]+(?:\.\d+)?) (\S.*)", re.DOTALL)
+_COUNTED = re.compile(r"([\d,]+(?:\.\d+)?(?: [kMG])?) (\S.*)", re.DOTALL)
+"""A number, of thousands, millions or milliards perhaps, and what is counted."""
+
+_AMOUNT = re.compile(r"[\d.]+ [kMG]")
+_BESIDE = re.compile(r"(\S+) \(([^()]+)\)")
+"""A name, and what is said of it."""
+
 _UNITS = frozenset({"kB", "MB", "GB", "TB", "ms", "s", "min", "h"})
 _ENGLISH = re.compile(r"(?<![\w.`'\"-])[a-z]{2,}(?![\w.`'\"(-])")
 """A word that seems to be left as it was."""
@@ -54,7 +60,7 @@ _QUOTED = re.compile(r"(?:message|error|reason|redact|refused|raised)\d*")
 """Places for what somebody else may have said: it is only put into this language as a whole."""
 
 _KINDS = re.compile(
-    r"(?:kind|what|changing|kind_of|word|title|state|mode|action|how|why|is|are|verb|who|described|kept|part)\d*"
+    r"(?:kind|what|changing|kind_of|word|title|state|mode|action|how|why|is|are|verb|who|described|kept|part|waiting)\d*"
 )
 """Places for a single word of ours."""
 
@@ -72,8 +78,8 @@ class Template:
         """Its longest word: in what lacks it, the template need not be looked for. Empty without a word."""
         return max(_WHOLE_WORD.findall(_PLACE.sub("\0", self.text)), key=len, default="")
 
-    def values_in(self, text: str) -> dict[str, str] | None:
-        """What stands in its places in a text that was made from it; None where that is not so.
+    def values_in(self, text: str, *, tight: bool) -> dict[str, str] | None:
+        """What stands in its places in a text that was made from it; None where that is not so. ``tight``: `_pattern`.
 
         A pattern with several places tries every way to share a long text between them before it gives up. So what is
         between the places is looked for first: it has to be there, in this order.
@@ -86,7 +92,7 @@ class Template:
             at = text.find(each, at, end) + len(each)
             if at < len(each):
                 return None
-        taken = _pattern(self.text).fullmatch(text)
+        taken = _pattern(self.text, tight=tight).fullmatch(text)
         return None if taken is None else taken.groupdict()
 
 
@@ -131,10 +137,13 @@ class Phrasebook:
         return self._remembered[key]
 
     def _found(self, text: str, by_itself: bool) -> str:
-        if (known := self._known(text)) is not None:
+        known = self._known(text)
+        if known is not None and not _ENGLISH.search(known):
             return known
-        if (made := self._in_parts(text)) != text:
-            return made
+        made = self._in_parts(text)
+        told = _least_english([each for each in (known, made if made != text else None) if each is not None])
+        if told is not None:
+            return told
         loose = self._of_template(text, _loosely)
         if loose is None and by_itself:
             loose = self._of_template(text, _weakly)
@@ -146,25 +155,36 @@ class Phrasebook:
             return self._exact[text]
         counted = _COUNTED.fullmatch(text)
         if counted and counted[2] in self._counted:
-            return f"{counted[1]} {self._many(counted[2], counted[1])}"
+            return f"{self._amount(counted[1])} {self._many(counted[2], counted[1])}"
         if counted and counted[2] in _UNITS:
             return f"{counted[1]} {self._exact.get(counted[2], counted[2])}"
+        if _AMOUNT.fullmatch(text):
+            return self._amount(text)
         made = self._of_template(text, _strictly)
         return self._number_of(counted) if made is None and counted else made
 
     def _number_of(self, counted: re.Match[str]) -> str | None:
-        """What is counted, and of what: ``3 rows of public.t``."""
+        """What is counted, and of what: ``3 rows of public.t``. Templates have it in the plural."""
         word, of, whose = counted[2].partition(" of ")
         if not of or word not in self._counted:
             return None
-        if (known := self._of_template(counted[2], _strictly)) is not None:
-            return f"{counted[1]} {known}"
-        return f"{counted[1]} {self._many(word, counted[1])} {self._of(whose, by_itself=False)}"
+        amount, noun = self._amount(counted[1]), self._many(word, counted[1])
+        known = self._of_template(f"{self._counted[word][1]} of {whose}", _strictly)
+        if known is None:
+            return f"{amount} {noun} {self._of(whose, by_itself=False)}"
+        first, _, rest = known.partition(" ")
+        return f"{amount} {noun} {rest}" if first == self._many(word, "0") else f"{amount} {known}"
+
+    def _amount(self, number: str) -> str:
+        """A number with the word for its magnitude."""
+        digits, _, magnitude = number.partition(" ")
+        return f"{digits} {self._exact.get(magnitude, magnitude)}" if magnitude else number
 
     def _many(self, word: str, number: str) -> str:
         """A word that is counted in the form for a number."""
         one, many = self._counted[word]
-        return self._catalogue.npgettext(COUNTED, one, many, int(float(number.replace(",", ""))))
+        digits, _, magnitude = number.replace(",", "").partition(" ")
+        return self._catalogue.npgettext(COUNTED, one, many, 0 if magnitude else int(float(digits)))
 
     def _of_template(self, text: str, fits: Callable[[Template, dict[str, str]], bool]) -> str | None:
         """The text in a template that fits it: the one that leaves the least in English, and says most by itself."""
@@ -173,7 +193,7 @@ class Phrasebook:
         words = {"", *_WORD.findall(text)}
         made = []
         for template in (each for word in words for each in self._by_anchor.get(word, ())):
-            values = template.values_in(text)
+            values = template.values_in(text, tight=fits is _strictly)
             if values is not None and fits(template, values):
                 filled = self._filled(template, values)
                 made.append((len(_ENGLISH.findall(filled)), -template.letters, filled))
@@ -194,19 +214,18 @@ class Phrasebook:
 
     def _in_parts(self, text: str) -> str:
         """Several texts that were put together, where each or at least one of them is known."""
-        for separator in _SEPARATORS:
-            parts = text.split(separator)
-            if len(parts) > 1:
-                made = separator.join(self._each(parts, separator))
-                if made != text:
-                    return made
-        return text
+        made = [each.join(self._each(text.split(each), each)) for each in _SEPARATORS if each in text]
+        if (told := _least_english([each for each in made if each != text])) is not None:
+            return told
+        beside = _BESIDE.fullmatch(text)
+        return f"{beside[1]} ({self._of(beside[2], by_itself=False)})" if beside else text
 
     def _each(self, parts: list[str], separator: str) -> Iterator[str]:
         """Those parts, as many of them at once as are a text that is known."""
         at = 0
         while at < len(parts):
-            longest = range(min(len(parts), at + _TOGETHER), at, -1)
+            most = len(parts) if at else len(parts) - 1  # all of them are the text, which is not known
+            longest = range(min(most, at + _TOGETHER), at, -1)
             known = ((end, self._ended(separator.join(parts[at:end]), separator)) for end in longest)
             end, made = next((pair for pair in known if pair[1] is not None), (at + 1, None))
             yield self._of(parts[at], by_itself=False) if made is None else made
@@ -215,9 +234,9 @@ class Phrasebook:
     def _ended(self, text: str, separator: str) -> str | None:
         """The translation of a text, or of the text with the mark that is between it and the next."""
         bare, mark = text.strip(), separator.strip()
-        if mark and (known := self._known(bare + mark)) is not None:
-            return known.removesuffix(mark)
-        return self._known(bare)
+        marked = self._known(bare + mark) if mark else None
+        told = [self._known(bare), None if marked is None else marked.removesuffix(mark)]
+        return _least_english([each for each in told if each is not None])
 
     @cached_property
     def _texts(self) -> dict[str, str]:
@@ -226,8 +245,7 @@ class Phrasebook:
     @cached_property
     def _exact(self) -> dict[str, str]:
         whole = {_unquoted(text): _unquoted(said) for text, said in self._texts.items() if not _PLACE.search(text)}
-        after = {text[2:]: said[2:] for text, said in whole.items() if text[:2] == said[:2] == "; "}
-        return after | whole
+        return dict(pair for each in whole.items() for pair in _after_another(*each)) | whole
 
     @cached_property
     def _counted(self) -> dict[str, tuple[str, str]]:
@@ -241,16 +259,29 @@ class Phrasebook:
         found: dict[str, list[Template]] = {}
         for key, value in self._texts.items():
             if _PLACE.search(key) and value != key:
-                own = sum(letter.isalpha() for letter in _PLACE.sub("", key))
-                template = Template(key, value, own)
-                found.setdefault(template.anchor, []).append(template)
+                for text, translated in ((key, value), *_after_another(key, value)):
+                    own = sum(letter.isalpha() for letter in _PLACE.sub("", text))
+                    template = Template(text, translated, own)
+                    found.setdefault(template.anchor, []).append(template)
         return found
 
 
+def _after_another(text: str, translated: str) -> Iterator[tuple[str, str]]:
+    """A text that is put behind another, without what stands between them."""
+    for separator in _SEPARATORS:
+        if text.startswith(separator) and translated.startswith(separator):
+            yield text.removeprefix(separator), translated.removeprefix(separator)
+
+
+def _least_english(told: list[str]) -> str | None:
+    """The one that leaves the least as it was, the first of several; None where there is none."""
+    return min(told, key=lambda each: len(_ENGLISH.findall(each)), default=None)
+
+
 def _strictly(template: Template, values: dict[str, str]) -> bool:
-    """Every name is a single word, and the template has something of its own."""
-    names = (value for place, value in values.items() if _WORDS.fullmatch(place))
-    return template.letters >= _WEAK and not any(" " in value for value in names)
+    """Every name is a single word, by the pattern, and the template has something of its own."""
+    del values
+    return template.letters >= _WEAK
 
 
 def _loosely(template: Template, values: dict[str, str]) -> bool:
@@ -278,14 +309,18 @@ def _literals(template: str) -> tuple[str, ...]:
 
 
 @cache
-def _pattern(template: str) -> re.Pattern[str]:
-    """What a text that was made from the template looks like. A place that is named twice has the same in both."""
+def _pattern(template: str, *, tight: bool) -> re.Pattern[str]:
+    """What a text that was made from the template looks like. A place that is named twice has the same in both.
+
+    ``tight``: a name is a single word, with blanks only where it is quoted, as in SQL.
+    """
     parts, seen = [], set[str]()
     for number, part in enumerate(_PLACE.split(template)):
         if number % 2 == 0:
             parts.append(re.escape(_unquoted(part)))
         else:
-            parts.append(f"(?P={part})" if part in seen else f"(?P<{part}>.*?)")
+            value = r'(?:"[^"]*"|[^\s"])*?(?<![,;:])' if tight and _WORDS.fullmatch(part) else ".*?"
+            parts.append(f"(?P={part})" if part in seen else f"(?P<{part}>{value})")
             seen.add(part)
     return re.compile("".join(parts), re.DOTALL)
 

@@ -109,6 +109,6 @@ def _unknown(topic: str) -> UsageError:
     return UsageError(
         "explain.unknown",
         f"{topic!r} is no rule, no lock mode and no statement that PostgreSQL can read",
-        why=f"did you mean {' or '.join(near)}?" if near else "",
+        why=f"did you mean {', '.join(near)}?" if near else "",
         next=[*(f"db-migrate explain {each}" for each in near), "db-migrate explain"],
     )

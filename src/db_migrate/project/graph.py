@@ -302,7 +302,7 @@ def _unknown(text: str, revisions: Mapping[str, RevisionFile]) -> UsageError:
 
     labels = [label for each in revisions.values() for label in each.branch_labels]
     near = get_close_matches(text, [*revisions, *labels])
-    hint = f"; did you mean {' or '.join(near)}?" if near else ""
+    hint = f"; did you mean {', '.join(near)}?" if near else ""
     return UsageError(
         "graph.unknown-revision",
         f"there is no revision or branch {text!r}",

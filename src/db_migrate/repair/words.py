@@ -39,11 +39,16 @@ def differences_in(changes: Iterable[Change]) -> dict[str, Value]:
 
 
 def summary_of(changes: Sequence[Change]) -> str:
-    """The first few differences in one line: ``plus table public.t, minus column public.u.c``."""
-    words = {Action.CREATED: "plus", Action.DROPPED: "minus", Action.ALTERED: "altered", Action.RENAMED: "renamed"}
-    shown = [f"{words[each.action]} {each.kind} {each.object}" for each in changes[:_SHOWN]]
+    """The first few differences in one line: ``added table public.t, missing column public.u.c``."""
+    shown = [_in_words(each) for each in changes[:_SHOWN]]
     more = len(changes) - _SHOWN
-    return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
+    return ", ".join([*shown, *([f"and {more} more"] if more > 0 else [])])
+
+
+def _in_words(change: Change) -> str:
+    kind, name = change.kind, change.object
+    said = {Action.CREATED: f"added {kind} {name}", Action.DROPPED: f"missing {kind} {name}"}
+    return (said | {Action.ALTERED: f"altered {kind} {name}", Action.RENAMED: f"renamed {kind} {name}"})[change.action]
 
 
 def psql(conninfo: ConnInfo, statement: str) -> str:

@@ -66,7 +66,7 @@ def autocommit(*lines: str) -> str:
 
 def commit() -> str:
     """The end of the transaction, and the beginning of another one."""
-    return f"{AUTOCOMMIT}\n    pass  # commits what came before and lets go of its locks"
+    return autocommit("# commits what came before and lets go of its locks", "pass")
 
 
 def execute(sql: str) -> str:

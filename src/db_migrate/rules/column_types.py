@@ -256,11 +256,14 @@ def change_type_recheck_constraint(context: Context) -> Iterator[Hit]:
             scanned = relation in place.effects.scans
             if context.exempt(place, relation) or is_rewritten(place, relation) or not (builds or scanned):
                 continue
-            what = f"builds {', '.join(builds)} again on" if builds else "looks at every row of"
+            size = context.size(place, relation)
+            message = f"looks at every row of {size}: {last(column)} from {old} to {new}"
+            if builds:
+                message = f"builds {', '.join(builds)} again on {size}: {last(column)} from {old} to {new}"
             yield Hit(
                 place,
                 column,
-                f"{what} {context.size(place, relation)}: {last(column)} from {old} to {new}",
+                message,
                 other_column(column, new),
                 context.block_severity(place),
             )
@@ -319,8 +322,10 @@ def drop_identity_or_expression(context: Context) -> Iterator[Hit]:
             column = column_and_table(change.object)
             if found.from_ is None:
                 message = f"{column} becomes {name} {found.to}"
+            elif not found.to:
+                message = f"{column} was {name} {found.from_}, and no longer is"
             else:
-                message = f"{column} was {name} {found.from_}, and is {found.to or 'not any more'}"
+                message = f"{column} was {name} {found.from_}, and is {found.to}"
             fix = allowed(place, "drop-identity-or-expression", change, "since which release INSERTs work with both")
             yield Hit(place, change.object, message, fix)
 

@@ -57,11 +57,13 @@ def add_column_not_null_no_default(context: Context) -> Iterator[Hit]:
                 continue
             table = context.table(place, relation)
             type_ = advice.text(column, "type")
-            rows = "" if table is None else f", which has {in_words(table.rows)} rows"
+            message = f"adds {column.name} ({type_}) NOT NULL without a default to {relation}"
+            if table is not None:
+                message = f"{message}; the table has {in_words(table.rows)} rows"
             yield Hit(
                 place,
                 column.name,
-                f"adds {column.name} ({type_}) NOT NULL without a default to {relation}{rows}",
+                message,
                 advice.filled_column(column, _labels(place, type_)),
                 Severity.WARNING if table is None else Severity.ERROR,
             )

@@ -28,12 +28,13 @@ def answered(context: Context) -> Iterator[tuple[Place, Question, Answer]]:
 
 
 def _how_many(question: Question, answer: Answer) -> str:
-    count = "at least one" if answer.count is None else in_words(answer.count)
     noun = question.describes
     if answer.count is None or answer.count == 1:
         noun = _ONE.sub(lambda found: f"{found[1]} of", noun, count=1)
-    example = f" (first: {answer.sample})" if answer.sample else ""
-    return f"{count} {noun}{example}"
+    counted = f"{in_words(1 if answer.count is None else answer.count)} {noun}"
+    if answer.count is None:
+        counted = f"at least {counted}"
+    return f"{counted}; the first is {answer.sample}" if answer.sample else counted
 
 
 _ONE = re.compile(r"^(row|value|pair)s of")
@@ -46,7 +47,13 @@ def _by_statistics(context: Context, place: Place, question: Question) -> str:
     if table is None or fraction is None:
         return ""
     share = fraction if question.kind is Asks.NULLS else 1.0 - fraction
-    return f"; by the statistics about {in_words(share * table.rows)}"
+    return f"about {in_words(share * table.rows)} by the statistics"
+
+
+def _not_known(question: Question, answer: Answer, statistics: str) -> str:
+    if statistics:
+        return f"not known: {question.describes} ({answer.error}; {statistics})"
+    return f"not known: {question.describes} ({answer.error})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +97,14 @@ def would_fail_on_data(context: Context) -> Iterator[Hit]:
         if question.kind in LOSSES:
             continue
         if answer.error:
-            message = f"not known: {question.describes} ({answer.error}{_by_statistics(context, place, question)})"
+            message = _not_known(question, answer, _by_statistics(context, place, question))
             yield Hit(place, question.object, message, severity=Severity.WARNING)
         elif answer.found:
-            later = _later(question)
+            later, message = _later(question), f"would fail: {_how_many(question, answer)}"
             yield Hit(
                 place,
                 question.object,
-                f"would fail: {_how_many(question, answer)}{later}",
+                f"{message}; {later}" if later else message,
                 _correction(place, question),
                 Severity.WARNING if later else Severity.ERROR,
             )
@@ -106,8 +113,8 @@ def would_fail_on_data(context: Context) -> Iterator[Hit]:
 def _later(question: Question) -> str:
     """Why the rows may be others when the statement is reached."""
     if question.after_writes:
-        return "; earlier statements of this run write to it first"
-    return "; this revision reads its rows first, and may write by what it sees" if question.after_reads else ""
+        return "earlier statements of this run write to it first"
+    return "this revision reads its rows first, and may write by what it sees" if question.after_reads else ""
 
 
 def _correction(place: Place, question: Question) -> str:
@@ -145,7 +152,7 @@ def loses_data(context: Context) -> Iterator[Hit]:
         also = ("drop-table", "drop-column", "truncate", "update-delete-without-where")
         fix = advice.intent("loses-data", question.object, "why nobody needs it, or where it was copied to")
         if answer.error:
-            message = f"not known: {question.describes} ({answer.error}{_by_statistics(context, place, question)})"
+            message = _not_known(question, answer, _by_statistics(context, place, question))
             yield Hit(place, question.object, message, fix, Severity.WARNING, also=also)
         elif answer.found:
             back = place.revision.direction is Direction.DOWNGRADE

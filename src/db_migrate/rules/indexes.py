@@ -366,7 +366,8 @@ def index_build_memory_and_time(context: Context) -> Iterator[Hit]:
             ):
                 continue
             seconds = context.work(place).seconds or 0.0
-            have = f" with maintenance_work_mem at {bytes_in_words(int(memory) * 1024)}" if memory else ""
-            message = f"reads {bytes_in_words(table.table_bytes)} and takes about {seconds_in_words(seconds)}{have}"
+            message = f"reads {bytes_in_words(table.table_bytes)} and takes about {seconds_in_words(seconds)}"
+            if memory:
+                message = f"{message}; maintenance_work_mem is {bytes_in_words(int(memory) * 1024)}"
             fix = advice.before(advice.execute("SET maintenance_work_mem = '1GB'"))
             yield Hit(place, build.index, message, fix)

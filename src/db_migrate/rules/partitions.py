@@ -223,10 +223,14 @@ def _with_partition_key(place: Place, table: str) -> str:
 def detach_inheritance(context: Context) -> Iterator[Hit]:
     """Judged by the catalog."""
     for place, change, inherits in altered(context, Kind.TABLE, "inherits"):
-        before = ", ".join(inherits.from_) if isinstance(inherits.from_, tuple) else "nothing"
-        after = ", ".join(inherits.to) if isinstance(inherits.to, tuple) else "nothing"
+        before, after = (", ".join(each) if isinstance(each, tuple) else "" for each in (inherits.from_, inherits.to))
+        message = f"{change.object} inherited from {before} and inherits from {after}"
+        if not after:
+            message = f"{change.object} no longer inherits from {before}"
+        elif not before:
+            message = f"{change.object} begins to inherit from {after}"
         fix = allowed(place, "detach-inheritance", change, "since which release queries expect these rows")
-        yield Hit(place, change.object, f"{change.object} inherited from {before} and inherits from {after}", fix)
+        yield Hit(place, change.object, message, fix)
 
 
 @rule(

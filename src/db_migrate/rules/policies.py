@@ -53,7 +53,7 @@ def _of_type(context: Context, *types: str) -> Iterator[tuple[Place, SchemaObjec
 def prefer_bigint(context: Context) -> Iterator[Hit]:
     """By the stored type."""
     for place, column, type_ in _of_type(context, "integer", "smallint"):
-        yield Hit(place, column.name, f"{column.name} is {type_}", of_type(context, place, column, "bigint"))
+        yield Hit(place, column.name, f"{column.name} is of type {type_}", of_type(context, place, column, "bigint"))
 
 
 @rule(
@@ -93,7 +93,7 @@ def prefer_identity(context: Context) -> Iterator[Hit]:
 def prefer_text(context: Context) -> Iterator[Hit]:
     """By the stored type."""
     for place, column, type_ in _of_type(context, "character varying"):
-        yield Hit(place, column.name, f"{column.name} is {type_}", of_type(context, place, column, "text"))
+        yield Hit(place, column.name, f"{column.name} is of type {type_}", of_type(context, place, column, "text"))
 
 
 @rule(
@@ -113,7 +113,7 @@ def prefer_timestamptz(context: Context) -> Iterator[Hit]:
     """By the stored type."""
     zoned = "timestamp with time zone"
     for place, column, type_ in _of_type(context, "timestamp without time zone", "time with time zone"):
-        yield Hit(place, column.name, f"{column.name} is {type_}", of_type(context, place, column, zoned))
+        yield Hit(place, column.name, f"{column.name} is of type {type_}", of_type(context, place, column, zoned))
 
 
 @rule(
@@ -132,7 +132,7 @@ def prefer_timestamptz(context: Context) -> Iterator[Hit]:
 def ban_char(context: Context) -> Iterator[Hit]:
     """By the stored type."""
     for place, column, type_ in _of_type(context, "character", "bpchar"):
-        yield Hit(place, column.name, f"{column.name} is {type_}", of_type(context, place, column, "text"))
+        yield Hit(place, column.name, f"{column.name} is of type {type_}", of_type(context, place, column, "text"))
 
 
 @rule(
@@ -412,7 +412,7 @@ def forbidden_types_columns_comments(context: Context) -> Iterator[Hit]:
     for place, column, type_ in _of_type(context, "money", "xml", "json"):
         better = {"money": "numeric(19,2)", "xml": "text", "json": "jsonb"}[type_]
         fix = of_type(context, place, column, better)
-        yield Hit(place, column.name, f"{column.name} is {type_}", fix)
+        yield Hit(place, column.name, f"{column.name} is of type {type_}", fix)
     for place in context.places:
         for change in place.changes(Kind.TABLE, Action.CREATED):
             table = context.trace.after.get(Kind.TABLE, change.object)

@@ -33,9 +33,6 @@ _FAMILIES: Mapping[str, str] = {
 """Types that a program reads and writes alike, by the name of one of them; all others are their own family."""
 
 
-_LABELS = "whose type no longer has"
-
-
 @dataclass(frozen=True, slots=True)
 class Break:
     """Something that the release does and that no longer works.
@@ -79,7 +76,7 @@ def breaks_running_release(context: Context) -> Iterator[Hit]:
                 when = f"once statement {point.statement + 1} of {revision.revision} is committed"
                 reason = f"why {release.ref} does not run any more by then"
                 fix = advice.intent("breaks-running-release", found.object, reason)
-                yield Hit(place, found.object, f"release {release.ref}: {found.message}, {when}", fix)
+                yield Hit(place, found.object, f"release {release.ref}, {when}: {found.message}", fix)
 
 
 def commit_points(revision: TracedRevision) -> Iterator[CommitPoint]:
@@ -143,8 +140,8 @@ def _columns(release: Release, relation: str, before: Catalog, after: Catalog) -
         problem = "which is gone" if new is None else _column_problem(release, mapped, old, new, before, after)
         if problem:
             type_ = advice.text(old, "type").removesuffix("[]")
-            cause = type_ if problem.startswith(_LABELS) else ""
-            yield Break(mapped.name, f"{name} maps {mapped.name}, {problem}", cause)
+            cause = type_ if problem.split()[1] == "type" else ""
+            yield Break(mapped.name, f"{name} is mapped to {mapped.name}, {problem}", cause)
 
 
 def _column_problem(
@@ -167,7 +164,7 @@ def _column_problem(
     if defaulted and said("default") and not new.attributes.get("nullable"):
         return "whose default, which the release leaves its value to, is gone"
     lost = sorted(_labels(release.catalog, said("type")) & _labels(before, was) - _labels(after, now))
-    return f"{_LABELS} {', '.join(lost)}" if lost else ""
+    return f"whose type no longer has {', '.join(lost)}" if lost else ""
 
 
 def family(type_: str) -> str:

@@ -332,8 +332,10 @@ def headroom(context: Context) -> Iterator[Hit]:
                 continue
             need = 2 * table.bytes if relation in rewritten else table.table_bytes
             if server.free_bytes is not None and need > server.free_bytes:
-                needs = "needs about" if relation in rewritten else "builds an index, which may need up to"
-                message = f"{needs} {bytes_in_words(need)}, {bytes_in_words(server.free_bytes)} are free"
+                message = f"builds an index, which may need up to {bytes_in_words(need)}"
+                if relation in rewritten:
+                    message = f"needs about {bytes_in_words(need)}"
+                message = f"{message}; {bytes_in_words(server.free_bytes)} are free"
                 severity = Severity.ERROR if relation in rewritten else Severity.WARNING
                 yield Hit(place, relation, message, _with_room(place, relation, rewritten), severity)
             elif relation in rewritten and server.slot_lag_bytes and server.slot_lag_bytes > table.bytes:

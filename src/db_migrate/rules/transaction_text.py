@@ -59,8 +59,10 @@ def _alone(place: Place, relation: str) -> list[str]:
 def _at_once(together: Sequence[tuple[Place, str]]) -> str:
     lines = ", ".join(str(line) for line in dict.fromkeys(place.statement.line for place, _sql in together[:-1]))
     own = all(sql == place.statement.sql for place, sql in together)
-    what = "this and line" if own else "the ALTER TABLE of this and of line"
-    return f"# in place of {what} {lines}:\n{advice.execute(rewriting.combined([sql for _place, sql in together]))}"
+    what = (
+        f"# in place of this and line {lines}:" if own else f"# in place of the ALTER TABLE of this and line {lines}:"
+    )
+    return f"{what}\n{advice.execute(rewriting.combined([sql for _place, sql in together]))}"
 
 
 @rule(

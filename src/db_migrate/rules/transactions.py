@@ -43,10 +43,15 @@ def rewrite_under_lock(context: Context) -> Iterator[Hit]:
             yield Hit(
                 place,
                 relation,
-                f"rewrites {context.size(place, relation)} under ACCESS EXCLUSIVE" + (f": {reason}" if reason else ""),
+                _rewrites(context.size(place, relation), reason),
                 without_rewrite(place, "rewrite-under-lock", relation),
                 context.block_severity(place),
             )
+
+
+def _rewrites(size: str, reason: str) -> str:
+    plain = f"rewrites {size} under ACCESS EXCLUSIVE"
+    return f"rewrites {size} under ACCESS EXCLUSIVE: {reason}" if reason else plain
 
 
 def without_rewrite(place: Place, rule_id: str, relation: str) -> str:
@@ -292,7 +297,8 @@ def high_traffic_or_large_table(context: Context) -> Iterator[Hit]:
                 continue
             busy = (table.writes_per_second or 0.0) >= context.settings.busy_writes_per_second
             if table.bytes >= context.settings.large_bytes or busy:
-                traffic = f", {table.writes_per_second:.0f} rows written per second" if busy else ""
-                message = f"works over {context.size(place, name)}{traffic} under {mode}"
+                message = f"works over {context.size(place, name)} under {mode}"
+                if busy:
+                    message = f"{message}, while {table.writes_per_second:.0f} rows are written per second"
                 reason = "how long it takes on a copy, and in which quiet hour"
                 yield Hit(place, name, message, advice.intent("high-traffic-or-large-table", name, reason))

@@ -139,7 +139,7 @@ def create_trigger(context: Context) -> Iterator[Hit]:
         trigger = place.find(Kind.TRIGGER, change.object)
         definition = trigger.definition if trigger is not None else ""
         fix = allowed(place, "create-trigger", change, "what it does to the writes of the running release")
-        yield Hit(place, change.object, f"from then on: {definition}", fix)
+        yield Hit(place, change.object, f"runs from then on: {definition}", fix)
 
 
 @rule(

@@ -242,7 +242,9 @@ def change_default(context: Context) -> Iterator[Hit]:
     """From one default to another, or from none to one."""
     for place, change, default in altered_lastingly(context, Kind.COLUMN, "default"):
         if default.to is not None and not attribute(change, "type"):
-            before = "none" if default.from_ is None else default.from_
-            message = f"the default of {column_and_table(change.object)} was {before} and becomes {default.to}"
+            name, before = column_and_table(change.object), default.from_
+            message = f"the default of {name} was {before} and becomes {default.to}"
+            if before is None:
+                message = f"{name} had no default, and gets {default.to}"
             fix = advice.intent("change-default", change.object, "since which release the new value can be read")
             yield Hit(place, change.object, message, fix)

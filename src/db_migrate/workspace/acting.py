@@ -280,6 +280,7 @@ class Workspace(Looking):
         """
         from db_migrate.execute.stamp import stamp_revisions
         from db_migrate.repair.others import check_rows_stay
+        from db_migrate.repair.words import plural, summary_of
 
         wanted = self.graph.resolve(revision, self.live_state.current)
         comparison = self._compare("history@" + (",".join(wanted) or "base"), "live")
@@ -291,8 +292,8 @@ class Workspace(Looking):
         if differences and not (force and confirm == name):
             raise Refused(
                 "stamp.differs",
-                f"the schema of {name} is not that of {revision}: {len(differences)} differences",
-                why="; ".join(f"{c.kind} {c.object} {c.action}" for c in differences[:5]),
+                f"the schema of {name} is not that of {revision}: {plural(len(differences), 'difference')}",
+                why=summary_of(differences),
                 state="nothing was changed",
                 next=[
                     f"db-migrate drift --from history@{revision} --to live",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from db_migrate.catalog.objects import Value
+from db_migrate.catalog.objects import Kind, Value
 from db_migrate.language import said
 from db_migrate.report.style import Style, block, count, indent, name
 from db_migrate.report.text.parts import page, target_line, warnings_of
@@ -46,10 +46,17 @@ def _evidence(each: Diagnosis) -> Iterator[tuple[str, str]]:
 def _shown(value: Value) -> str:
     if isinstance(value, tuple):
         more = len(value) - _LISTED
-        return ", ".join(said(name(each)) for each in value[:_LISTED]) + (said(f" and {more} more") if more > 0 else "")
+        return ", ".join(_one(each) for each in value[:_LISTED]) + (said(f" and {more} more") if more > 0 else "")
     if isinstance(value, bool):
         return said("yes") if value else said("no")
     return "" if value is None else said(name(str(value)))
+
+
+def _one(value: str) -> str:
+    """A text, or an object with its kind before it."""
+    text = said(name(value))
+    kind, _, object = text.partition(" ")
+    return f"{said(kind.replace('_', ' '))} {object}" if text == name(value) and kind in set(Kind) else text
 
 
 def _verdict(doctor: Doctor, style: Style) -> str:

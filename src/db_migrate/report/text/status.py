@@ -84,8 +84,7 @@ def _unknown(status: Status, style: Style) -> str:
 
 def run_line(run: RunSummary) -> str:
     """One run of the journal on one line."""
-    took = said(f" in {seconds(run.seconds)}") if run.seconds is not None else ""
+    took = said(f" within {seconds(run.seconds)}") if run.seconds is not None else ""
     way = f"{revisions_text(run.from_)} → {revisions_text(run.to)}"
-    return said(
-        f"{name(run.verb)} {way}, {said(run.state)}{took}, {run.started_at} by {name(run.who)} ({name(run.run)})"
-    )
+    who = said(f"by {name(run.who)}")
+    return f"{name(run.verb)} {way}, {said(run.state)}{took}, {run.started_at} {who} ({name(run.run)})"
