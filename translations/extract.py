@@ -37,9 +37,9 @@ WORDS = (
         "allow",
         "reads and writes",
         "k",
-    "M",
-    "G",
-    "kB",
+        "M",
+        "G",
+        "kB",
         "MB",
         "GB",
         "TB",
@@ -58,7 +58,7 @@ WORDS = (
 )
 """Words of results and labels that stand in no other text."""
 
-COUNTED = ("error", "warning", "note", "row", "value", "pair")
+COUNTED = ("error", "warning", "note", "row", "value", "pair", "table", "privilege", "session", "object")
 """What is counted in other ways than by ``count``."""
 
 CLICK = (
