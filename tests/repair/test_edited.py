@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
@@ -101,8 +101,19 @@ EDITS: tuple[tuple[Callable[[Project], None], dict[str, str]], ...] = (
 FEW = (more_at_the_end, two_of_them, of_another_name)
 
 
+def aside(project: Project, names: Iterable[str]) -> dict[Path, str]:
+    """Put an edited file of an earlier repair beside each of these; the texts that they have now."""
+    files = [file for name in names for file in project.versions.glob(f"{name}*.py")]
+    for each in files:
+        each.with_suffix(".py.edited").write_text("another one")
+    return {each: each.read_text() for each in files}
+
+
 def test_what_plain_alembic_applied_and_somebody_edited_is_named_and_restored(project: Project) -> None:
-    """The commit that has the text that was applied, and the one that changed it; nothing else is blamed."""
+    """The commit that has the text that was applied, and the one that changed it; nothing else is blamed.
+
+    What repair has put aside before stays beside what it puts aside now.
+    """
     first = {each.name: each.read_bytes() for each in project.versions.glob("*.py")}
     for editing, edited in EDITS:
         if editing not in FEW and not LONG:
@@ -111,6 +122,7 @@ def test_what_plain_alembic_applied_and_somebody_edited_is_named_and_restored(pr
         with open_project(project.settings()) as workspace:
             found = blamed(workspace)
             assert {(d.code, d.object) for d in found} == {("revision.edited", name) for name in edited}, found
+            texts = aside(project, edited)
             for each in found:
                 assert str(each.evidence["applied"]).startswith("git ")
                 assert str(each.evidence["edited_by"]).endswith(edited[each.object]), each
@@ -122,6 +134,8 @@ def test_what_plain_alembic_applied_and_somebody_edited_is_named_and_restored(pr
         for name in edited:
             (now,) = project.versions.glob(f"{name}*.py")
             assert now.read_bytes() == first[f"{name}.py"]
+            kept = [now.with_suffix(f"{number}.py.edited").read_text() for number in ("", ".2")]
+            assert kept == ["another one", texts[now]], name
         git(project.folder, "switch", "-qf", "main")
         git(project.folder, "reset", "-q", "--hard", "first")
         git(project.folder, "clean", "-qfdX", "migrations")

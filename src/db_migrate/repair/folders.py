@@ -51,6 +51,17 @@ def write_whole(file: Path, content: bytes) -> None:
         Path(temporary).unlink(missing_ok=True)
 
 
+def copied_aside(file: Path) -> Path:
+    """A copy of an edited file beside it, which no earlier one makes way for; that of a run that was killed is used."""
+    content, number = file.read_bytes(), 1
+    kept = file.with_suffix(".py.edited")
+    while kept.exists() and kept.read_bytes() != content:
+        number += 1
+        kept = file.with_suffix(f".{number}.py.edited")
+    write_whole(kept, content)
+    return kept
+
+
 def _to(folder: Path, location: Path, view: View) -> Cure:
     """What lets Alembic look into the folder where the revisions are."""
     project = view.project

@@ -13,7 +13,7 @@ from db_migrate.repair.after import showing_rows
 from db_migrate.repair.bridge import write_bridge
 from db_migrate.repair.doctor import examine
 from db_migrate.repair.finish import Proof, plan_of, prove
-from db_migrate.repair.folders import write_whole
+from db_migrate.repair.folders import copied_aside, write_whole
 from db_migrate.repair.graph_trouble import ignored_files
 from db_migrate.repair.lost import find_missing, in_its_place, place_for
 from db_migrate.repair.others import check_rows_stay
@@ -211,8 +211,7 @@ class Mending:
         if found is None:
             return None
         file, data = found
-        kept = file.with_suffix(".py.edited")
-        write_whole(kept, file.read_bytes())
+        kept = copied_aside(file)
         write_whole(file, data)
         return _wrote(f"{file} was written as it was applied; the edited one is {kept.name}")
 
