@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing
 from dataclasses import dataclass, replace
 
 from db_migrate.catalog.objects import Catalog
@@ -16,7 +15,7 @@ from db_migrate.execute.keeping import due
 from db_migrate.plan.ahead import Ahead, go_ahead
 from db_migrate.plan.document import plan_hash
 from db_migrate.plan.sample import sample_for
-from db_migrate.postgres.session import connect
+from db_migrate.postgres.session import read_only
 from db_migrate.results import KeptObject, Plan, Restored, TableWork
 from db_migrate.rules.estimate import seconds_in_words
 from db_migrate.rules.facts import Facts
@@ -99,7 +98,7 @@ def returning(target: Target, trace: Trace) -> dict[str, str]:
 
 def _due(target: Target, steps: Iterable[tuple[str, str]]) -> tuple[Kept, ...]:
     """What is kept and has to go back with these revisions, each with its direction."""
-    with closing(connect(target.conninfo, told=True)) as connection:
+    with read_only(target.conninfo, again=True) as connection:
         found = kept_objects(lambda sql: _texts(connection.execute(sql.encode()).fetchall()))
     return tuple(each for step in steps for each in due(found, *step, target.schema))
 

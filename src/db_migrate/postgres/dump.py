@@ -10,8 +10,9 @@ import contextlib
 import os
 import re
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from db_migrate.errors import ConfigurationError, DbMigrateError, Failed, LockBudgetExceeded
 from db_migrate.home import home
@@ -20,8 +21,11 @@ from db_migrate.postgres.conninfo import ConnInfo, connect_timeout_given
 from db_migrate.postgres.lacking import lacking
 from db_migrate.postgres.lost import lost
 from db_migrate.postgres.redact import redact, redact_sql
-from db_migrate.postgres.session import connect, server_version
+from db_migrate.postgres.session import connect, read_only, server_version
 from db_migrate.postgres.tls import tunnel
+
+if TYPE_CHECKING:
+    from psycopg import Connection
 
 _NOT_A_STATEMENT = re.compile(r"^\\(?:un)?restrict .*\n?", re.MULTILINE)
 DUMP_FAILED = "dump.failed"
@@ -127,7 +131,7 @@ def _is_restored(done: subprocess.CompletedProcess[str]) -> bool:
 
 def _dump(conninfo: ConnInfo, binaries: Binaries, options: Sequence[str]) -> str:
     """Run pg_dump; what it printed."""
-    with contextlib.closing(connect(conninfo, told=True)) as connection:
+    with read_only(conninfo, again=True) as connection:
         version, encrypted = server_version(connection), bool(connection.pgconn.ssl_in_use)
     _check_version(version, binaries, conninfo)
     # Encrypted as our own connection is: left to itself, a pg_dump without TLS would quietly go without.
@@ -146,9 +150,15 @@ def load(conninfo: ConnInfo, sql: str) -> None:
 
     Raises ``Failed``: ``dump.extension`` when the server lacks an extension, else ``dump.load`` with the statement.
     """
+    with loaded(conninfo, sql):
+        pass
+
+
+@contextlib.contextmanager
+def loaded(conninfo: ConnInfo, sql: str) -> Iterator[Connection[tuple[object, ...]]]:
+    """``load``, and the session that did it for what comes next: a dump's settings are taken off it again."""
     from psycopg import errors
 
-    # A session of its own: a dump changes search_path and other settings for the session.
     with contextlib.closing(connect(conninfo, settings={"client_min_messages": "warning"}, told=True)) as connection:
         if server_version(connection) // 10000 < _KNOWS_NEWER_SETTING:
             sql = _NEWER_SETTING.sub("", sql, count=1)
@@ -157,6 +167,8 @@ def load(conninfo: ConnInfo, sql: str) -> None:
         except errors.Error as error:
             statement = _statement_at(sql, error.diag.statement_position)
             raise _explain_load(str(error), statement, conninfo) from error
+        connection.execute("DISCARD ALL")
+        yield connection
 
 
 def _plain(sql: str) -> bytes:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from db_migrate.catalog.objects import Catalog
 from db_migrate.postgres.conninfo import ConnInfo
-from db_migrate.postgres.dump import dump_schema, load
+from db_migrate.postgres.dump import dump_schema, loaded
 from db_migrate.postgres.roles import ensure_roles, read_roles
 from db_migrate.postgres.session import connect, read_only
 from db_migrate.postgres.settings import apply_settings, read_settings
@@ -62,8 +62,7 @@ def copy_of_live(
         ensure_roles(connection, roles, login=live.role)
     owner = str(row[0]) if row else live.role
     with scratch.database("copy of the live schema", owner=owner) as database:
-        load(database, dump)
-        with contextlib.closing(connect(database, told=True)) as connection:
+        with loaded(database, dump) as connection:
             apply_settings(connection, settings)
             if row and row[1]:
                 _let_create(connection, database, live.role)
@@ -71,8 +70,8 @@ def copy_of_live(
                 _place_for_kept(connection, live.role)
             else:
                 _without_parked(connection)
-        for table, heads in live.heads:
-            stamp(database, table, heads)
+            for table, heads in live.heads:
+                _stamp(connection, table, heads)
         yield Copy(database, database.replace(user=live.role), names)
 
 
@@ -136,9 +135,13 @@ def empty_schema(connection: Connection[tuple[object, ...]], name: str) -> None:
 
 def stamp(database: ConnInfo, table: VersionTable, heads: tuple[str, ...] | None) -> None:
     """Let a version table of a copy hold these revisions."""
+    with contextlib.closing(connect(database, told=True)) as connection:
+        _stamp(connection, table, heads)
+
+
+def _stamp(connection: Connection[tuple[object, ...]], table: VersionTable, heads: tuple[str, ...] | None) -> None:
     from psycopg import sql
 
     name = sql.Identifier(table.schema or "public", table.name)
-    with contextlib.closing(connect(database, told=True)) as connection:
-        for head in heads or ():
-            connection.execute(sql.SQL("INSERT INTO {} (version_num) VALUES ({})").format(name, sql.Literal(head)))
+    for head in heads or ():
+        connection.execute(sql.SQL("INSERT INTO {} (version_num) VALUES ({})").format(name, sql.Literal(head)))
