@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 from bench import results
-from docs import python_api, sbom
+from docs import python_api, sbom, settings_table
 from matrix import results as matrix
 from tests.security import claims
 
@@ -32,6 +32,7 @@ def pages() -> Mapping[Path, str]:
         DOCS / "rules.md": rules(),
         DOCS / "doctor.md": diagnoses(),
         python_api.FILE: python_api.page(),
+        settings_table.FILE: settings_table.page(),
         results.PAGE: results.page(),
         matrix.README: matrix.readme(),
         sbom.FILE: sbom.sbom(),

@@ -217,6 +217,30 @@ def test_completion_knows_verbs_and_options() -> None:
     assert done.stdout.split() == ["plain,--allow"]
 
 
+@pytest.mark.parametrize(
+    ("shell", "variables", "offered"),
+    [
+        ("zsh", {"COMP_CWORD": "2", "COMP_WORDS": "db-migrate plan --al"}, "--allow"),
+        ("fish", {"COMP_CWORD": "--al", "COMP_WORDS": "db-migrate plan --al"}, "--allow"),
+    ],
+)
+def test_completion_for_other_shells(shell: str, variables: dict[str, str], offered: str) -> None:
+    """Each has its script, and is answered in its own form, with what an option is for."""
+    asked = {
+        instruction: subprocess.run(
+            [sys.executable, "-m", "db_migrate"],
+            env={**os.environ, "_DB_MIGRATE_COMPLETE": f"{shell}_{instruction}", **variables},
+            capture_output=True,
+            text=True,
+            check=False,
+        ).stdout
+        for instruction in ("source", "complete")
+    }
+    assert f"_DB_MIGRATE_COMPLETE={shell}_complete" in asked["source"]
+    assert offered in asked["complete"]
+    assert "The intent for one finding" in asked["complete"]
+
+
 def test_completion_knows_the_revisions_and_runs_nothing(tmp_path: Path) -> None:
     """Ids come from the files' syntax trees, so that what cannot be imported is offered too; no project, none."""
     versions = tmp_path / "alembic" / "versions"

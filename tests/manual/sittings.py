@@ -129,6 +129,11 @@ SITTINGS = (
             "db-migrate init": _said(2, "settings", "db-migrate init --yes"),
         },
     ),
+    Sitting(
+        "docs/setup.md",
+        "a branch",
+        {"_DB_MIGRATE_COMPLETE=bash_source db-migrate": _said(0, "_DB_MIGRATE_COMPLETE=bash_complete", "complete -o")},
+    ),
     Sitting("docs/setup.md", "a baseline", {"db-migrate stamp heads": _said(0, "stamped base → ")}),
     Sitting(
         "docs/setup.md",

@@ -6,9 +6,11 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from tests.manual.pages import ROOT, Typed, typed
+from tests.manual.pages import ROOT, Typed, blocks, missing, typed
 from tests.manual.sittings import ELSEWHERE, SITTINGS, Sitting
 from tests.manual.states import Places, places
+
+from db_migrate.config import load
 
 __all__ = ["places"]
 
@@ -49,10 +51,21 @@ def test_what_the_tutorial_types_instead_is_there() -> None:
         assert not why.startswith("the tutorial") or text in there, text
 
 
+def test_settings_that_a_page_shows_are_settings(tmp_path: Path) -> None:
+    """Each block of TOML is read as it stands, and something is set by it."""
+    shown = [lines for page in PAGES for _, language, lines in blocks(page) if language == "toml"]
+    assert len(shown) > 3
+    file = tmp_path / "pyproject.toml"
+    for lines in shown:
+        file.write_text("\n".join(lines), encoding="utf-8")
+        assert str(file) in load(cwd=tmp_path, environ={}).sources.values(), lines
+
+
 @pytest.mark.parametrize("sitting", SITTINGS, ids=lambda each: f"{Path(each.page).stem}: {each.state}")
 def test_a_page_does_what_it_says(sitting: Sitting, places: Places, tmp_path: Path) -> None:
     """Each command ends as the page says, and prints what the page says that it shows."""
     reader = places.reader(sitting.state, tmp_path / "shop")
+    shown = {each.text: each.shown for each in commands(ROOT / sitting.page)}
     for text, said in sitting.commands.items():
         code, printed = reader.run(text)
         assert code == said.code, f"{sitting.page}: {text}\n{printed}"
@@ -60,3 +73,4 @@ def test_a_page_does_what_it_says(sitting: Sitting, places: Places, tmp_path: Pa
         for each in said.prints:
             assert each in printed[at:], f"{sitting.page}: {text}: no {each!r} after character {at} of\n{printed}"
             at = printed.index(each, at) + len(each)
+        assert not shown[text] or missing(shown[text], printed) is None, f"{sitting.page}: {text}\n{printed}"
