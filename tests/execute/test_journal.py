@@ -10,8 +10,10 @@ from dataclasses import replace
 import psycopg
 import pytest
 
-from db_migrate.errors import Refused
+from db_migrate.errors import LockBudgetExceeded, Refused
 from db_migrate.execute.journal import Entry, Journal, NoJournal
+from db_migrate.execute.progress import ProgressEvent
+from db_migrate.execute.stamp import stamp_revisions
 from db_migrate.execute.verify import verify
 from db_migrate.postgres.session import connect, read_only
 
@@ -136,6 +138,33 @@ def test_a_run_that_died_after_its_last_commit_is_closed_when_nothing_is_left_to
     assert (again.state, again.exit_code) == ("unchanged", 0)
     assert died in again.warnings[0]
     assert site.sql(f"SELECT state, to_heads FROM db_migrate.runs WHERE run = '{died}'") == [("crashed", ["r1"])]
+
+
+def test_a_stamp_closes_a_run_that_died_before_it_sets_the_version_table(site: Site) -> None:
+    """What that run came to is what was recorded then, not what the stamp says; its last session is waited for."""
+    site.revision("r1", "pass")
+    site.revision("r2", "pass")
+    assert site.execute(site.plan("r1")).error is None
+    died = "22222222-2222-4222-8222-222222222222"
+    told: list[ProgressEvent] = []
+    settings = replace(site.settings, lock_budget=0.3)
+    with contextlib.closing(connect(site.conninfo)) as left, contextlib.closing(connect(site.conninfo)) as connection:
+        (started,) = (
+            left.execute(b"SELECT backend_start::text FROM pg_stat_get_activity(pg_backend_pid())").fetchone() or ()
+        )
+        pid = left.info.backend_pid
+        opened = {"verb": "apply", "from": ["r1"], "destination": ["r2"], "who": {}, "plan": ""}
+        Journal(connection).add(died, Entry.RUN_OPENED, opened)
+        Journal(connection).add(died, Entry.WORKER, {"pid": pid, "backend_start": started})
+        with pytest.raises(LockBudgetExceeded) as caught:
+            stamp_revisions(site.project, site.target, settings, ["r2"], observer=told.append)
+    assert caught.value.code == "lock.earlier-run"
+    assert [each.blockers[0].pid for each in told] == [pid] * len(told) != []
+    assert stamp_revisions(site.project, site.target, settings, ["r2"]) == ("r2",)
+    assert site.sql("SELECT verb, state, to_heads FROM db_migrate.runs ORDER BY started_at")[1:] == [
+        ("apply", "crashed", ["r1"]),
+        ("stamp", "done", ["r2"]),
+    ]
 
 
 def test_without_a_journal_nothing_is_written_and_the_loss_is_said(site: Site) -> None:

@@ -6,8 +6,10 @@ Whether the schema is that revision's is for the caller to judge.
 from __future__ import annotations
 
 import shlex
+import time
 import uuid
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from db_migrate import __version__
@@ -16,7 +18,8 @@ from db_migrate.errors import DbMigrateError
 from db_migrate.execute.journal import Entry, Journal, Log, NoJournal
 from db_migrate.execute.opening import locked, state_of, watching, who
 from db_migrate.execute.preflight import check_environment
-from db_migrate.execute.progress import Observer, nobody
+from db_migrate.execute.progress import Blocker, Observer, ProgressEvent, ProgressKind, nobody
+from db_migrate.execute.unfinished import settle
 from db_migrate.project.child_process import open_child
 from db_migrate.project.config import ProjectConfig
 from db_migrate.schemas.target import LiveState, Target
@@ -33,13 +36,19 @@ def stamp_revisions(
 ) -> tuple[str, ...]:
     """Make the version table say ``revisions``; returns what it holds then. ``purge`` empties it first.
 
-    Raises ``Refused`` (``environment.other``, ``journal.forbidden``), ``LockBudgetExceeded`` and ``ChildError``.
+    A run that ended without a word is waited for and closed first, as before any other run: its last transaction may
+    set the version table too. Raises ``Refused`` (``environment.other``, ``journal.forbidden``),
+    ``LockBudgetExceeded`` and ``ChildError``.
     """
     budget = settings.chosen.budgets.get("lock_budget", settings.lock_budget)
     again = shlex.join(["db-migrate", "stamp", ",".join(revisions) or "base"])
     with locked(target, "stamp", again, budget, observer) as lock, watching(target) as watch:
+        log: Log = NoJournal()
+        if settings.journal:
+            log = journal = _prepared(Journal(lock.connection, target.schema), target)
+            heads = state_of(watch, target).current
+            settle(watch, journal, heads, budget=budget, sleep=time.sleep, waiting=partial(_waits, observer))
         live = state_of(watch, target)
-        log: Log = _prepared(Journal(lock.connection), target) if settings.journal else NoJournal()
         run = str(uuid.uuid4())
         log.add(run, Entry.RUN_OPENED, _opened(target, revisions, live))
         database = None if target.as_is else target.conninfo.as_libpq()
@@ -60,6 +69,10 @@ def _prepared(journal: Journal, target: Target) -> Journal:
     return journal
 
 
+def _waits(observer: Observer, blockers: tuple[Blocker, ...], waited: float) -> None:
+    observer(ProgressEvent(ProgressKind.LOCK_WAIT, "", blockers=blockers, seconds=waited))
+
+
 def _opened(target: Target, revisions: Sequence[str], live: LiveState) -> dict[str, Any]:
     return {
         "verb": "stamp",
@@ -70,4 +83,5 @@ def _opened(target: Target, revisions: Sequence[str], live: LiveState) -> dict[s
         "version": __version__,
         "who": who(live.role),
         "settings": {},
+        **({"schema": target.schema} if target.schema else {}),
     }
