@@ -31,6 +31,16 @@ TEXTS: Mapping[str | tuple[str, str], str | tuple[str, ...]] = {
     "the braces {{}} of {name}": "скобки {{}} у {name}",
     "prose that is known": "известный текст",
     "{a} and {b} and {c} and {d} and {e} and {f} wait": "ждут {a}, {b}, {c}, {d}, {e} и {f}",
+    "drops the {kind} {object}": "удаляет: {kind} {object}",
+    "materialized view": "матпредставление",
+    "about {amount}": "около {amount}",
+    "rows of {relation} with NULL": "строк {relation} с NULL",
+    ". It is told of {name} before": ". О {name} сказано раньше",
+    "the settings have {listed}": "в настройках есть {listed}",
+    "the settings have none": "в настройках их нет",
+    "relation {oid}": "отношение {oid}",
+    "k": "тыс.",
+    "GB": "ГБ",
     ("row", "rows"): ("строка", "строки", "строк"),
     ("table", "tables"): ("таблица", "таблицы", "таблиц"),
 }
@@ -70,6 +80,17 @@ def book() -> Phrasebook:
         ("3 to 4", "3 → 4"),
         ("the value of '-n' is wrong: 0 is not in the range 1 to 2", "значение '-n' неверно: 0 вне 1 to 2"),
         ("a b is not in the range 1 to 2", "a b вне 1 to 2"),
+        # A name may have blanks where it is quoted, and a kind of several words is no part of the name.
+        ('drops the materialized view "My Shop"."a b"', 'удаляет: матпредставление "My Shop"."a b"'),
+        # What is said of a name beside it; and many things, and how they are declined.
+        ("public.t (about 50 k rows, 2 GB)", "public.t (около 50 тыс. строк, 2 ГБ)"),
+        ("1 row of public.t with NULL", "1 строка public.t с NULL"),
+        ("3 rows of public.t with NULL; up to date", "3 строки public.t с NULL; всё на месте"),
+        # Behind another text, and known as a whole although a template fits it with what stands after it.
+        ("up to date. It is told of x before", "всё на месте. О x сказано раньше"),
+        ("the settings have none; up to date", "в настройках их нет; всё на месте"),
+        # Somebody else's words stay whole.
+        ('relation "t" does not exist', 'relation "t" does not exist'),
         ("x; up to date; nobody reads it", "x; всё на месте; никто её не читает"),
     ],
 )

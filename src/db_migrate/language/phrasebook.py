@@ -49,7 +49,7 @@ _WEAK = 5
 
 _WORDS = re.compile(
     r"(?:name|object|relation|table|column|index|schema|database|revision|file|path|folder|role|user|server|label|key"
-    r"|value|option|driver|url|version|ref|run|id|hint)\d*"
+    r"|value|option|driver|url|version|ref|run|id|hint|oid|dbname|pid|parent|constraint|variable)\d*"
 )
 """Places for what others named: mostly a single word, and nobody's language."""
 
@@ -145,6 +145,8 @@ class Phrasebook:
         if told is not None:
             return told
         loose = self._of_template(text, _loosely)
+        if loose is not None and 2 * len(_ENGLISH.findall(loose)) > len(_ENGLISH.findall(text)):
+            loose = None  # somebody else's words, of which one or two are ours too
         if loose is None and by_itself:
             loose = self._of_template(text, _weakly)
         return text if loose is None else loose
