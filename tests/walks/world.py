@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import hashlib
 import itertools
 import multiprocessing
@@ -44,6 +45,9 @@ with engine.connect() as connection:
         context.run_migrations()
 """
 INI = "[alembic]\nscript_location = %(here)s/migrations\nprepend_sys_path = %(here)s\n"
+
+_PATIENCE_SECONDS = 600
+"""How long any process may take on a machine that does much else."""
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(
@@ -207,11 +211,14 @@ def _listed(database: ConnInfo) -> Listing:
 
 def _end_of(process: multiprocessing.process.BaseProcess) -> None:
     """Wait for it. The time for which a machine stands still, and this process with it, is not counted."""
-    for _ in range(120):
+    for _ in range(_PATIENCE_SECONDS):
         process.join(1)
         if process.exitcode is not None:
             return
-    raise AssertionError("the process hangs")
+    assert process.pid is not None
+    os.kill(process.pid, signal.SIGUSR1)
+    process.join(10)
+    raise AssertionError("the process hangs, where it has just said")
 
 
 def ancestors(heads: frozenset[str], graph: Mapping[str, tuple[str, ...]]) -> frozenset[str]:
@@ -250,6 +257,7 @@ def run_errand(folder: Path, url: str, cache: Path, errand: Errand) -> None:
     """Do it, and end with the exit code that the command would have."""
     from db_migrate.errors import DbMigrateError
 
+    faulthandler.register(signal.SIGUSR1)
     os.chdir(folder)
     code = 0
     try:
