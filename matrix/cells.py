@@ -40,11 +40,13 @@ USERS = (
 """The tests that depend on who runs them: servers, the jail, folders and sockets."""
 
 NEWER = (
+    "tests/project/test_fork_server.py::test_a_fork_notes_the_same_inputs",
     "tests/generate/test_projects.py::test_extensions_that_the_models_need",
     "tests/generate/test_projects.py::test_sqlmodel_in_a_circle",
     "tests/generate/test_forms.py::test_what_is_written[a unique constraint with more columns in its index]",
 )
-"""Their models use what the oldest SQLAlchemy has not: CITEXT, postgresql_include; SQLModel wants a newer one."""
+"""Their models, examples/mesh among them, use what the oldest SQLAlchemy has not: CITEXT, postgresql_include; SQLModel
+wants a newer one."""
 
 TOGETHER = (
     "tests/project/test_shapes.py",
