@@ -162,7 +162,7 @@ def test_plugins_of_alembic_are_loaded_in_the_jailed_child_only(tmp_path: Path) 
         env=os.environ | {"TOLD_TO": str(tmp_path / "told"), "PYTHONPATH": path},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
         check=False,
     )
     assert (ran.returncode, ran.stderr) == (0, "")
@@ -205,7 +205,7 @@ def test_a_server_that_was_killed_takes_its_forks_and_is_replaced(tmp_path: Path
         env=os.environ | {"TOLD_TO": str(tmp_path / "told")},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
         check=False,
     )
     assert (ran.returncode, ran.stderr) == (0, "")

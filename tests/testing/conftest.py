@@ -54,7 +54,7 @@ class Project:
             env=environment(PYTEST_DISABLE_PLUGIN_AUTOLOAD="1", **env),
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=600,
             check=False,
         )
 
