@@ -29,7 +29,7 @@ def added(context: Context, place: Place, kind: Kind, *, anywhere: bool = False)
 
 
 def _with_their_tables(place: Place, kind: Kind) -> Iterator[SchemaObject]:
-    later = {c.object for s in place.revision.statements for c in s.effects.changes if c.action is Action.CREATED}
+    later = place.revision.created
     for table_kind in (Kind.TABLE, Kind.PARTITION):
         for change in place.changes(table_kind, Action.CREATED):
             members = place.revision.after.children.get(change.object, ())

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from operator import itemgetter
 from types import MappingProxyType
 
 from db_migrate.catalog.change import Action, Change
@@ -116,14 +118,14 @@ class Place:
 
         An index that is gone when the revision ends is as it was made.
         """
-        current = name
+        current, at = name, (self.index + 1, 0)
         later: dict[str, Value] = {}
-        for statement in self.revision.statements[self.index + 1 :]:
-            for change in statement.effects.changes:
-                if change.kind is kind and change.action is Action.RENAMED and change.from_object == current:
-                    current = change.object
-                elif change.kind is kind and change.action is Action.ALTERED and change.object == current:
-                    later = {**{a.name: a.from_ for a in change.attributes}, **later}
+        while (step := _next_step(self.revision, kind, current, at)) is not None:
+            at, change = step
+            if change.action is Action.RENAMED:
+                current = change.object
+            else:
+                later = {**{a.name: a.from_ for a in change.attributes}, **later}
         found = self.revision.after.get(kind, current) or self.revision.before.get(kind, name)
         if found is None:
             made = (o for at, o in reversed(self.revision.passing) if o.key == (kind, name) and at <= self.index)
@@ -132,6 +134,18 @@ class Place:
             return found
         attributes = {key: value for key, value in {**found.attributes, **later}.items() if value is not None}
         return replace(found, name=name, attributes=attributes)
+
+
+def _next_step(
+    revision: TracedRevision, kind: Kind, name: str, at: tuple[int, int]
+) -> tuple[tuple[int, int], Change] | None:
+    """The first thing from ``at`` on that alters or renames the object of that name, and the place behind it."""
+    steps = revision.steps_of.get((kind, name), ())
+    following = bisect_left(steps, at, key=itemgetter(0))
+    if following == len(steps):
+        return None
+    (statement, number), change = steps[following]
+    return (statement, number + 1), change
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +176,17 @@ class Context:
     def places(self) -> tuple[Place, ...]:
         """Every statement in order, with what was known before it."""
         return tuple(places(self.trace, self.facts))
+
+    @cached_property
+    def exclusive_since(self) -> Mapping[tuple[int, int], Mapping[str, int]]:
+        """By a revision's identity and its transaction: from which statement on ACCESS EXCLUSIVE is held on what."""
+        found: dict[tuple[int, int], dict[str, int]] = {}
+        for place in self.places:
+            since = found.setdefault((id(place.revision), place.statement.transaction), {})
+            for name, mode in place.locks.items():
+                if mode is LockMode.ACCESS_EXCLUSIVE:
+                    since.setdefault(name, place.index)
+        return found
 
     @cached_property
     def upgrading(self) -> bool:
@@ -260,6 +285,8 @@ _MADE = RELATION_KINDS | ROUTINE_KINDS | TYPE_KINDS | {Kind.COLUMN, Kind.SEQUENC
 
 
 def _after(known: Known, effects: Effects) -> Known:
+    if not effects.created and not effects.changes and known.written >= set(effects.writes):
+        return known
     created = set(known.created) | set(effects.created)
     origins = dict(known.origins)
     for change in effects.changes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 
 from db_migrate.catalog.change import Action
@@ -14,7 +14,7 @@ from db_migrate.rules.finding import Severity
 from db_migrate.rules.matching import failed_sql, subject
 from db_migrate.rules.names import beside, last, made, quote, schema_of, tail
 from db_migrate.rules.registry import About, Section, rule
-from db_migrate.trace.effects import LockMode, TracedStatement
+from db_migrate.trace.effects import LockMode
 
 
 def built(context: Context, place: Place) -> Iterator[SchemaObject]:
@@ -52,7 +52,7 @@ def create_index_blocking(context: Context) -> Iterator[Hit]:
             mode = locked(place, relation, LockMode.SHARE)
             if mode is None or is_partitioned(place, relation):
                 continue
-            if mode is LockMode.ACCESS_EXCLUSIVE and relation in held_before(context, place):
+            if mode is LockMode.ACCESS_EXCLUSIVE and held_before(context, place, relation):
                 continue
             waiting = " and ".join(mode.blocks)
             yield Hit(
@@ -70,16 +70,10 @@ def is_partitioned(place: Place, relation: str) -> bool:
     return table is not None and table.attributes.get("partition_key") is not None
 
 
-def held_before(context: Context, place: Place) -> frozenset[str]:
-    """The relations that earlier statements of the same transaction hold under ACCESS EXCLUSIVE."""
-    same = [
-        each
-        for each in context.places
-        if each.revision is place.revision
-        and each.index < place.index
-        and each.statement.transaction == place.statement.transaction
-    ]
-    return frozenset(name for each in same for name, mode in each.locks.items() if mode is LockMode.ACCESS_EXCLUSIVE)
+def held_before(context: Context, place: Place, relation: str) -> bool:
+    """Whether an earlier statement of the same transaction holds the relation under ACCESS EXCLUSIVE."""
+    since = context.exclusive_since[id(place.revision), place.statement.transaction]
+    return since.get(relation, place.index) < place.index
 
 
 @rule(
@@ -107,7 +101,7 @@ def index_create_exclusive_tx(context: Context) -> Iterator[Hit]:
     for place in context.places:
         for index in built(context, place):
             relation = index.parent or ""
-            if relation in held_before(context, place) and not is_partitioned(place, relation):
+            if held_before(context, place, relation) and not is_partitioned(place, relation):
                 yield Hit(
                     place,
                     index.name,
@@ -333,10 +327,6 @@ def by_partition(catalog: Catalog, index: SchemaObject) -> Iterator[str]:
         yield advice.execute(f"ALTER INDEX {index.name} ATTACH PARTITION {part.name}")
 
 
-def _so_far(place: Place) -> Sequence[TracedStatement]:
-    return place.revision.statements[: place.index]
-
-
 @rule(
     "index-build-memory-and-time",
     Section.INDEX,
@@ -354,10 +344,11 @@ def _so_far(place: Place) -> Sequence[TracedStatement]:
 def index_build_memory_and_time(context: Context) -> Iterator[Hit]:
     """From the target's size and settings."""
     memory = context.facts.server.settings.get("maintenance_work_mem")
+    raised: set[str] = set()
     for place in context.places:
-        if any(name == "maintenance_work_mem" for s in _so_far(place) for name, _value in grammar.settings_of(s.sql)):
-            continue
-        for build in place.effects.index_builds:
+        if any(name == "maintenance_work_mem" for name, _value in grammar.settings_of(place.statement.sql)):
+            raised.add(place.revision.revision)
+        for build in place.effects.index_builds if place.revision.revision not in raised else ():
             table = context.table(place, build.relation)
             if (
                 table is None

@@ -213,8 +213,8 @@ def data_change_needs_analyze(context: Context) -> Iterator[Hit]:
     for place in context.places:
         relations = [relation for _word, relation in grammar.whole_table_writes(place.texts)]
         relations += list(grammar.inserted_from_query(place.texts))
-        later = [each for each in context.places if each.revision is place.revision and each.index >= place.index]
         for relation in relations:
+            later = (each for each in context.places if each.revision is place.revision and each.index >= place.index)
             table = relation_in(place.effects.writes, relation)
             analyzed = any(grammar.analyzes(each.texts, relation[1]) for each in later)
             if table and not analyzed and not context.exempt(place, table):

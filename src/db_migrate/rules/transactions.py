@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from itertools import groupby
 
 from db_migrate.catalog.change import Action
@@ -100,13 +100,10 @@ def is_version_table(relation: str) -> bool:
     return relation.rpartition(".")[2] == "alembic_version"
 
 
-def exclusive(context: Context, place: Place) -> list[str]:
-    """Tables with rows on which ACCESS EXCLUSIVE is held after the statement."""
-    return [
-        name
-        for name, mode in place.locks.items()
-        if mode is LockMode.ACCESS_EXCLUSIVE and is_table(place, name) and not context.exempt(place, name)
-    ]
+def exclusive(context: Context, place: Place, but: Container[str] = ()) -> list[str]:
+    """Tables with rows on which ACCESS EXCLUSIVE is held after the statement, ``but`` those that are known already."""
+    taken = (name for name, mode in place.locks.items() if mode is LockMode.ACCESS_EXCLUSIVE and name not in but)
+    return [name for name in taken if is_table(place, name) and not context.exempt(place, name)]
 
 
 def written(context: Context, place: Place) -> list[str]:
@@ -153,8 +150,7 @@ def statement_after_access_exclusive(context: Context) -> Iterator[Hit]:
                     advice.autocommit(advice.statement(place)),
                     context.block_severity(place),
                 )
-            for name in exclusive(context, place):
-                held.setdefault(name, place)
+            held |= dict.fromkeys(exclusive(context, place, but=held), place)
 
 
 @rule(
@@ -182,8 +178,8 @@ def wide_lock_window(context: Context) -> Iterator[Hit]:
         first: dict[str, Place] = {}
         for place in places:
             for name, mode in place.locks.items():
-                if mode.blocks and is_table(place, name) and not context.exempt(place, name):
-                    first.setdefault(name, place)
+                if name not in first and mode.blocks and is_table(place, name) and not context.exempt(place, name):
+                    first[name] = place
         if len(first) >= WIDE and len({place.index for place in first.values()}) >= WIDE:
             last_place = max(first.values(), key=lambda each: each.index)
             names = ", ".join(first)
@@ -216,19 +212,17 @@ op.execute("INSERT INTO plans VALUES ('free')")
 def mixed_data_and_schema(context: Context) -> Iterator[Hit]:
     """Writing to tables that the run itself made is part of making them."""
     for places in transactions(context):
-        held: list[str] = []
-        for place in places:
+        for before, place in zip((None, *places), places, strict=False):
             rows = written(context, place)
-            if rows and _is_code(place):
-                held = exclusive(context, place)
-            if rows and held and (not place.effects.changes or _is_code(place)):
+            then = place if rows and _is_code(place) else before
+            held = exclusive(context, then) if rows and then is not None else []
+            if held and (not place.effects.changes or _is_code(place)):
                 yield Hit(
                     place,
                     rows[0],
                     f"writes {context.size(place, rows[0])} while ACCESS EXCLUSIVE is held on {', '.join(held)}",
                     batches.in_batches(place, rows[0]) or advice.autocommit(advice.statement(place)),
                 )
-            held = exclusive(context, place)
 
 
 def _is_code(place: Place) -> bool:

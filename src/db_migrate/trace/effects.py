@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 
-from db_migrate.catalog.change import Change
-from db_migrate.catalog.objects import Catalog, SchemaObject
+from db_migrate.catalog.change import Action, Change
+from db_migrate.catalog.objects import Catalog, Kind, SchemaObject
 
 
 class LockMode(StrEnum):
@@ -35,7 +36,10 @@ class LockMode(StrEnum):
     @property
     def strength(self) -> int:
         """The place of the mode in PostgreSQL's order, 1 to 8."""
-        return list(LockMode).index(self) + 1
+        return _STRENGTHS[self]
+
+
+_STRENGTHS = {mode: number for number, mode in enumerate(LockMode, 1)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +206,26 @@ class TracedRevision:
     unseen: tuple[str, ...] = ()
     commits: tuple[CommitPoint, ...] = ()
     passing: tuple[tuple[int, SchemaObject], ...] = ()
+
+    @cached_property
+    def created(self) -> frozenset[str]:
+        """The names of all that its statements created as changes of their own."""
+        changes = (change for statement in self.statements for change in statement.effects.changes)
+        return frozenset(change.object for change in changes if change.action is Action.CREATED)
+
+    @cached_property
+    def steps_of(self) -> Mapping[tuple[Kind, str], Sequence[tuple[tuple[int, int], Change]]]:
+        """What was altered of an object or gave it another name, by its kind and its name until then, in order.
+
+        With each change the place of its statement, and its own among those of the statement.
+        """
+        found: dict[tuple[Kind, str], list[tuple[tuple[int, int], Change]]] = {}
+        for index, statement in enumerate(self.statements):
+            for number, change in enumerate(statement.effects.changes):
+                if change.action in (Action.RENAMED, Action.ALTERED):
+                    name = change.from_object if change.action is Action.RENAMED else change.object
+                    found.setdefault((change.kind, name or ""), []).append(((index, number), change))
+        return found
 
 
 @dataclass(frozen=True)
