@@ -1,7 +1,7 @@
 """What a reader types of each page but the tutorial, where he is then, and how the page says that it ends.
 
-A page shows no output below these commands; what it says of them in words is here: an exit code, and what has to stand
-in what is printed.
+What a page shows below a command is held against what is printed. What it says in words is here: an exit code, and what
+has to stand in what is printed.
 """
 
 from __future__ import annotations
