@@ -111,6 +111,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if _NEEDS_SCRATCH_15 & set(getattr(item, "fixturenames", ())):
             item.add_marker("pg15")
             item.add_marker("scratch15")
+    # Hundreds of small tests at the end: no worker is then alone with a long one while the others have nothing to do.
+    items.sort(key=lambda item: "acceptance" in item.path.parts)
     deselected = [item for item in items if any(item.get_closest_marker(name) for name in missing)]
     if deselected:
         items[:] = [item for item in items if item not in deselected]
