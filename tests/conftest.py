@@ -186,15 +186,18 @@ def database15(server15: Server) -> Iterator[ConnInfo]:
 
 
 @pytest.fixture(scope="session")
-def target_server() -> Iterator[TargetServer]:
-    """An ordinary server of the embedded version."""
+def target_server(server: Server) -> Iterator[TargetServer]:
+    """An ordinary server of the embedded version. Whoever has a target needs the scratch server again and again."""
+    del server
     with plain_server(binaries.embedded()) as running:
         yield running
 
 
 @pytest.fixture(scope="session")
-def target15_server() -> Iterator[TargetServer]:
-    """An ordinary server of PostgreSQL 15."""
+def target15_server(request: pytest.FixtureRequest) -> Iterator[TargetServer]:
+    """An ordinary server of PostgreSQL 15, and a scratch server where there are such."""
+    if binaries.find(OLDER) is not None:
+        request.getfixturevalue("server15")
     found = older()
     assert found is not None, "tests that need the older PostgreSQL are deselected where there is none"
     with plain_server(found) as running:

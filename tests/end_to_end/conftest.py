@@ -150,11 +150,16 @@ class Project:
         return [sys.executable, "-m", "db_migrate", *arguments]
 
     def run(self, *arguments: str, **environment: str) -> Outcome:
-        """Run db-migrate in the project's folder, in this process: starting Python costs more than most commands."""
+        """Run db-migrate in the project's folder, in this process: starting Python costs more than most commands.
+
+        It has this process's variables for Python: for others it could not have forks of this process's fork server.
+        """
+        python = {name: value for name, value in os.environ.items() if name.startswith("PYTHON")}
+        others = {name: value for name, value in self.environment.items() if not name.startswith("PYTHON")}
         out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
         with (
             contextlib.chdir(self.folder),
-            patch.dict(os.environ, {**self.environment, **environment}, clear=True),
+            patch.dict(os.environ, {**others, **python, **environment}, clear=True),
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),
         ):

@@ -33,7 +33,7 @@ def test_the_way_back_to_before_a_run(project: Project) -> None:
     assert (unknown["code"], nothing["code"]) == ("rollback.run-unknown", "usage")
     with (
         contextlib.chdir(project.folder),
-        patch.dict(os.environ, project.environment),
+        patch.dict(os.environ, {"DATABASE_URL": project.url}),
         pytest.raises(Refused) as refused,
         open_project(load({})) as workspace,
     ):
