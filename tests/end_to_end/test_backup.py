@@ -92,6 +92,7 @@ def test_a_backup_by_newer_programs_goes_back_into_an_older_server(target15_data
         done = subprocess.run(restore, shell=True, env=environment, capture_output=True, text=True, check=False)
 
         assert (done.returncode, done.stderr) == (0, ""), restore
+        assert {each.name: each.stat().st_mode & 0o077 for each in tmp_path.glob("*.sql")} == {"it's.dump.sql": 0}
         assert connection.execute("SELECT note, count(*) FROM t GROUP BY note").fetchall() == [
             ("SET transaction_timeout = 0;", 40)
         ]
