@@ -108,10 +108,16 @@ def _files(location: Path, *, recursive: bool) -> Iterator[Path]:
         folders.sort()
 
 
+def _bytes_of(path: Path) -> bytes:
+    if path.is_fifo():
+        raise OSError("it is a pipe, into which nobody may ever write")
+    return path.read_bytes()
+
+
 def read_revision(path: Path) -> RevisionFile:
     """The revision in the file ``path``. Raises as ``read_revisions`` does."""
     try:
-        text = path.read_bytes()
+        text = _bytes_of(path)
     except OSError as error:
         why = leads_nowhere(path) or error.strerror or str(error)
         raise ConfigurationError("graph.unreadable", f"{path.name} cannot be read", why=why, where=str(path)) from error
