@@ -56,6 +56,13 @@ def test_a_session_can_leave_committing_to_the_caller(database: ConnInfo) -> Non
         assert (before, connection.info.transaction_status.name) == ("IDLE", "INTRANS")
 
 
+def test_a_look_is_limited_where_others_are(target_database: ConnInfo, database: ConnInfo) -> None:
+    """A statement on the target is; one on a scratch server takes as long as a busy machine needs."""
+    for address, limit in ((target_database, "1min"), (database, "0")):
+        with read_only(address) as reader:
+            assert setting(reader, "statement_timeout") == limit
+
+
 def test_reading_sees_one_state_and_cannot_write(database: ConnInfo) -> None:
     """A read-only session does not see later commits, qualifies names and refuses writes."""
     with contextlib.closing(connect(database)) as writer, read_only(database) as reader:

@@ -21,6 +21,7 @@ _NOT_FROM_ENVIRONMENT = {"hostaddr": "", "options": "", "target_session_attrs": 
 
 _NOT_LET_IN = ("authentication failed", "no password supplied", "pg_hba.conf", "not permitted to log in")
 _LOOK_STATEMENT_MS, _LOOK_LOCK_MS = 60_000, 5_000
+"""On a scratch server a look may take its time: nobody else is there, and the machine may be busy."""
 _CLIENT_CHECK_MS = 10_000
 _IDLE_IN_TRANSACTION_MS = 600_000
 
@@ -106,7 +107,7 @@ def read_only(conninfo: ConnInfo, *, again: bool = False) -> Iterator[psycopg.Co
 
     connection = (looks.taken(conninfo) if again else None) or connect(
         conninfo,
-        statement_timeout_ms=_LOOK_STATEMENT_MS,
+        statement_timeout_ms=0 if is_scratch(conninfo) else _LOOK_STATEMENT_MS,
         lock_timeout_ms=_LOOK_LOCK_MS,
         settings={"search_path": "pg_catalog"},
         told=True,
