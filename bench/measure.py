@@ -99,16 +99,17 @@ def run(case: Case) -> tuple[float, float]:
     if case.before is not None:
         case.before()
     environ = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    before, began = _cpu(), time.perf_counter()
+    before, began = cpu_time(), time.perf_counter()
     done = subprocess.run(
         case.command, cwd=case.folder, env={**environ, **case.environ}, capture_output=True, text=True, check=False
     )
     took = time.perf_counter() - began
     if done.returncode not in case.expect:
         raise WrongEnd(f"`{case.shown}` ended with {done.returncode}:\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
-    return took, _cpu() - before
+    return took, cpu_time() - before
 
 
-def _cpu() -> float:
+def cpu_time() -> float:
+    """Seconds of CPU time of all children that were waited for, and of theirs."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from psycopg.conninfo import conninfo_to_dict
+from sqlalchemy.engine import make_url
 
 from db_migrate.errors import ConfigurationError
 from db_migrate.postgres.conninfo import ConnInfo
@@ -193,3 +197,33 @@ def test_same_server_knows_the_names_of_this_machine(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path)
     assert ConnInfo(str(tmp_path)).same_server(ConnInfo(str(tmp_path / "link")))
     assert not ConnInfo(str(tmp_path)).same_server(ConnInfo("localhost"))
+
+
+SPELLED = st.text("ab0_-.~%+ é", min_size=1, max_size=8)
+
+
+@given(user=SPELLED, password=st.none() | SPELLED, host=st.sampled_from(["h", "db.example.com", "127.0.0.1"]))
+def test_a_plain_url_is_read_as_sqlalchemy_reads_it(user: str, password: str | None, host: str) -> None:
+    """With or without percent-encoding, a password and a port; what is odd is left to SQLAlchemy itself."""
+    for spelled in (str, quote):
+        for port in ("", ":5433"):
+            secret = "" if password is None else f":{spelled(password)}"
+            url = f"postgresql+psycopg://{spelled(user)}{secret}@{host}{port}/app"
+            wanted, found = make_url(url), ConnInfo.from_url(url)
+            assert (found.user, found.password, found.host, found.port, found.dbname) == (
+                wanted.username,
+                wanted.password,
+                wanted.host,
+                wanted.port or 5432,
+                wanted.database,
+            )
+
+
+def test_a_plain_url_is_read_without_sqlalchemy() -> None:
+    """Commands that only look need it for nothing else, and importing it takes time."""
+    code = (
+        "import sys; from db_migrate.postgres.conninfo import ConnInfo; "
+        "ConnInfo.from_url('postgresql+psycopg://u:p%40@h:1/d'); print('sqlalchemy' in sys.modules)"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout == "False\n"

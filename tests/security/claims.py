@@ -231,7 +231,7 @@ CLAIMS = (
         f"{_MCP}::test_with_the_flag_a_reviewed_plan_is_executed_and_taken_back",
         f"{_SRC}/agent/session.py",
         "if known[1] != database:",
-        "if not known:",
+        "if (database := known[1]) is None:",
     ),
     Claim(
         "over HTTP it listens to this machine only, and to no page in a browser",

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypedDict, Unpack
+from urllib.parse import unquote
 
 from db_migrate.errors import ConfigurationError
 from db_migrate.home import home, is_there
@@ -207,7 +209,17 @@ def _parse_libpq(text: str) -> dict[str, str]:
         raise _unreadable(text) from error
 
 
+_PLAIN_URL = re.compile(
+    r"postgres(?:ql)?\+\w+://(?:(?P<user>[^:/@?]+)(?::(?P<password>[^:/@?]+))?@)?"
+    r"(?P<host>[A-Za-z0-9_.-]+)(?::(?P<port>[0-9]+))?/(?P<dbname>[^/%?\s]+)"
+)
+"""What SQLAlchemy reads in the same way; a command that only looks needs it for nothing else."""
+
+
 def _parse_sqlalchemy(text: str) -> dict[str, str]:
+    if plain := _PLAIN_URL.fullmatch(text):
+        found = {key: unquote(value) for key, value in plain.groupdict().items() if value is not None}
+        return found | ({"port": str(int(found["port"]))} if "port" in found else {})
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import ArgumentError
 
