@@ -30,7 +30,7 @@ _KEPT = 50
 OF_TABLES = (
     ("drift, nothing cached", "drift --from models --to live"),
     ("drift, warm", "drift --from models --to live"),
-    ("status, warm", "status"),
+    ("status, the history not replayed yet", "status"),
     ("schema live", "schema live"),
     ("plan, nothing known of the revision", "plan"),
     ("plan, warm", "plan"),
