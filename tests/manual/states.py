@@ -145,9 +145,12 @@ class Places:
     def _copy(self, project: Project, folder: Path) -> Project:
         shutil.copytree(project.folder, folder)
         name = f"shop_{next(self.server.names)}"
+        template = project.database.dbname
         with contextlib.closing(connect(self.server.conninfo())) as connection:
-            strategy = f"CREATE DATABASE {name} TEMPLATE {project.database.dbname} STRATEGY file_copy"
-            connection.execute(strategy.encode())
+            # On a machine that is busy a session may be there for a while after who had it is done.
+            ended = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s"
+            connection.execute(ended, (template,))
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy".encode())
         return replace(project, folder=folder, database=self.server.conninfo(name), heads=[*project.heads])
 
 
