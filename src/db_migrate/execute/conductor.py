@@ -161,7 +161,7 @@ class Conductor:
         from psycopg import OperationalError
 
         verb, ended = self.recorder.verb, error.sqlstate in _SESSION_ENDED
-        if (error.sqlstate or _CONNECTION).startswith(_CONNECTION):  # some drivers know only that it is gone
+        if _is_lost(error.sqlstate):
             with contextlib.suppress(OperationalError):
                 ended = not are_there(self.watch, self.sessions())
         if ended:
@@ -428,7 +428,8 @@ class Conductor:
         self._failed_step = step
         if step is not None:
             self.position.failed_sql = step.sql
-            self.recorder.fail(step, event.seconds, event.message)
+            if worker.open or not _is_lost(event.sqlstate):  # else it may be done: it stays begun, the schema tells
+                self.recorder.fail(step, event.seconds, event.message)
         if event.sqlstate == _CANCELLED and "statement timeout" in event.message:
             self.position.limit = limit_of(worker, self.rules.statement_timeout)
 
@@ -490,3 +491,8 @@ class Conductor:
 def _is_long(sort: StatementSort, planned: PlannedStatement) -> bool:
     """Whether a statement may take its time: it reads a whole table, builds an index, or waits for others to end."""
     return sort.alone or bool(planned.effects.scans or planned.effects.index_builds)
+
+
+def _is_lost(sqlstate: str | None) -> bool:
+    """Whether the answer was lost with the connection; some drivers know only that it is gone."""
+    return (sqlstate or _CONNECTION).startswith(_CONNECTION)
