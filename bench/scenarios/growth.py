@@ -52,7 +52,7 @@ OF_REVISIONS = (
     ("status, nothing cached", "status"),
     ("status, warm", "status"),
     ("verify, warm", "verify"),
-    ("doctor, warm", "doctor"),
+    ("doctor, the first time", "doctor"),
     ("report", "report"),
 )
 MANY = """
