@@ -104,9 +104,10 @@ def test_a_refusal_names_the_line_of_user_code(
 
 
 def test_side_effects_stay_in_the_childs_own_folders(
-    open_project: OpenProject, database: ConnInfo, listener: Listener, tmp_path: Path
+    open_project: OpenProject, database: ConnInfo, listener: Listener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Home and temporary folder are the child's own and go with it; prints are caught; HTTP is refused."""
+    monkeypatch.setenv("HOME", str(tmp_path))
     recorder = Recorder()
     with open_project("side_effects", database.as_libpq(), env={"LISTENER_PORT": str(listener.port)}) as child:
         assert child.migrate("upgrade", "head", database.as_libpq(), recorder).state == "done"
@@ -115,7 +116,7 @@ def test_side_effects_stay_in_the_childs_own_folders(
         assert len(homes) == 2
         assert all(home.exists() for home in homes)
     assert not any(home.exists() for home in homes)
-    assert not Path("~/.app").expanduser().exists()
+    assert not (tmp_path / ".app").exists()
     for line in ("straight to the descriptor", "from a child of the child", "on stderr", "refused:"):
         assert line in output
     assert [each.address for each in recorder.of(events.Refused)] == [f"127.0.0.1:{listener.port}"]

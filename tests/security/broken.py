@@ -75,7 +75,7 @@ def _ended(copy: Path, test: str) -> int:
     with tempfile.TemporaryDirectory(prefix="dbm-", dir="/tmp", ignore_cleanup_errors=True) as name:
         path = os.pathsep.join([str(copy / "src"), str(copy)])
         environ = {**os.environ, "PYTHONPATH": path, "XDG_CACHE_HOME": f"{name}/cache", "PYTHONDONTWRITEBYTECODE": "1"}
-        environ["DB_MIGRATE_RUNTIME_DIR"] = name
+        environ |= {"DB_MIGRATE_RUNTIME_DIR": name, "HOME": name}  # what a broken jail lets out stays here
         command = [sys.executable, "-m", "pytest", "-x", "-q", "-n0", test]
         done = subprocess.run(command, cwd=copy, env=environ, capture_output=True, text=True, check=False)
         if os.environ.get("SHOW"):
