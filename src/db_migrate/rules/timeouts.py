@@ -150,13 +150,13 @@ def timeout_bad_value(context: Context) -> Iterator[Hit]:
                 if name != "lock_timeout":
                     continue
                 limit = milliseconds(value)
-                problem = f"comes after the lock on {locked}" if locked else ""
+                problem = f"lock_timeout comes after the lock on {locked}" if locked else ""
                 if limit == 0:
-                    problem = "is turned off"
+                    problem = "lock_timeout is turned off"
                 elif limit is not None and limit > LONGEST_LOCK_WAIT_MS:
-                    problem = f"is {limit / 1000:g} s, and whoever queues behind waits as long"
+                    problem = f"lock_timeout is {limit / 1000:g} s, and whoever queues behind waits as long"
                 if problem:
                     fix = advice.execute("SET LOCAL lock_timeout = '2s'")
                     fix = f"# here leave it out, and at the beginning of upgrade():\n{fix}" if locked else fix
-                    yield Hit(place, revision.revision, f"lock_timeout {problem}", fix)
+                    yield Hit(place, revision.revision, problem, fix)
             locked = locked or next(iter(_dangerous(context, place)), "")
