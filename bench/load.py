@@ -12,11 +12,15 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bench.measure import WrongEnd
 from db_migrate.postgres import binaries
 from db_migrate.postgres.conninfo import ConnInfo
 from db_migrate.postgres.session import connect
+
+if TYPE_CHECKING:
+    from psycopg import Connection
 
 ROWS, OWNERS, RATE, CLIENTS = 1_000_000, 1_000, 200, 4
 LEAD_SECONDS, TAIL_SECONDS, LONGEST_SECONDS = 2, 1, 600
@@ -113,7 +117,7 @@ def _perform(site: ConnInfo, act: Act) -> None:
             leaving.join()
 
 
-def _leave(idle: object, site: ConnInfo, seconds: float) -> None:
+def _leave(idle: Connection[tuple[object, ...]], site: ConnInfo, seconds: float) -> None:
     """End the idle transaction so long after somebody else than the site and us has connected."""
     query = (
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND backend_type = 'client backend'"
@@ -124,7 +128,7 @@ def _leave(idle: object, site: ConnInfo, seconds: float) -> None:
         while looking.execute(query).fetchone() == (0,) and time.monotonic() < deadline:
             time.sleep(0.02)
     time.sleep(seconds)
-    idle.rollback()  # type: ignore[attr-defined]
+    idle.rollback()
 
 
 @contextlib.contextmanager

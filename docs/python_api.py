@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import db_migrate
 from db_migrate import errors, results
@@ -83,22 +84,22 @@ def _errors() -> Iterator[str]:
     yield from _value(errors.ErrorReport, "ErrorReport")
 
 
-def _value(shape: type, title: str) -> Iterator[str]:
-    own = (each for each in dataclasses.fields(shape) if each.name not in ("target", "warnings"))  # type: ignore[arg-type]
+def _value(shape: type[Any], title: str) -> Iterator[str]:
+    own = (each for each in dataclasses.fields(shape) if each.name not in ("target", "warnings"))
     yield from (f"### {title}", "")
     if not (shape.__doc__ or "").startswith(f"{shape.__name__}("):  # what dataclasses write where there is nothing
         yield from (_prose(shape), "")
     yield from ("```python", *(f"{each.name}: {each.type}" for each in own), "```", "")
 
 
-def _callable(title: str, function: object) -> Iterator[str]:
+def _callable(title: str, function: Callable[..., object]) -> Iterator[str]:
     yield from (f"### {title}", "", "```python", f"{title.rpartition('.')[2]}{_signature(function)}", "```", "")
     yield from (_prose(function), "")
 
 
-def _signature(function: object) -> str:
+def _signature(function: Callable[..., object]) -> str:
     """The signature as it is written, on one line, whichever Python formats it; without self."""
-    signature = inspect.signature(function)  # type: ignore[arg-type]
+    signature = inspect.signature(function)
     parts: list[str] = []
     star = False
     for each in signature.parameters.values():

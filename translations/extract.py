@@ -166,10 +166,12 @@ def of_module(source: str, file: str) -> Iterator[Text]:
                 yield from _labels(node, file)
             case ast.FunctionDef() if any("command" in ast.unparse(each) for each in node.decorator_list):
                 yield from _help(node, file)
-        template = None if id(node) in passed else _template(node)
+        if not isinstance(node, ast.expr) or id(node) in passed:
+            continue
+        template = _template(node)
         if template is not None and (id(node) in meant or _is_prose(template)) and _says(template):
-            yield Text(template.strip(), file, node.lineno)  # type: ignore[attr-defined]
-            yield from _comments(template, file, node.lineno)  # type: ignore[attr-defined]
+            yield Text(template.strip(), file, node.lineno)
+            yield from _comments(template, file, node.lineno)
 
 
 def _says(template: str) -> bool:

@@ -178,10 +178,8 @@ def _run(words: list[str]) -> int:
     except (KeyboardInterrupt, click.Abort) as error:
         return _failed(_interrupted(call.verb), 130, call, words, error)
     except Exception as error:  # the last line of defence: whatever it is, it is reported as ours
-        if _is_lost(error):
-            return _failed(_lost(call.verb, error), Failed.exit_code, call, words, error)
-        if (failed := _servers(error)) is not None:
-            return _failed(failed, 4, call, words, error)
+        if (failed := _of_a_server(call.verb, error)) is not None:
+            return _failed(failed, Failed.exit_code, call, words, error)
         return _failed(_unexpected(error), 70, call, words, error)
 
 
@@ -222,19 +220,27 @@ def _interrupted(verb: str) -> ErrorReport:
     return ErrorReport("interrupted", f"{verb or PROGRAM} was interrupted", "", "", state, (f"{PROGRAM} status",))
 
 
-def _is_lost(error: Exception) -> bool:
-    """Whether a server is gone, or has ended our session: libpq's own words have no SQLSTATE, the server's are 57P."""
+def _of_a_server(verb: str, error: Exception) -> ErrorReport | None:
+    """What a server has not got, or did not live to do: no mistake of ours, nor of the project's.
+
+    That it is gone, or has ended our session, has no SQLSTATE in libpq's own words, and 57P in the server's.
+    """
     psycopg = sys.modules.get("psycopg")  # where it was not imported nothing was connected
     if psycopg is None or not isinstance(error, psycopg.OperationalError):
-        return False
-    return error.sqlstate is None or error.sqlstate.startswith(("08", "57P"))
-
-
-def _lost(verb: str, error: Exception) -> ErrorReport:
+        return None
     from db_migrate.postgres.redact import redact
 
     why = redact(str(error)).strip()
-    return ErrorReport(_LOST, "the connection to a server was lost", why, "", **_after_a_loss(verb))
+    if error.sqlstate is None or error.sqlstate.startswith(("08", "57P")):
+        return ErrorReport(_LOST, "the connection to a server was lost", why, "", **_after_a_loss(verb))
+    return ErrorReport(
+        "server.failed",
+        "a server has failed while it was needed",
+        why,
+        "",
+        "what was committed before stays; db-migrate doctor says where the database is",
+        (f"{PROGRAM} doctor",),
+    )
 
 
 def _after_a_loss(verb: str) -> _Following:
@@ -242,23 +248,6 @@ def _after_a_loss(verb: str) -> _Following:
     if verb in _CHANGE_TARGETS:
         return _Following(state="the server rolls back what was not committed", next=(f"{PROGRAM} doctor",))
     return _Following(state="nothing was changed", next=(f"{PROGRAM} {verb}",))
-
-
-def _servers(error: Exception) -> ErrorReport | None:
-    """What the server has not got, or did not live to do: no mistake of ours, nor of the project's."""
-    psycopg = sys.modules.get("psycopg")
-    if psycopg is None or not isinstance(error, psycopg.OperationalError):
-        return None
-    from db_migrate.postgres.redact import redact
-
-    return ErrorReport(
-        "server.failed",
-        "a server has failed while it was needed",
-        redact(str(error)).strip(),
-        "",
-        "what was committed before stays; db-migrate doctor says where the database is",
-        (f"{PROGRAM} doctor",),
-    )
 
 
 def _unexpected(error: Exception) -> ErrorReport:

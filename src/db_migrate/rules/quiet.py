@@ -105,4 +105,4 @@ class Elsewhere:
     by: str
 
 
-ELSEWHERE = (Elsewhere("not-deterministic", "two traces with different hash seeds"),)
+ELSEWHERE = (Elsewhere("not-deterministic", "nothing yet: no plan is traced twice with different hash seeds"),)
