@@ -137,16 +137,16 @@ def _columns(release: Release, relation: str, before: Catalog, after: Catalog) -
         if old is None:
             continue
         name = release.mapped.attributes.get(parts(mapped.name), f"the column {mapped.name}")
-        problem = "which is gone" if new is None else _column_problem(release, mapped, old, new, before, after)
+        problem, cause = "which is gone", ""
+        if new is not None:
+            problem = _column_problem(mapped, old, new)
+            if not problem and (lost := _lost_labels(release, mapped, old, new, before, after)):
+                problem, cause = f"whose type no longer has {', '.join(lost)}", advice.text(old, "type")
         if problem:
-            type_ = advice.text(old, "type").removesuffix("[]")
-            cause = type_ if problem.split()[1] == "type" else ""
-            yield Break(mapped.name, f"{name} is mapped to {mapped.name}, {problem}", cause)
+            yield Break(mapped.name, f"{name} is mapped to {mapped.name}, {problem}", cause.removesuffix("[]"))
 
 
-def _column_problem(
-    release: Release, mapped: SchemaObject, old: SchemaObject, new: SchemaObject, before: Catalog, after: Catalog
-) -> str:
+def _column_problem(mapped: SchemaObject, old: SchemaObject, new: SchemaObject) -> str:
     """Why the release can no longer read or write the column as it could; empty where it can."""
     said = partial(advice.text, mapped)
     was, now = advice.text(old, "type"), advice.text(new, "type")
@@ -163,8 +163,15 @@ def _column_problem(
     defaulted = advice.text(old, "default") and not advice.text(new, "default")
     if defaulted and said("default") and not new.attributes.get("nullable"):
         return "whose default, which the release leaves its value to, is gone"
-    lost = sorted(_labels(release.catalog, said("type")) & _labels(before, was) - _labels(after, now))
-    return f"whose type no longer has {', '.join(lost)}" if lost else ""
+    return ""
+
+
+def _lost_labels(
+    release: Release, mapped: SchemaObject, old: SchemaObject, new: SchemaObject, before: Catalog, after: Catalog
+) -> list[str]:
+    """The labels of the column's enum that the release knows and that are gone."""
+    said, was, now = (advice.text(each, "type") for each in (mapped, old, new))
+    return sorted(_labels(release.catalog, said) & _labels(before, was) - _labels(after, now))
 
 
 def family(type_: str) -> str:

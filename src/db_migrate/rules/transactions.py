@@ -50,8 +50,9 @@ def rewrite_under_lock(context: Context) -> Iterator[Hit]:
 
 
 def _rewrites(size: str, reason: str) -> str:
-    plain = f"rewrites {size} under ACCESS EXCLUSIVE"
-    return f"rewrites {size} under ACCESS EXCLUSIVE: {reason}" if reason else plain
+    if not reason:
+        return f"rewrites {size} under ACCESS EXCLUSIVE"
+    return f"rewrites {size} under ACCESS EXCLUSIVE: {reason}"
 
 
 def without_rewrite(place: Place, rule_id: str, relation: str) -> str:
