@@ -10,9 +10,10 @@ transaction for five seconds; there `alembic upgrade` runs with a `lock_timeout`
 
 The goals: no request waits for longer than 200 ms for what was generated, nor 60 ms for what is applied, and the 99th
 percentile is at most twice that without a migration. Building an index keeps a core busy, so a request may also wait
-for its turn: the site, its server and the command share the machine. What that alone costs, without a migration, is
-measured beside it: "one busy core" is a program that counts for a second and touches no database. Both of these have a
-scene before each change; all others have one. The site works before, so that all meet a warm server.
+for its turn: the site, its server and the command share the machine; `db-migrate apply` keeps to half of it. What one
+busy core alone costs, without a migration, is measured beside it, with a program that counts for a second and touches
+no database. Both of these have a scene before each change; all others have one. The site works before, so that all meet
+a warm server.
 """
 
 from __future__ import annotations

@@ -4,9 +4,12 @@ import gc
 import signal
 import sys
 
+from db_migrate import gentle
+
 
 def run() -> int:
     """Be the command. Until it can be said in words, Ctrl-C just ends: nothing has begun."""
+    gentle.begin()
     told = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if told:
         signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -30,6 +30,7 @@ OURS = {
     "db_migrate.cli.app",
     "db_migrate.cli.options",
     "db_migrate.errors",
+    "db_migrate.gentle",
     "db_migrate.language",
 }
 """All of our own modules that a bare import of the command line may load."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
-@click.command(cls=Verb, formats=("text", "json", "jsonl"), runs_project=True)
+@click.command(cls=Verb, formats=("text", "json", "jsonl"), runs_project=True, gives_way=True)
 @click.argument("what", default="heads", metavar="[REV|+N|PLAN.json]", shell_complete=revisions(files=".json"))
 @click.option("--allow", metavar="RULE:OBJECT", multiple=True, help="The intent for one finding; repeatable.")
 @click.option("--release", metavar="GITREF", help="The release that runs: does it still work after every commit?")

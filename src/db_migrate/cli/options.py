@@ -12,6 +12,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from db_migrate import gentle
 from db_migrate.language import LANGUAGES, said
 
 CI_FORMATS = ("jsonl", "sarif", "github", "gitlab", "junit")
@@ -161,13 +162,20 @@ class Verb(Spoken):
     """A verb: its own options and arguments first, then those that all verbs have.
 
     One that ``runs_project`` most likely needs a process which has imported Alembic: it starts while this one does.
+    One that ``gives_way`` changes a target, and goes on leaving half of the machine to the site, which may be on it.
     """
 
     def __init__(
-        self, *args: Any, formats: tuple[str, ...] = ("text", "json"), runs_project: bool = False, **attributes: Any
+        self,
+        *args: Any,
+        formats: tuple[str, ...] = ("text", "json"),
+        runs_project: bool = False,
+        gives_way: bool = False,
+        **attributes: Any,
     ) -> None:
         super().__init__(*args, **attributes)
         self.runs_project = runs_project
+        self.gives_way = gives_way
         self.common = common_options(formats)
         self.params += self.common
 
@@ -190,6 +198,8 @@ class Verb(Spoken):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the verb after noting its name for what is reported."""
         ctx.ensure_object(Call).verb = str(ctx.info_name)
+        if not self.gives_way:
+            gentle.end()
         if self.runs_project:
             from db_migrate.project.fork_server import fork_server
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from db_migrate.results import RunResult
 
 
-@click.command(cls=Verb)
+@click.command(cls=Verb, gives_way=True)
 @click.option("--back", is_flag=True, help="Undo a half-done revision instead of finishing it.")
 @click.option(
     "--data",

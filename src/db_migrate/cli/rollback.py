@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from db_migrate.results import RunResult
 
 
-@click.command(cls=Verb, formats=("text", "json", "jsonl"), runs_project=True, context_settings=STEPS)
+@click.command(cls=Verb, formats=("text", "json", "jsonl"), runs_project=True, gives_way=True, context_settings=STEPS)
 @click.argument("to", default="", metavar="[-N|REV|base]", callback=steps_or_revision, shell_complete=revisions())
 @click.option("--run", "run", metavar="ID", help="Back to where the database was before that run.")
 @click.option("--allow", metavar="RULE:OBJECT", multiple=True, help="The intent for one finding; repeatable.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from db_migrate import gentle
 from db_migrate.execute.conductor import Conductor
 from db_migrate.execute.discipline import BudgetSpent, Intention, Retrying, Sleep, back_off, drive
 from db_migrate.execute.interruption import InterruptedByUser
@@ -46,7 +47,8 @@ def _attempt(child: Child, conductor: Conductor, handler: Handler, verb: str, ta
         for number, step in enumerate(route.steps, conductor.position.at):
             conductor.heads_after[number] = step.to_heads
         try:
-            outcome = child.migrate(route.direction, route.target, database, handler, steps=len(route.steps))
+            with gentle.suspended(child.pid):
+                outcome = child.migrate(route.direction, route.target, database, handler, steps=len(route.steps))
         except ChildDied as error:
             return Ending(verb, _running(conductor), error=error)
         if conductor.ending is not None or outcome.failure is not None:

@@ -21,6 +21,7 @@ from typing import Any
 
 import msgspec
 
+from db_migrate import gentle
 from db_migrate.config import HookSettings
 from db_migrate.errors import DbMigrateError, Failed
 from db_migrate.execute.interruption import Interruption
@@ -143,14 +144,15 @@ class Hooks:
             output, write = os.pipe()
             printed = _Printed(output)
             try:
-                process = subprocess.Popen(
-                    ["/bin/sh", "-c", hook],
-                    cwd=self._root,
-                    stdin=facts,
-                    stdout=write,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                )
+                with gentle.suspended():
+                    process = subprocess.Popen(
+                        ["/bin/sh", "-c", hook],
+                        cwd=self._root,
+                        stdin=facts,
+                        stdout=write,
+                        stderr=subprocess.STDOUT,
+                        start_new_session=True,
+                    )
             finally:
                 os.close(write)
         try:

@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
+from db_migrate import gentle
 from db_migrate.errors import ConfigurationError, Failed
 from db_migrate.postgres import binaries as programs
 from db_migrate.postgres.binaries import Binaries
@@ -227,7 +228,7 @@ def _listens(sockets: Path) -> bool:
 
 def _start_supervisor(instance: Instance) -> None:
     package_root = str(Path(__file__).resolve().parents[2])
-    with (instance.directory / "supervisor.log").open("w") as log:
+    with (instance.directory / "supervisor.log").open("w") as log, gentle.suspended():
         process = subprocess.Popen(
             [sys.executable, "-m", "db_migrate.postgres.supervisor", instance.to_json()],
             stdin=subprocess.DEVNULL,
