@@ -27,6 +27,7 @@ from db_migrate.rules import Facts, Intent, RuleSettings, judge
 from db_migrate.rules.examples import APPLICATION, branches, ground_source, revision_source
 from db_migrate.rules.facts import ServerFacts, TableFacts
 from db_migrate.rules.finding import Finding
+from db_migrate.rules.variation import differences, may_vary
 from db_migrate.schemas.scratch import Scratch, scratch_of
 from db_migrate.trace.effects import Direction, Trace
 from db_migrate.trace.run import install, trace
@@ -149,7 +150,9 @@ def known(lab: Lab, trace: Trace, **changes: Any) -> Facts:
     names = [item.name for item in trace.before if item.kind in (Kind.TABLE, Kind.PARTITION, Kind.MATERIALIZED_VIEW)]
     tables = {name: TableFacts(name, 50_000_000, False, 60 * 1024**3, 48 * 1024**3, 900.0, 400.0) for name in names}
     server = ServerFacts(replicas=1, slots=1, slot_lag_bytes=100 * 1024**3, settings={"maintenance_work_mem": "65536"})
-    facts = Facts(True, lab.scratch.server.version, tables, server=server)
+    again = lab.run([trace.revisions[-1].revision]) if any(may_vary(each.file) for each in trace.revisions) else trace
+    differing = differences(trace, again)
+    facts = Facts(True, lab.scratch.server.version, tables, server=server, differing=differing)
     return replace(facts, **changes)
 
 

@@ -32,6 +32,7 @@ NO_CODE = {
     "missing-object": "what was meant, only its author knows",
     "index-corruption-version": "the server has to be updated",
     "model-removed-before-drop": "what is to be left out is named; the models are the application's",
+    "not-deterministic": "what it should have been, only its author knows",
     "multiple-heads": "it is a command, which makes a file",
 }
 """Rules whose advice is no code for a revision, and why."""

@@ -11,7 +11,6 @@ from db_migrate.postgres.server import scratch_server
 from db_migrate.results import Explanation, LockPage, RulePage
 from db_migrate.rules.judge import all_rules
 from db_migrate.rules.locks import CONFLICTS, TAKEN_BY, find_mode
-from db_migrate.rules.quiet import ELSEWHERE, Elsewhere
 from db_migrate.rules.registry import Rule
 from db_migrate.trace.effects import LockMode
 from db_migrate.trace.grammar import UNREADABLE, sort_of
@@ -41,7 +40,7 @@ def explain(topic: str, settings: Settings) -> Explanation:
 
 def rule_pages() -> tuple[RulePage, ...]:
     """A page for every rule, in the order of the manual."""
-    return (*(_page(each) for each in all_rules()), *(_page_elsewhere(each) for each in ELSEWHERE))
+    return tuple(_page(each) for each in all_rules())
 
 
 def lock_pages() -> tuple[LockPage, ...]:
@@ -69,24 +68,6 @@ def _page(rule: Rule) -> RulePage:
         bad=rule.bad,
         good=rule.good,
         allow=f'db_migrate_allow = {{"{rule.id}:OBJECT": "the reason"}}',
-    )
-
-
-def _page_elsewhere(rule: Elsewhere) -> RulePage:
-    return RulePage(
-        rule=rule.id,
-        section="K",
-        severity="warning",
-        on_by_default=True,
-        needs_facts=False,
-        versions="all",
-        catches=rule.by,
-        effect="",
-        why="",
-        instead="",
-        bad="",
-        good="",
-        allow=f'db_migrate_allow = {{"{rule.id}:REVISION": "the reason"}}',
     )
 
 

@@ -22,6 +22,7 @@ from db_migrate.plan.proofs import downgrades, proofs_of, trace_back
 from db_migrate.plan.replica import replica_of
 from db_migrate.plan.running import changed_with, running_release
 from db_migrate.plan.sample import sample_for, touched_tables
+from db_migrate.plan.twice import differing
 from db_migrate.plan.ways_back import History, WaysBack, look_at_ways_back
 from db_migrate.postgres.session import read_only
 from db_migrate.project.graph import Graph
@@ -29,7 +30,7 @@ from db_migrate.project.jobs import Step
 from db_migrate.project.outcomes import ChildError
 from db_migrate.results import DowngradeProof, Plan
 from db_migrate.rules.context import RuleSettings
-from db_migrate.rules.facts import Facts, Mapped, Relationship
+from db_migrate.rules.facts import Difference, Facts, Mapped, Relationship
 from db_migrate.rules.intents import Intent
 from db_migrate.rules.judge import check_names, judge
 from db_migrate.rules.questions import questions
@@ -109,6 +110,7 @@ def _make_plan(scratch: Scratch, graph: Graph, target: Target, settings: Setting
         release=release,
         mapped=request.mapped,
         changed_with=changed_with(done),
+        differing=ran.differing,
         downgrades={**downgrades(ran.proofs, ran.back), **ways_back.downgrades},
     )
     findings = judge(done, facts, rule_settings(settings), allow=request.allow)
@@ -170,6 +172,7 @@ class _Ran:
     back: Mapping[str, TracedRevision]
     proofs: Mapping[str, DowngradeProof]
     warnings: tuple[str, ...]
+    differing: Mapping[str, Difference]
 
 
 def _run(place: _Place, settings: Settings, request: Request, *, commits: bool) -> _Ran:
@@ -190,8 +193,19 @@ def _run(place: _Place, settings: Settings, request: Request, *, commits: bool) 
                 upgrading = request.direction is Direction.UPGRADE
                 back = trace_back(scratch, graph, copy.runner, live.current, done) if upgrading else {}
                 proofs = proofs_of(done, back) if upgrading else {}
-                return _Ran(_without_places(done, request.derived), back, proofs, sampled.warnings)
+                break
             touched |= more
+
+    def again(other: Scratch) -> Trace:
+        with copy_of_live(other, target, live) as copy, other.child.going_back_by(request.derived):
+            rows = sample_for(settings, target.conninfo, copy.superuser, place.before, touched)
+            go_ahead(other, copy, request.way, request.ahead)
+            install(copy.superuser)
+            way = request.direction
+            return trace(other, graph, copy.runner, way, request.revision, sampled=rows.relations)
+
+    differ = differing(scratch, done, again)
+    return _Ran(_without_places(done, request.derived), back, proofs, sampled.warnings, differ)
 
 
 def _without_places(done: Trace, derived: Mapping[str, str]) -> Trace:

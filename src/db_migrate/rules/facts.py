@@ -110,6 +110,17 @@ class Release:
 
 
 @dataclass(frozen=True, slots=True)
+class Difference:
+    """Where a revision did something else when it was run again: from which statement on, and what it sent then.
+
+    ``text`` is empty where it had ended before.
+    """
+
+    statement: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Blocker:
     """A session that holds a lock on a relation now. ``age_s`` is that of its transaction, in seconds."""
 
@@ -147,7 +158,8 @@ class Facts:
 
     ``mapped`` is what the models of this very checkout map, ``release`` those of the release that runs.
     ``changed_with`` are the files that were changed together with a revision's file, and ``downgrades`` the ways back
-    that were tried, by revision. ``long_transactions`` hold no lock that is known of; CONCURRENTLY waits for them.
+    that were tried, by revision, ``differing`` what another run of a revision did otherwise. ``long_transactions`` hold
+    no lock that is known of; CONCURRENTLY waits for them.
     """
 
     known: bool
@@ -159,6 +171,7 @@ class Facts:
     release: Release | None = None
     changed_with: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
     downgrades: Mapping[str, Downgrade] = field(default_factory=lambda: MappingProxyType({}))
+    differing: Mapping[str, Difference] = field(default_factory=lambda: MappingProxyType({}))
     now_blocking: tuple[Blocker, ...] = ()
     long_transactions: tuple[Blocker, ...] = ()
     throughput: Throughput = field(default_factory=Throughput)

@@ -15,7 +15,6 @@ from db_migrate.rules.facts import Facts
 from db_migrate.rules.finding import Finding, Severity
 from db_migrate.rules.intents import Intent, apply_intents
 from db_migrate.rules.names import py
-from db_migrate.rules.quiet import ELSEWHERE
 from db_migrate.rules.registry import Rule, registered
 from db_migrate.rules.rot import find_rot
 from db_migrate.trace.effects import Trace
@@ -51,6 +50,7 @@ FAMILIES = (
     "data",
     "risks",
     "dependence",
+    "variation",
 )
 
 
@@ -68,7 +68,7 @@ def find_rule(id: str) -> Rule | None:
 
 def check_names(names: Iterable[str]) -> None:
     """Raise ConfigurationError (``rules.unknown``) for settings about rules that do not exist, with the nearest."""
-    known = {*(each.id for each in all_rules()), *(each.id for each in ELSEWHERE)}
+    known = {each.id for each in all_rules()}
     unknown = [name for name in names if name not in known]
     if unknown:
         near = {name: get_close_matches(name, known, n=1) for name in unknown}

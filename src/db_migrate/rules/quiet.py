@@ -95,14 +95,3 @@ op.alter_column("users", "full_name", nullable=False)""",
         'op.add_column("users", sa.Column("plan", sa.Text(), nullable=False, server_default="free"))',
     ),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Elsewhere:
-    """A row of the list that is not a rule over one trace: who judges it, and how."""
-
-    id: str
-    by: str
-
-
-ELSEWHERE = (Elsewhere("not-deterministic", "nothing yet: no plan is traced twice with different hash seeds"),)

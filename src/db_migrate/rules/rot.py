@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from db_migrate.rules.context import Context
 from db_migrate.rules.intents import Intent
 from db_migrate.rules.names import parts
-from db_migrate.rules.quiet import ELSEWHERE
 from db_migrate.rules.registry import Rule
 from db_migrate.trace.effects import TracedRevision
 
@@ -32,11 +31,10 @@ def find_rot(
 ) -> Iterator[Rot]:
     """The intents that should go; those of the settings are for many runs and may be idle in this one."""
     revisions = {each.revision: each for each in context.trace.revisions}
-    elsewhere = {each.id for each in ELSEWHERE}
     for intent in intents:
         revision = revisions.get(intent.revision)
         found = _untrue(context, intent) if intent in used else None
-        if intent not in used and intent.rule not in elsewhere:
+        if intent not in used:
             found = _unused(context, rules, intent, revision)
         if found is None:
             continue

@@ -153,6 +153,16 @@ def like_the_target(scratch: Scratch, server_version: int, major: int | None) ->
         yield replace(scratch, programs=found, start_server=lambda: stack.enter_context(scratch_server(wanted)))
 
 
+@contextmanager
+def hashing_otherwise(scratch: Scratch, seed: str) -> Iterator[Scratch]:
+    """The same, with a child process of its own whose sets have another order: ``seed`` is its PYTHONHASHSEED."""
+    project = replace(scratch.project, only=None, tables=None)  # which of them is meant, it is told each time
+    allowed = [scratch.server.conninfo().as_libpq()]
+    with open_child(project, allowed=allowed, env={"PYTHONHASHSEED": seed}) as child:
+        started = Started(child, time.time(), noted=False)
+        yield replace(scratch, start_child=lambda _project: started)
+
+
 def _addresses() -> Iterator[dict[str, str]]:
     """Where the scratch servers that may be used listen, whether or not they run."""
     newest = binaries.embedded()
