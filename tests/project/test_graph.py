@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from alembic.script import ScriptDirectory
 from alembic.script.revision import Revision, RevisionError, RevisionMap
 from hypothesis import given
 from hypothesis import strategies as st
@@ -189,3 +190,33 @@ def test_an_empty_history_has_no_heads() -> None:
     """A project without revisions is a graph like any other."""
     graph: Graph = build_graph(())
     assert (graph.heads, graph.bases, graph.resolve("head"), graph.ordered()) == ((), (), (), ())
+
+
+class _Stamps:
+    """Alembic's own ``stamp`` on a history that is in no folder."""
+
+    def __init__(self, files: tuple[RevisionFile, ...]) -> None:
+        self.script = ScriptDirectory(".")
+        self.script.revision_map = alembic_map(files)
+
+    def __call__(self, current: tuple[str, ...], revisions: tuple[str, ...]) -> set[str]:
+        heads = set(current)
+        for step in self.script._stamp_revs(revisions or "base", current):
+            heads -= set(step.from_revisions)
+            heads |= set(step.to_revisions)
+        return heads
+
+
+@given(histories(), st.data())
+def test_a_stamp_leaves_what_alembic_leaves_of_other_branches(
+    files: tuple[RevisionFile, ...], data: st.DataObject
+) -> None:
+    """From any set of heads that a version table can hold, to any revision, or the base of a branch."""
+    graph = build_graph(files)
+    ran = graph.ancestors(*data.draw(st.lists(st.sampled_from([f.revision for f in files]), max_size=3, unique=True)))
+    needed = {parent for each in ran for parent in graph.parents(each)}
+    current = tuple(each for each in graph.revisions if each in ran - needed)
+    labels = [label for file in files for label in file.branch_labels]
+    wanted = data.draw(st.sampled_from([*graph.revisions, "base", *(f"{each}@base" for each in labels)]))
+    found = graph.stamped(current, graph.resolve(wanted, current), wanted.removesuffix("base").removesuffix("@"))
+    assert set(found) == _Stamps(files)(current, (wanted,))

@@ -93,6 +93,23 @@ class Graph:
         label, _, symbol = text.rpartition("@")
         return self._absolute(symbol, label or None)
 
+    def stamped(self, current: Sequence[str], revisions: Sequence[str], label: str = "") -> tuple[str, ...]:
+        """What ``alembic stamp`` makes of a version table that has ``current``: other branches' heads stay.
+
+        Without ``revisions`` it is the base, of the branch ``label`` where one is named.
+        """
+        if not revisions:
+            branch = self._identify(label) if label else None
+            return tuple(each for each in current if branch is not None and not self._depend(each, branch))
+        related = {each for each in current if any(self._depend(each, wanted) for wanted in revisions)}
+        if related.issuperset(revisions):
+            return tuple(current)
+        return tuple(dict.fromkeys([*(each for each in current if each not in related), *revisions]))
+
+    def _depend(self, one: str, other: str) -> bool:
+        """Whether one of the two has to run before the other is done."""
+        return one in self.ancestors(other) or other in self.ancestors(one)
+
     def _absolute(self, symbol: str, label: str | None) -> tuple[str, ...]:
         if symbol == "base":
             return ()

@@ -288,6 +288,7 @@ _BRIDGED: dict[str, _Cure] = {
 def _stamp(view: View, heads: Sequence[str], *, purge: bool = False, asked: bool = False) -> None:
     """Set the version table; ``asked``: that a row goes which may be another project's is agreed to."""
     purge = purge or view.heads != view.current or not set(view.current) <= set(view.graph.revisions)
+    purge = purge or set(view.graph.stamped(view.current, heads)) != set(heads)
     if purge:
         check_rows_stay(view, view.database if asked else None)
     stamp_revisions(view.project, view.target, view.settings, heads, purge=purge)

@@ -273,7 +273,7 @@ class Workspace(Looking):
         return KeptThere(self.target, self.settings, self.live_state.summary)
 
     def stamp(self, revision: str, *, force: bool = False, confirm: str | None = None) -> Stamp:
-        """Set the version table, if the schema is that revision's.
+        """Set the version table, if the schema is that revision's; what other branches are at stays, as in Alembic.
 
         Raises ``Refused`` (``stamp.differs``) with the differences when it is not, unless ``force`` is given together
         with the database's name; ``version.shared`` where the row of another project would go, whatever is given.
@@ -282,25 +282,29 @@ class Workspace(Looking):
         from db_migrate.repair.others import check_rows_stay
         from db_migrate.repair.words import plural, summary_of
 
-        wanted = self.graph.resolve(revision, self.live_state.current)
-        comparison = self._compare("history@" + (",".join(wanted) or "base"), "live")
-        differences = drifted(comparison.changes)
         name, before = self.live_state.summary.database, self.live_state.current
+        wanted = self.graph.resolve(revision, before)
+        label = revision.removesuffix("@base") if revision.endswith("@base") else ""
         purge = bool(set(before) - set(self.graph.revisions))
+        then = wanted if purge else self.graph.stamped(before, wanted, label)
+        comparison = self._compare("history@" + (",".join(then) or "base"), "live")
+        differences = drifted(comparison.changes)
         if purge:
             check_rows_stay(self._view(), name if differences else confirm)
         if differences and not (force and confirm == name):
+            it = revision if set(then) == set(wanted) else ",".join(then) or "base"
             raise Refused(
                 "stamp.differs",
-                f"the schema of {name} is not that of {revision}: {plural(len(differences), 'difference')}",
+                f"the schema of {name} is not that of {it}: {plural(len(differences), 'difference')}",
                 why=summary_of(differences),
                 state="nothing was changed",
                 next=[
-                    f"db-migrate drift --from history@{revision} --to live",
+                    f"db-migrate drift --from history@{it} --to live",
                     f"db-migrate stamp {revision} --force --confirm {shlex.quote(name)}",
                 ],
             ).knowing(Stamp(target=self.live_state.summary, from_=before, to=before, differences=comparison.changes))
-        stamp_revisions(self.project, self.target, self.settings, wanted, purge=purge, observer=self.watcher.happened)
+        named = wanted or ((revision,) if label else ())
+        stamp_revisions(self.project, self.target, self.settings, named, purge=purge, observer=self.watcher.happened)
         self._forget_live()
         return Stamp(
             target=self.live_state.summary, from_=before, to=self.live_state.current, differences=comparison.changes
