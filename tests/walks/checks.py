@@ -107,11 +107,11 @@ def _wrong_drift(drift: Drift, seen: Seen) -> Iterable[str]:
 
 
 def _told(changes: Sequence[Change]) -> set[Difference]:
-    """The changes that are drift; one that is called a rename is a drop and a creation, of all that a table has."""
+    """The changes that are told, names too; a rename is a drop and a creation, of all that a table has."""
     found: set[Difference] = set()
     renamed = {each.object for each in changes if each.action == "renamed" and each.kind == "table"}
     for each in changes:
-        if each.class_ != "drift" or each.parent in renamed:
+        if each.class_ not in ("drift", "name_only") or each.parent in renamed:
             continue
         if each.action == "renamed":
             found |= {(each.kind.value, str(each.from_object), "dropped"), (each.kind.value, each.object, "created")}

@@ -103,6 +103,8 @@ class Walk(RuleBasedStateMachine):
         self.specs: dict[str, Models] = {}
         self.truth: frozenset[str] = frozenset()
         self.crashed = False
+        self.left = False
+        """Whether the crash has left something: what is otherwise after it may also have been done by hand since."""
         self.stamped = False
         self.passed = ""
         """The run after which somebody went on with plain Alembic, of which the journal knows nothing."""
@@ -143,7 +145,7 @@ class Walk(RuleBasedStateMachine):
     @property
     def broken(self) -> bool:
         """Whether a crash has left something."""
-        return self.crashed and self.edited
+        return self.left and self.edited
 
     @property
     def clean(self) -> bool:
@@ -295,7 +297,7 @@ class Walk(RuleBasedStateMachine):
         if found.error is not None:
             assert not was_clean, f"{found.error.code}: {found.error.message} {found.error.why}"
             return
-        self.crashed = False
+        self.crashed = self.left = False
         if was_clean:
             assert not self.edited, differences(self.own, self.live)
             assert found.verify is not None
@@ -365,7 +367,7 @@ class Walk(RuleBasedStateMachine):
             assert not self.edited, differences(self.own, self.live)
         if was_clean and not self.crashed:
             assert oracle.fingerprint(self.world.session) == before, "there was nothing to repair"
-        self.crashed = False
+        self.crashed = self.left = False
 
     @precondition(lambda self: self.broken or (self.clean and (self.recorded or self.heads)))
     @rule(data=st.data(), verb=st.sampled_from(("apply", "rollback")), at=st.integers(1, 60))
@@ -388,6 +390,7 @@ class Walk(RuleBasedStateMachine):
         assert killed or code in (0, 1, 3), f"{errand} ended with {code}"
         self.crashed = killed or (self.crashed and code == 3)
         self.look()
+        self.left = self.crashed and self.edited
 
     @precondition(lambda self: self.clean and not self.crashed and self.recorded != self.heads)
     @rule()
