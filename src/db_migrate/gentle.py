@@ -23,13 +23,14 @@ def begin() -> None:
     Nothing happens where that cannot be had, or where somebody has given this process a scheduling policy.
     """
     global _everywhere
-    if not hasattr(os, "SCHED_BATCH") or os.sched_getscheduler(0) != os.SCHED_OTHER:
+    if not hasattr(os, "SCHED_BATCH"):
         return
-    cores = sorted(os.sched_getaffinity(0))
-    with contextlib.suppress(OSError):  # a container may forbid it; then all is as it was
-        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
-        os.sched_setaffinity(0, cores[len(cores) // 2 :])
-        _everywhere = frozenset(cores)
+    with contextlib.suppress(OSError):  # a sandbox may forbid any of it; then all is as it was
+        if os.sched_getscheduler(0) == os.SCHED_OTHER:
+            cores = sorted(os.sched_getaffinity(0))
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+            _everywhere = frozenset(cores)
+            os.sched_setaffinity(0, cores[len(cores) // 2 :])
 
 
 def end() -> None:
@@ -60,6 +61,7 @@ def suspended(*processes: int) -> Iterator[None]:
 
 def _set(processes: tuple[int, ...], policy: int, cores: frozenset[int] | set[int]) -> None:
     for process in processes:
-        with contextlib.suppress(ProcessLookupError):  # killed meanwhile, as any process may be
+        with contextlib.suppress(OSError):  # killed meanwhile, as any process may be, or forbidden: then it is slower
             os.sched_setscheduler(process, policy, os.sched_param(0))
+        with contextlib.suppress(OSError):
             os.sched_setaffinity(process, cores)
