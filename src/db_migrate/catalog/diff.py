@@ -20,7 +20,7 @@ from db_migrate.catalog.labels import Labels, followed, label_renames
 from db_migrate.catalog.objects import RANK, TABLE_KINDS, Catalog, Key, Kind, SchemaObject, Value
 from db_migrate.catalog.parts import is_part_of_another
 from db_migrate.catalog.projection import Rename
-from db_migrate.catalog.rename import find_renames
+from db_migrate.catalog.rename import NONE_KNOWN, find_renames
 from db_migrate.catalog.tokens import last_part
 from db_migrate.catalog.transitions import level
 
@@ -46,17 +46,19 @@ class Matched:
     labels: Labels = field(default_factory=lambda: MappingProxyType({}))
 
 
-def match(from_: Catalog, to: Catalog, not_renamed: frozenset[Key] = frozenset()) -> Matched:
+def match(
+    from_: Catalog, to: Catalog, not_renamed: frozenset[Key] = frozenset(), known: Mapping[Key, str] = NONE_KNOWN
+) -> Matched:
     """Find what is called differently, and read *from* under the new names; ``not_renamed`` are no such objects.
 
-    Nor are the labels of enums among them.
+    Nor are the labels of enums among them. Of ``known`` ones of *from* the new name need not be looked for.
 
     Raises ValueError when the catalogs come from different major versions of PostgreSQL, since the same schema is
     then printed differently.
     """
     if from_.server_version // 10000 != to.server_version // 10000:
         raise ValueError("catalogs of different PostgreSQL major versions cannot be compared")
-    renames, before, origins = find_renames(from_, to, not_renamed)
+    renames, before, origins = find_renames(from_, to, not_renamed, known)
     before, after = level(before, to)
     labels = label_renames(before, after, not_renamed)
     before = followed(before, labels)
@@ -78,13 +80,15 @@ def match_back(there: Matched, from_: Catalog, to: Catalog, not_renamed: frozens
     return match(to, from_, not_renamed)
 
 
-def diff(from_: Catalog, to: Catalog, not_renamed: frozenset[Key] = frozenset()) -> tuple[Change, ...]:
+def diff(
+    from_: Catalog, to: Catalog, not_renamed: frozenset[Key] = frozenset(), known: Mapping[Key, str] = NONE_KNOWN
+) -> tuple[Change, ...]:
     """The changes that lead from one catalog to the other, in the order of the catalogs; no SQL yet.
 
-    ``not_renamed`` are objects of either side that are not to be taken for one of the other under a new name.
-    Raises ValueError as ``match`` does.
+    ``not_renamed`` are objects of either side that are not to be taken for one of the other under a new name, ``known``
+    those of *from* that certainly have another one now. Raises ValueError as ``match`` does.
     """
-    return changes_between(match(from_, to, not_renamed))
+    return changes_between(match(from_, to, not_renamed, known))
 
 
 def changes_between(matched: Matched) -> tuple[Change, ...]:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from types import MappingProxyType
 
 from db_migrate.catalog.comparing import NAME_ONLY_KINDS, identity, is_name_only, is_serial, nameless
 from db_migrate.catalog.objects import ROUTINE_KINDS, Catalog, Key, Kind, SchemaObject
@@ -20,22 +22,27 @@ Signature = Callable[[SchemaObject, Catalog], object | None]
 """What two objects must share to be one that was renamed; None for an object that nothing tells from others."""
 
 
+NONE_KNOWN: Mapping[Key, str] = MappingProxyType({})
+
+
 def find_renames(
-    from_: Catalog, to: Catalog, not_renamed: frozenset[Key] = frozenset()
+    from_: Catalog, to: Catalog, not_renamed: frozenset[Key] = frozenset(), known: Mapping[Key, str] = NONE_KNOWN
 ) -> tuple[tuple[Rename, ...], Catalog, Mapping[Key, Key]]:
     """All renames, in the order in which they can be carried out, *from* under the new names, and whose key is another.
 
     For each of those objects: the key that it had.
 
-    ``not_renamed`` are objects of either side that somebody said to be others, however alike.
+    ``not_renamed`` are objects of either side that somebody said to be others, however alike; ``known`` are those of
+    *from* of which the new name is known, however unlike they are.
     """
     found: list[Rename] = []
     origins: dict[Key, Key] = {}
     apart = _Apart.between(from_, to)
-    for kinds, signature in _STAGES:
+    schemas, *others = (partial(_stage, *each) for each in _STAGES)
+    for looked_for in (schemas, partial(_known, known), *others):
         stage = tuple(
             replace(each, origin=origins.get((each.kind, each.old), (each.kind, each.old))[1])
-            for each in _stage(kinds, signature, from_, to, apart)
+            for each in looked_for(from_, to, apart)
             if (each.kind, each.new) not in not_renamed and (each.kind, each.old) not in not_renamed
         )
         if not stage:
@@ -63,6 +70,13 @@ class _Apart:
 def _missing_in(other: Catalog, one: Catalog) -> tuple[SchemaObject, ...]:
     missing = one.objects.keys() - other.objects.keys()
     return tuple(o for o in one if o.key in missing) if missing else ()
+
+
+def _known(known: Mapping[Key, str], from_: Catalog, _to: Catalog, apart: _Apart) -> Iterator[Rename]:
+    gone, come = ({each.key: each for each in side} for side in (apart.gone, apart.come))
+    for (kind, old), new in known.items():
+        if (kind, old) in gone and (kind, new) in come:
+            yield _rename(gone[kind, old], come[kind, new], from_)
 
 
 def _stage(

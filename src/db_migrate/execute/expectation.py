@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from db_migrate.catalog.objects import TABLE_KINDS
 from db_migrate.execute.locks import is_strong, strong, strongest
 from db_migrate.postgres.redact import redact_statement
 from db_migrate.project.events import Statement
@@ -171,6 +172,9 @@ class Expectation:
             named += [(relation, LockMode.ROW_EXCLUSIVE) for relation in each.effects.writes]
             for relation, mode in named:
                 allowed[relation] = max(allowed.get(relation, 0), mode.strength)
+            for change in each.effects.changes:  # a lock stays on what gets another name, and may get a third one
+                if change.kind in TABLE_KINDS and change.from_object in allowed:
+                    allowed[change.object] = max(allowed.get(change.object, 0), allowed[change.from_object])
         return allowed
 
 

@@ -62,6 +62,7 @@ class Keeper:
         self.before_data(planned, revision, link)
         if any(c.kind == Kind.FOREIGN_KEY and c.action is Action.CREATED for c in planned.effects.changes):
             self._give_back_tables(revision, link)
+        self._give_back_renamed({str(c.from_object) for c in planned.effects.changes if c.from_object}, revision, link)
         dropped = set(planned.effects.dropped)
         for each in self.wanted:
             if each.object in dropped and each.strategy != ROWS:
@@ -135,6 +136,14 @@ class Keeper:
             back = due(kept_objects(link.query), revision.revision, revision.direction, self.schema)
             for each in in_order(link.query, [each for each in back if is_complete(link.query, each)]):
                 self._give_back(each, link)
+
+    def _give_back_renamed(self, names: Container[str], revision: PlannedRevision, link: Link) -> None:
+        """Give back what is known by these names, before they go: the revision had renamed it before it dropped it."""
+        if not self._anything_due:
+            return
+        back = due(kept_objects(link.query), revision.revision, revision.direction, self.schema)
+        for each in in_order(link.query, [b for b in back if b.label.object in names or b.label.table in names]):
+            self._give_back(each, link)
 
     def _give_back(self, kept: Kept, link: Link) -> None:
         done = put_back(link.query, kept, self.before_run)

@@ -18,7 +18,7 @@ from db_migrate.plan.sample import sample_for
 from db_migrate.postgres.session import read_only
 from db_migrate.results import KeptObject, Plan, Restored, TableWork
 from db_migrate.rules.estimate import seconds_in_words
-from db_migrate.rules.facts import Facts
+from db_migrate.rules.facts import Facts, TableFacts
 from db_migrate.schemas.live import copy_of_live
 from db_migrate.schemas.scratch import KEPT_SCHEMA, PARKED, Scratch
 from db_migrate.schemas.target import LiveState, Target, without_version_tables
@@ -43,8 +43,11 @@ def with_kept(plan: Plan, trace: Trace, facts: Facts, settings: Settings, ground
     """The plan with what it keeps and puts back. ``revision`` is Alembic's name of where it leads."""
     if any(each.error is not None for each in trace.revisions):
         return plan
-    choice = choose(trace, facts, settings, without_version_tables(table for table, _ in ground.live.heads))
     back = due_back(plan, ground.target)
+    own = without_version_tables(table for table, _ in ground.live.heads)
+    choice = choose(
+        trace, facts, settings, own, {each.label.table: _size(each) for each in back if each.is_whole_table}
+    )
     if not choice.kept and not back:
         return _finished(plan, choice, (), (), facts)
     while True:
@@ -55,6 +58,12 @@ def with_kept(plan: Plan, trace: Trace, facts: Facts, settings: Settings, ground
             warning = f"what was kept cannot be put back: {done.failure}"
             return _finished(replace(plan, warnings=(*plan.warnings, warning)), choice, back, (), facts)
         choice = _weaker(choice, trace, done)
+
+
+def _size(kept: Kept) -> TableFacts:
+    """How big a table is when its rows are back."""
+    size = kept.bytes or 0
+    return TableFacts(kept.label.table, kept.label.rows, exact=True, bytes=size, table_bytes=size)
 
 
 def _rehearse(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from types import MappingProxyType
 
 from db_migrate.catalog.diff import diff, drifted
-from db_migrate.catalog.objects import Catalog
+from db_migrate.catalog.objects import TABLE_KINDS, Catalog, Kind
 from db_migrate.config import Settings
 from db_migrate.config.values import Runner
 from db_migrate.errors import ConfigurationError
@@ -33,6 +33,7 @@ from db_migrate.rules.context import RuleSettings
 from db_migrate.rules.facts import Difference, Facts, Mapped, Relationship
 from db_migrate.rules.intents import Intent
 from db_migrate.rules.judge import check_names, judge
+from db_migrate.rules.names import owner_of, rebase
 from db_migrate.rules.questions import questions
 from db_migrate.schemas.live import copy_of_live
 from db_migrate.schemas.scratch import Scratch, read_through
@@ -257,6 +258,7 @@ def facts_for(target: Target, done: Trace, request: Request, settings: Settings)
     asked = questions(done, returning=returning(target, done) if request.direction is Direction.DOWNGRADE else {})
     relations = {o for r in done.revisions for s in r.statements for o in _relations(s.effects.held)} | concerned(done)
     relations |= {name for r in done.revisions for s in r.statements for name in s.effects.reads}
+    relations |= set(_former(done, relations))
     with read_only(target.conninfo, again=True) as connection, replica_of(settings, connection) as (replica, problem):
         facts = read_facts(
             connection,
@@ -268,6 +270,19 @@ def facts_for(target: Target, done: Trace, request: Request, settings: Settings)
             given=settings.chosen.throughput,
         )
     return replace(facts, warnings=(*facts.warnings, problem)) if problem else facts
+
+
+def _former(done: Trace, relations: Collection[str]) -> Iterator[str]:
+    """What tables were called before they, or their schemas, got another name in the run."""
+    changes = [c for r in done.revisions for s in r.statements for c in s.effects.changes if c.from_object]
+    names = list(relations)
+    for change in reversed(changes):
+        old = str(change.from_object)
+        found = [old] if change.kind in TABLE_KINDS else []
+        if change.kind is Kind.SCHEMA:
+            found = [rebase(name, change.object, old) for name in names if owner_of(name) == change.object]
+        names += found
+        yield from found
 
 
 def _relations(locks: Iterable[Lock]) -> Iterator[str]:

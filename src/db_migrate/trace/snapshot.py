@@ -16,7 +16,7 @@ import msgspec
 
 from db_migrate.catalog.change import Change
 from db_migrate.catalog.diff import diff
-from db_migrate.catalog.objects import RELATION_KINDS, Catalog, Key, Kind, SchemaObject
+from db_migrate.catalog.objects import RELATION_KINDS, TABLE_KINDS, Catalog, Key, Kind, SchemaObject
 from db_migrate.catalog.reader import QUERIES, objects_in
 from db_migrate.trace.observation import BY_RELATION, CatalogRows, Relation, asking, part, whole
 
@@ -231,7 +231,7 @@ class Snapshot:
 
 
 def _refreshed(before: Catalog, after: Catalog, old: Mapping[int, Relation], new: Mapping[int, Relation]) -> Refreshed:
-    changes = diff(before, after)
+    changes = diff(before, after, known=_renamed(old, new))
     keys = (after.get(c.kind, c.object) for c in changes if c.kind is Kind.FOREIGN_KEY)
     validated = (
         (key.parent or "", _referenced_table(str(key.attributes["referenced"])))
@@ -239,6 +239,12 @@ def _refreshed(before: Catalog, after: Catalog, old: Mapping[int, Relation], new
         if key is not None and key.attributes["validated"] and key.attributes["enforced"]
     )
     return Refreshed(changes, old, new, frozenset(validated))
+
+
+def _renamed(old: Mapping[int, Relation], new: Mapping[int, Relation]) -> dict[Key, str]:
+    """The tables that have another name than before, which need not look alike."""
+    names = ((old[oid].name, new[oid].name) for oid in old.keys() & new.keys())
+    return {(kind, one): other for one, other in names if one != other for kind in TABLE_KINDS}
 
 
 def _referenced_table(referenced: str) -> str:

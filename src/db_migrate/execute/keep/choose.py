@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from db_migrate.catalog.change import Action
 from db_migrate.catalog.objects import TYPE_KINDS, Catalog, Kind, SchemaObject
 from db_migrate.config import Settings
+from db_migrate.execute.keep.following import Following
 from db_migrate.execute.keep.reach import changed_by, in_order, keys_changed, reached, recomputed
 from db_migrate.results import KeptObject
 from db_migrate.rules.facts import Answer, Facts, TableFacts
@@ -35,14 +37,21 @@ class Choice:
     notes: tuple[str, ...] = ()
 
 
-def choose(trace: Trace, facts: Facts, settings: Settings, hidden: Collection[str] = ()) -> Choice:
+def choose(
+    trace: Trace,
+    facts: Facts,
+    settings: Settings,
+    hidden: Collection[str] = (),
+    back: Mapping[str, TableFacts] = MappingProxyType({}),
+) -> Choice:
     """What of the plan's losses can be made good, each with how: tables and columns moved, copied or parked, and rows.
 
-    Nothing is said of what is empty for certain and of what the run itself made. ``hidden`` are Alembic's own tables.
+    Nothing is said of what is empty for certain and of what the run itself made, but where the rows of a table that
+    were kept go ``back`` to it. ``hidden`` are Alembic's own tables.
     """
     if not settings.keep:
         return Choice()
-    chooser = _Chooser(trace, facts, settings, frozenset(hidden))
+    chooser = _Chooser(trace, facts, settings, frozenset(hidden), Following(dict(facts.tables), back))
     found = tuple(each for revision in trace.revisions for each in chooser.of(revision))
     wanted = (each for each in found if isinstance(each, KeptObject))
     kept = {(each.object, each.revision if each.strategy == ROWS else ""): each for each in wanted}
@@ -71,6 +80,7 @@ class _Chooser:
     facts: Facts
     settings: Settings
     hidden: frozenset[str]
+    following: Following
     copied: int = 0
     narrowed: frozenset[str] = field(init=False)
     types: frozenset[str] = field(init=False)
@@ -88,17 +98,20 @@ class _Chooser:
 
     def of(self, revision: TracedRevision) -> Iterator[KeptObject | LeftOut]:
         """What one revision destroys."""
+        self.following.begin_revision()
         yield from self._rows(revision)
         for statement in revision.statements:
             if statement.error is None:
                 yield from self._tables(revision.before, statement)
                 yield from self._columns(revision.before, statement)
+                self.following.follow(statement)
 
     def _tables(self, before: Catalog, statement: TracedStatement) -> Iterator[KeptObject | LeftOut]:
-        gone = set(statement.effects.dropped)
+        gone = {self.following.begun(each) for each in statement.effects.dropped}
         for name in statement.effects.dropped:
-            table = before.get(Kind.TABLE, name) or before.get(Kind.PARTITION, name)
-            size = self.facts.tables.get(name)
+            first = self.following.begun(name)
+            table = before.get(Kind.TABLE, first) or before.get(Kind.PARTITION, first)
+            size = self.following.sizes.get(name)
             if table is None or size is None or size.empty or name in statement.effects.created:
                 continue
             if _root(before, table) in gone:
@@ -106,59 +119,64 @@ class _Chooser:
             if statement.autocommit:
                 yield LeftOut(name, "it is dropped outside of a transaction, so that rows could be lost in between")
             else:
-                yield self._table(before, table, size)
+                yield self._table(before, table, name, size)
 
-    def _table(self, before: Catalog, table: SchemaObject, size: TableFacts) -> KeptObject | LeftOut:
+    def _table(self, before: Catalog, table: SchemaObject, name: str, size: TableFacts) -> KeptObject | LeftOut:
         whole = (
             table.kind is Kind.TABLE and not table.attributes.get("partition_key") and not _is_inherited(before, table)
         )
         if whole and not self._uses_dropped_types(before, table.name):
-            return KeptObject(table.name, MOVE, size.rows, size.bytes)
-        return self._copied(KeptObject(table.name, COPY, size.rows, size.table_bytes))
+            return KeptObject(name, MOVE, size.rows, size.bytes)
+        return self._copied(KeptObject(name, COPY, size.rows, size.table_bytes))
 
     def _columns(self, before: Catalog, statement: TracedStatement) -> Iterator[KeptObject | LeftOut]:
         gone = set(statement.effects.dropped)
         for name in statement.effects.dropped:
-            column = before.get(Kind.COLUMN, name)
-            if column is None or column.parent is None or column.parent in gone or column.attributes.get("generated"):
+            column = before.get(Kind.COLUMN, self.following.begun(name))
+            if column is None or column.parent is None or owner_of(name) in gone or column.attributes.get("generated"):
                 continue
-            table, size = before.get(Kind.TABLE, column.parent), self.facts.tables.get(column.parent)
+            table, size = before.get(Kind.TABLE, column.parent), self.following.sizes.get(owner_of(name))
             if table is None or size is None or size.empty or column.attributes.get("inherited"):
                 continue  # what is inherited, by a partition too, is kept with the parent's
             if statement.autocommit:
                 yield LeftOut(name, "it is dropped outside of a transaction, so that values could be lost in between")
             else:
-                yield self._column(before, table, column, size)
+                yield self._column(before, column, name, size)
 
-    def _column(
-        self, before: Catalog, table: SchemaObject, column: SchemaObject, size: TableFacts
-    ) -> KeptObject | LeftOut:
-        key = primary_key(before, table.name)
-        keyed = bool(key) and column.name not in {f"{table.name}.{each}" for each in key}
-        can_copy = keyed and not _is_inherited(before, table)
+    def _column(self, before: Catalog, column: SchemaObject, name: str, size: TableFacts) -> KeptObject | LeftOut:
+        owner = column.parent or ""
+        key = primary_key(before, owner)
+        keyed = bool(key) and column.name not in {f"{owner}.{each}" for each in key}
+        can_copy = keyed and not _is_inherited(before, before.objects[Kind.TABLE, owner])
         can_park = self.settings.keep_parked and not _names_any(column, self.types)
-        width = size.table_bytes // max(1, len(before.columns(table.name)))
+        width = size.table_bytes // max(1, len(before.columns(owner)))
         if can_copy and (size.rows <= self.settings.keep_copy_rows or not can_park):
-            return self._copied(KeptObject(column.name, COPY, size.rows, width))
+            return self._copied(KeptObject(name, COPY, size.rows, width))
         if can_park:
-            return KeptObject(column.name, PARK, size.rows, width)
+            return KeptObject(name, PARK, size.rows, width)
         why = "its type is dropped too" if self.settings.keep_parked else "the settings forbid to park it (keep_parked)"
-        return LeftOut(column.name, f"{table.name} has no primary key to find its rows again by, and {why}")
+        return LeftOut(name, f"{owner_of(name)} has no primary key to find its rows again by, and {why}")
 
     def _rows(self, revision: TracedRevision) -> Iterator[KeptObject | LeftOut]:
         """The tables of which it deletes or changes rows, those first that others refer to."""
         alone: set[str] = set()
         touched: set[str] = set()
+        called: dict[str, str] = {}
+        following = self.following.copy()
         for each in revision.statements:
             if each.error is None:
                 retyped = {owner_of(c.object) for c in each.effects.changes if c.object in self.narrowed}
-                changed = retyped | recomputed(each) | changed_by(each)
-                (alone if each.autocommit else touched).update(changed, each.effects.truncated)
-        for name in in_order(revision.before, reached(revision.before, touched | alone)):
-            table, size = revision.before.get(Kind.TABLE, name), self.facts.tables.get(name)
+                changed = {*retyped, *recomputed(each), *changed_by(each), *each.effects.truncated}
+                named = {following.begun(name): name for name in changed}
+                called = {**named, **called}
+                (alone if each.autocommit else touched).update(named)
+                following.follow(each)
+        for first in in_order(revision.before, reached(revision.before, touched | alone)):
+            name = called.get(first, first)
+            table, size = revision.before.get(Kind.TABLE, first), self.following.sizes.get(first)
             if name in self.hidden or table is None or size is None or size.empty:
                 continue
-            if reason := self._why_not_rows(revision.before, table, size, alone=name in alone):
+            if reason := self._why_not_rows(revision.before, table, size, alone=first in alone):
                 yield LeftOut(name, reason)
             else:
                 yield self._copied(KeptObject(name, ROWS, size.rows, size.table_bytes, revision.revision))
