@@ -264,3 +264,25 @@ def test_a_revision_that_fails_wherever_it_runs_is_undone_or_mended(project: Pro
             result = workspace.repair(back=not mended)
             assert (result.to, result.verify and result.verify.problems) == (("r2",) if mended else ("r1",), ())
     assert project.sql("SELECT id FROM t") == [(1,)]
+
+
+def test_rows_of_a_table_that_is_undone_are_kept_and_come_back(project: Project) -> None:
+    """Somebody has used the table of a half-done revision: undoing it takes the name, and nothing is lost."""
+    project.revision("r1", "CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE u (id int)", "DROP TABLE u; DROP TABLE t")
+    project.plain("r1", stop=1, mode="autocommit")
+    project.sql("INSERT INTO t SELECT generate_series(1, 5)")
+    name = project.conninfo.dbname
+    with open_project(project.settings()) as workspace:
+        with pytest.raises(Refused, match="needs the name") as refused:
+            workspace.repair(back=True)
+        undone = workspace.repair(back=True, confirm=name)
+
+        assert refused.value.code == "consent.missing"
+        assert [(each.object, each.rows) for each in undone.kept] == [("public.t", 5)]
+        assert (undone.to, undone.verify and undone.verify.problems) == ((), ())
+        assert [each.rows for each in workspace.kept.list().objects] == [5]
+
+        done = workspace.apply("heads")
+
+    assert [(each.object, each.rows) for each in done.restored] == [("public.t", 5)]
+    assert project.sql("SELECT id FROM t ORDER BY id") == [(each,) for each in range(1, 6)]

@@ -106,6 +106,8 @@ class Walk(RuleBasedStateMachine):
         self.left = False
         """Whether the crash has left something: what is otherwise after it may also have been done by hand since."""
         self.stamped = False
+        self.around = False
+        """Whether a stamp has passed what would have put back what is kept: that stays kept until somebody asks."""
         self.passed = ""
         """The run after which somebody went on with plain Alembic, of which the journal knows nothing."""
         self.plan: KeptPlan | None = None
@@ -176,7 +178,7 @@ class Walk(RuleBasedStateMachine):
             crashed=self.crashed,
         )
         wrong = [
-            *self.rows.lost(self.live, self.makers),
+            *self.rows.lost(self.live, self.makers, around=self.around),
             *journal.wrong(self.world.session, self.recorded, crashed=self.crashed, passed=self.passed),
             *self.world.do(lambda workspace: check(workspace, seen)),
         ]
@@ -282,6 +284,9 @@ class Walk(RuleBasedStateMachine):
         if isinstance(found, Refused) and found.code == "plan.findings" and consent:
             allow = _allowed(found)
             found = self.attempt(lambda workspace: workspace.apply(to, allow=allow, confirm=self.world.target.dbname))
+        if isinstance(found, DbMigrateError) and found.code == "graph.ambiguous-revision":
+            assert to == "+1", _said(found)  # there are several next ones
+            return
         self.ran(found, consent)
         if isinstance(found, RunResult) and found.error is None and to == "heads":
             assert self.recorded == self.heads
@@ -314,7 +319,7 @@ class Walk(RuleBasedStateMachine):
         if isinstance(found, Refused) and found.code == "plan.findings" and consent:
             allow = _allowed(found)
             found = self.attempt(lambda workspace: workspace.rollback(to, allow=allow, confirm=confirm))
-        if isinstance(found, DbMigrateError) and found.code.startswith(("revision.", "rollback.", "target.")):
+        if isinstance(found, DbMigrateError) and found.code.startswith(("revision.", "rollback.", "target.", "graph.")):
             assert to == "-1", _said(found)  # which of several is meant is not said
             return
         self.ran(found, consent)
@@ -339,6 +344,7 @@ class Walk(RuleBasedStateMachine):
         self.look()
         assert self.recorded == wanted
         self.stamped = bool(there)
+        self.around = self.around or any(oracle.kept(self.world.session).values())
 
     def beside(self, revision: str) -> frozenset[str]:
         """The recorded revisions of other branches, which stay when this one is stamped."""

@@ -84,26 +84,35 @@ class Rows:
             self.cells = {at: cell for at, cell in self.cells.items() if (at[0], at[1]) in self.keys}
         self.cells = {at: cell for at, cell in self.cells.items() if (at[0], at[2], cell[1]) != (table, column, maker)}
 
-    def lost(self, live: Listing, makers: Makers) -> list[str]:
-        """What is not where it has to be: in its own cell, or, where its column is gone, anywhere at all."""
+    def lost(self, live: Listing, makers: Makers, *, around: bool = False) -> list[str]:
+        """What is not where it has to be: in its own cell, or, where its column is gone, anywhere at all.
+
+        ``around``: rows may still be kept although their table is there.
+        """
         everything = contents(self.session)
         haystack = "\n".join(row for rows in everything.values() for row in rows)
         present = columns(live)
         missing = []
         for table in {table for table, _ in self.keys}:
             if (table, "id") in present and (table, "id") in makers:
-                missing += self._wrong_in(table, [n for t, n in present if t == table and (t, n) in makers], makers)
+                names = [n for t, n in present if t == table and (t, n) in makers]
+                missing += self._wrong_in(table, names, makers, haystack if around else "")
         for (table, key, name), (value, _maker) in self.cells.items():
             if value not in haystack:
                 missing.append(f"{table}.{name} of {key}: {value} is nowhere")
         return missing
 
-    def _wrong_in(self, table: str, names: list[str], makers: Makers) -> list[str]:
+    def _is_in(self, text: str, table: str, key: int) -> bool:
+        return all(value in text for (t, k, _), (value, _maker) in self.cells.items() if (t, k) == (table, key))
+
+    def _wrong_in(self, table: str, names: list[str], makers: Makers, elsewhere: str) -> list[str]:
         listed = ", ".join(f'"{name}"::text' for name in names)
         rows: list[Any] = self.session.execute(f"SELECT id, {listed} FROM public.{table}".encode()).fetchall()
         found = {key: dict(zip(names, values, strict=True)) for key, *values in rows}
         wanted = self.there(makers, table)
-        wrong = [f"{table}: row {key} is gone" for key in wanted - found.keys()]
+        wrong = [
+            f"{table}: row {key} is gone" for key in wanted - found.keys() if not self._is_in(elsewhere, table, key)
+        ]
         wrong += [f"{table}: row {key} came from nowhere" for key in found.keys() - wanted]
         for (where, key, name), (value, maker) in self.cells.items():
             is_here = where == table and key in found and name in names and makers[table, name] == maker

@@ -133,10 +133,10 @@ class Mending:
         return replace(result, error=replace(error, code="repair.data", next=_ANSWERS))
 
     def _undo(self, view: View, partial: Partial) -> RunResult:
-        run, steps = undo(view, partial, accept=bool(self.wish.ran), confirm=self.wish.confirm)
+        run, steps, kept = undo(view, partial, accept=bool(self.wish.ran), confirm=self.wish.confirm)
         if view.heads != partial.way.start:
             _stamp(view, partial.way.start)
-        return _result(view, run, partial.way.start, steps)
+        return replace(_result(view, run, partial.way.start, steps), kept=kept)
 
     def elsewhere(self, view: View, diagnosis: Diagnosis) -> RunResult:
         """Let the version table say what the schema is."""
@@ -330,6 +330,8 @@ def _together(view: View, done: Sequence[RunResult]) -> RunResult:
         from_=runs[0].from_ if runs else last.from_,
         steps=tuple(step for each in done for step in each.steps),
         warnings=tuple(dict.fromkeys(w for each in done for w in each.warnings)),
+        kept=tuple(kept for each in done for kept in each.kept),
+        restored=tuple(back for each in done for back in each.restored),
     )
 
 

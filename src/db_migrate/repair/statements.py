@@ -6,7 +6,7 @@ import hashlib
 import random
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING
 from db_migrate import __version__
 from db_migrate.errors import DbMigrateError, Failed, LockBudgetExceeded
 from db_migrate.execute.journal import Entry, Journal, Log, NoJournal
+from db_migrate.execute.keep.choose import COPY
+from db_migrate.execute.keep.put_aside import Occasion, put_aside
+from db_migrate.execute.keep.store import prepare, runner
 from db_migrate.execute.opening import locked, state_of, watching, who
 from db_migrate.execute.preflight import check_environment
 from db_migrate.execute.progress import nobody
@@ -21,7 +24,7 @@ from db_migrate.execute.unfinished import settle
 from db_migrate.postgres.redact import redact
 from db_migrate.postgres.session import connect
 from db_migrate.repair.view import View
-from db_migrate.results import StepResult
+from db_migrate.results import KeptObject, StepResult
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -86,10 +89,12 @@ class Repairing:
             for each in statements:
                 self._step(connection, each)
 
-    def together(self, statements: Sequence[str]) -> None:
-        """Run the statements in one transaction, again while a lock is not to be had.
+    def together(self, statements: Sequence[str], direction: str, aside: Mapping[str, str]) -> tuple[KeptObject, ...]:
+        """Run the statements in one transaction, again while a lock is not to be had; what was kept.
 
-        Raises ``Failed`` (``repair.failed``), ``LockBudgetExceeded`` (``lock.budget``); nothing is done then.
+        ``aside``: tables that are kept, by the statement that drops them; they go back when the revision, which
+        ``direction`` undoes, runs again. Raises ``Failed`` (``repair.failed``), ``LockBudgetExceeded``
+        (``lock.budget``); nothing is done then.
         """
         from psycopg import errors
 
@@ -99,7 +104,7 @@ class Repairing:
         while True:
             attempt += 1
             try:
-                self._transaction(statements)
+                kept = self._transaction(statements, direction, aside)
             except (errors.LockNotAvailable, errors.DeadlockDetected) as error:
                 if time.monotonic() > deadline:
                     raise _no_lock(str(error)) from error
@@ -111,12 +116,29 @@ class Repairing:
         self.steps += [
             StepResult(self._revision, n, redact(each), 0.0, 0.0, attempt) for n, each in enumerate(statements)
         ]
+        for each in kept:
+            note = {"object": each.object, "strategy": each.strategy, "rows": each.rows}
+            self._log.add(self.run, Entry.KEPT, note)
+        return kept
 
-    def _transaction(self, statements: Sequence[str]) -> None:
-        with self._session() as connection, connection.transaction():
-            connection.execute("SELECT pg_catalog.set_config('lock_timeout', %s, true)", [_SHORT])
-            for each in statements:
-                connection.execute(each.encode())
+    def _transaction(
+        self, statements: Sequence[str], direction: str, aside: Mapping[str, str]
+    ) -> tuple[KeptObject, ...]:
+        kept: list[KeptObject] = []
+        with self._session() as connection:
+            if aside:
+                prepare(connection)
+            with connection.transaction():
+                connection.execute("SELECT pg_catalog.set_config('lock_timeout', %s, true)", [_SHORT])
+                for each in statements:
+                    if each in aside:
+                        occasion = Occasion(
+                            self.run, self._revision, direction, len(kept) + 1, self._view.target.schema
+                        )
+                        wanted = KeptObject(aside[each], COPY, None, None)
+                        kept.append(put_aside(runner(connection), wanted, occasion))
+                    connection.execute(each.encode())
+        return tuple(kept)
 
     def stands(self, file: Path, direction: str) -> None:
         """Note that the revision stands as if it had last run in this direction, so that its loose ends are none."""

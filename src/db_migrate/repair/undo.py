@@ -18,7 +18,7 @@ from db_migrate.repair.statements import journalled
 from db_migrate.repair.view import View
 from db_migrate.repair.way import Passed
 from db_migrate.repair.words import summary_of
-from db_migrate.results import StepResult
+from db_migrate.results import KeptObject, StepResult
 from db_migrate.schemas.live import copy_of_live
 from db_migrate.schemas.scratch import read
 from db_migrate.trace.effects import Direction
@@ -26,8 +26,10 @@ from db_migrate.trace.effects import Direction
 _HOLDS_ROWS = frozenset({Kind.TABLE, Kind.PARTITION, Kind.COLUMN, Kind.SEQUENCE, Kind.MATERIALIZED_VIEW})
 
 
-def undo(view: View, partial: Partial, *, accept: bool, confirm: str | None) -> tuple[str, tuple[StepResult, ...]]:
-    """Take back what is committed; returns the run and its statements.
+def undo(
+    view: View, partial: Partial, *, accept: bool, confirm: str | None
+) -> tuple[str, tuple[StepResult, ...], tuple[KeptObject, ...]]:
+    """Take back what is committed; returns the run, its statements, and the tables that went with rows and are kept.
 
     ``accept``: rows that the revision changed in tables that stay are not put back, and that is understood. ``confirm``
     is the database's name, where rows would go. Raises ``Refused`` before anything is changed: ``repair.data``,
@@ -37,7 +39,7 @@ def undo(view: View, partial: Partial, *, accept: bool, confirm: str | None) -> 
     live = view.live.only(lambda each: each.name not in unfinished)
     changes = with_sql(diff(live, partial.way.before), live, partial.way.before)
     _check_gone(partial, changes)
-    _check_rows(view, partial, changes, confirm)
+    full = _check_rows(view, partial, changes, confirm)
     if not accept:
         _check_data(partial, changes)
     statements = tuple(each.sql for each in changes if each.sql)
@@ -45,10 +47,12 @@ def undo(view: View, partial: Partial, *, accept: bool, confirm: str | None) -> 
     back = "downgrade" if partial.way.direction is Direction.UPGRADE else "upgrade"
     with journalled(view, partial.way.start, partial.way.revision) as run:
         run.alone([f"DROP INDEX CONCURRENTLY IF EXISTS {name}" for name in unfinished])
+        kept: tuple[KeptObject, ...] = ()
         if statements:
-            run.together(statements)
+            aside = {c.sql: c.object for c in changes if c.sql and c.object in full and c.kind is Kind.TABLE}
+            kept = run.together(statements, back, aside if view.settings.keep else {})
         run.stands(Path(partial.way.file), back)
-        return run.run, tuple(run.steps)
+        return run.run, tuple(run.steps), kept
 
 
 def _check_gone(partial: Partial, changes: Sequence[Change]) -> None:
@@ -72,8 +76,8 @@ def _dropped_by(partial: Partial, change: Change) -> str:
     return "a committed statement of the revision did"
 
 
-def _check_rows(view: View, partial: Partial, changes: Sequence[Change], confirm: str | None) -> None:
-    """Rows in tables that would go, other than what the revision wrote itself, need the database's name."""
+def _check_rows(view: View, partial: Partial, changes: Sequence[Change], confirm: str | None) -> list[str]:
+    """The tables that would go with rows other than what the revision wrote itself: that needs the database's name."""
     written = {name for each in partial.way.statements for name in each.written}
     tables = [c.object for c in changes if c.action is Action.DROPPED and c.kind in (Kind.TABLE, Kind.PARTITION)]
     full = [name for name in tables if name not in written and _has_rows(view, name)]
@@ -85,6 +89,7 @@ def _check_rows(view: View, partial: Partial, changes: Sequence[Change], confirm
             state="nothing was changed",
             next=[f"db-migrate repair --back --confirm {shlex.quote(view.database)}"],
         )
+    return full
 
 
 def _has_rows(view: View, table: str) -> bool:
