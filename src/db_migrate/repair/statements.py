@@ -117,8 +117,8 @@ class Repairing:
             StepResult(self._revision, n, redact(each), 0.0, 0.0, attempt) for n, each in enumerate(statements)
         ]
         for each in kept:
-            note = {"object": each.object, "strategy": each.strategy, "rows": each.rows}
-            self._log.add(self.run, Entry.KEPT, note)
+            content = {"object": each.object, "strategy": each.strategy, "rows": each.rows}
+            self._log.add(self.run, Entry.KEPT, content)
         return kept
 
     def _transaction(
