@@ -103,7 +103,7 @@ class Keeper:
 
     def _has_kept(self, done: KeptObject) -> None:
         self._pending.append(done)
-        self.note(Entry.KEPT, {"object": done.object, "strategy": done.strategy, "rows": done.rows})
+        self.note(Entry.KEPT, as_noted(done))
 
     def before_commit(self, revision: PlannedRevision, link: Link) -> None:
         """Put back what the revision had destroyed when it last ran the other way.
@@ -158,6 +158,11 @@ class Keeper:
             self.restored += [each for each in self._pending if isinstance(each, Restored)]
         self._pending.clear()
         self._snapshots.clear()
+
+
+def as_noted(kept: KeptObject) -> dict[str, Any]:
+    """What the journal says of something that was kept."""
+    return {"object": kept.object, "strategy": kept.strategy, "rows": kept.rows}
 
 
 def _lock_of(kept: Kept) -> Lock:

@@ -17,6 +17,7 @@ from db_migrate.execute.journal import Entry, Journal, Log, NoJournal
 from db_migrate.execute.keep.choose import COPY
 from db_migrate.execute.keep.put_aside import Occasion, put_aside
 from db_migrate.execute.keep.store import prepare, runner
+from db_migrate.execute.keeping import as_noted
 from db_migrate.execute.opening import locked, state_of, watching, who
 from db_migrate.execute.preflight import check_environment
 from db_migrate.execute.progress import nobody
@@ -117,8 +118,7 @@ class Repairing:
             StepResult(self._revision, n, redact(each), 0.0, 0.0, attempt) for n, each in enumerate(statements)
         ]
         for each in kept:
-            content = {"object": each.object, "strategy": each.strategy, "rows": each.rows}
-            self._log.add(self.run, Entry.KEPT, content)
+            self._log.add(self.run, Entry.KEPT, as_noted(each))
         return kept
 
     def _transaction(
