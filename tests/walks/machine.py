@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 import tempfile
 from collections.abc import Callable
@@ -23,7 +22,7 @@ from db_migrate.generate.request import Request
 from db_migrate.results import Plan, RunResult
 from db_migrate.workspace import Workspace
 
-from . import journal, oracle
+from . import journal, oracle, refusals
 from .checks import Seen, Step, check
 from .hand import HAND, by_hand
 from .oracle import differences
@@ -200,7 +199,7 @@ class Walk(RuleBasedStateMachine):
             return self.world.do(command)
         except DbMigrateError as error:
             refusal = error
-        assert oracle.fingerprint(self.world.session) == before, f"refused, and yet changed: {_said(refusal)}"
+        assert oracle.fingerprint(self.world.session) == before, f"refused, and yet changed: {refusals.said(refusal)}"
         return refusal
 
     def unchanged(self, command: Callable[[Workspace], T]) -> T:
@@ -282,10 +281,10 @@ class Walk(RuleBasedStateMachine):
         to = "+1" if one and len(self.heads) == 1 and len(self.recorded) < 2 else "heads"
         found = self.attempt(lambda workspace: workspace.apply(to))
         if isinstance(found, Refused) and found.code == "plan.findings" and consent:
-            allow = _allowed(found)
+            allow = refusals.allowed(found)
             found = self.attempt(lambda workspace: workspace.apply(to, allow=allow, confirm=self.world.target.dbname))
         if isinstance(found, DbMigrateError) and found.code == "graph.ambiguous-revision":
-            assert to == "+1", _said(found)  # there are several next ones
+            assert to == "+1", refusals.said(found)  # there are several next ones
             return
         self.ran(found, consent)
         if isinstance(found, RunResult) and found.error is None and to == "heads":
@@ -296,7 +295,7 @@ class Walk(RuleBasedStateMachine):
         was_clean = self.clean
         if isinstance(found, DbMigrateError):
             missing = found.code in ("plan.findings", "consent.missing") and not consent
-            assert missing or not was_clean or _on_rows(found), _said(found)
+            assert missing or not was_clean or refusals.on_rows(found), refusals.said(found)
             return
         self.look()
         if found.error is not None:
@@ -317,10 +316,10 @@ class Walk(RuleBasedStateMachine):
         confirm = self.world.target.dbname if consent else None
         found = self.attempt(lambda workspace: workspace.rollback(to, confirm=confirm))
         if isinstance(found, Refused) and found.code == "plan.findings" and consent:
-            allow = _allowed(found)
+            allow = refusals.allowed(found)
             found = self.attempt(lambda workspace: workspace.rollback(to, allow=allow, confirm=confirm))
         if isinstance(found, DbMigrateError) and found.code.startswith(("revision.", "rollback.", "target.", "graph.")):
-            assert to == "-1", _said(found)  # which of several is meant is not said
+            assert to == "-1", refusals.said(found)  # which of several is meant is not said
             return
         self.ran(found, consent)
 
@@ -336,7 +335,7 @@ class Walk(RuleBasedStateMachine):
             return  # where is what, nobody could tell any more
         found = self.attempt(lambda workspace: workspace.stamp(to, force=force, confirm=confirm))
         if isinstance(found, DbMigrateError):
-            assert found.code == "stamp.differs", _said(found)
+            assert found.code == "stamp.differs", refusals.said(found)
             assert there, "it is refused, and the schema is that revision's"
             assert not force
             return
@@ -364,7 +363,7 @@ class Walk(RuleBasedStateMachine):
         confirm = self.world.target.dbname
         found = self.attempt(lambda workspace: workspace.repair(back=back, confirm=confirm))
         if isinstance(found, DbMigrateError):
-            assert not must, _said(found)
+            assert not must, refusals.said(found)
             return
         assert found.error is None or not must, f"{found.error}"
         self.stamped = False
@@ -454,7 +453,7 @@ class Walk(RuleBasedStateMachine):
         found = self.attempt(lambda workspace: workspace.repair(bridge=True, confirm=confirm))
         if isinstance(found, DbMigrateError):
             assert files == {each.name: each.read_bytes() for each in self.world.versions.glob("*.py")}
-            assert self.recorded != self.heads, _said(found)
+            assert self.recorded != self.heads, refusals.said(found)
             return
         assert found.error is None, f"{found.error}"
         self.look()
@@ -497,18 +496,3 @@ class Walk(RuleBasedStateMachine):
             self.ran(found, consent=False)
         elif isinstance(found, RunResult):
             assert found.state == "unchanged", f"a stale plan was executed: {found.state} {found.error}"
-
-
-def _said(error: DbMigrateError) -> str:
-    return f"{type(error).__name__} {error.code}: {error.message}: {error.why}"
-
-
-def _allowed(error: DbMigrateError) -> tuple[str, ...]:
-    """What the command that a refusal tells to type allows."""
-    words = shlex.split(error.next[-1])
-    return tuple(words[number + 1] for number, word in enumerate(words) if word == "--allow")
-
-
-def _on_rows(error: DbMigrateError) -> bool:
-    """Whether it is refused since rows that are there make a statement fail."""
-    return "would-fail-on-data" in error.message
