@@ -92,7 +92,8 @@ def test_a_backup_by_newer_programs_goes_back_into_an_older_server(target15_data
         done = subprocess.run(restore, shell=True, env=environment, capture_output=True, text=True, check=False)
 
         assert (done.returncode, done.stderr) == (0, ""), restore
-        assert {each.name: each.stat().st_mode & 0o077 for each in tmp_path.glob("*.sql")} == {"it's.dump.sql": 0}
+        scripts = {"it's.dump.sql": 0} if server_version(connection) < 170000 else {}
+        assert {each.name: each.stat().st_mode & 0o077 for each in tmp_path.glob("*.sql")} == scripts
         assert connection.execute("SELECT note, count(*) FROM t GROUP BY note").fetchall() == [
             ("SET transaction_timeout = 0;", 40)
         ]

@@ -15,6 +15,13 @@ for name in {set(NAMES)!r}:
     op.execute(f"ALTER TABLE things ADD COLUMN {{name}} int")
 """
 
+COMMENTS = "for _ in range({}): op.execute('COMMENT ON TABLE things IS NULL')"
+AGE = """
+import os, time
+
+def age():
+    return int((time.time() - os.stat(__file__).st_mtime) * 10)
+"""
 
 VARIES = {
     "set": (OF_A_SET, ""),
@@ -30,7 +37,8 @@ VARIES = {
         "op.bulk_insert(sa.table('things', sa.column('id')), [{'id': random.randrange(10**8)}])",
         "import random",
     ),
-    "more": ("for _ in range(random.randrange(10**3)): op.execute('COMMENT ON TABLE things IS NULL')", "import random"),
+    "more each time": (COMMENTS.format("age()"), AGE),
+    "fewer each time": (COMMENTS.format("max(0, 500 - age())"), AGE),
 }
 """Bodies of upgrades, and what they import: each in its own way depends on the process that runs it."""
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import takewhile, zip_longest
 
 from db_migrate.rules.context import Context, Hit
 from db_migrate.rules.facts import Difference
 from db_migrate.rules.registry import About, Section, rule
 from db_migrate.rules.source import read_source
-from db_migrate.trace.effects import Trace
+from db_migrate.rules.transactions import is_version_table
+from db_migrate.trace.effects import Trace, TracedRevision
 
 _PLAIN = {
     *("__future__", "collections", "contextlib", "dataclasses", "decimal", "enum", "functools", "itertools"),
@@ -66,14 +67,23 @@ def _varies(node: ast.AST) -> bool:
 
 def differences(first: Trace, second: Trace) -> Mapping[str, Difference]:
     """By revision, where two runs from the same state part."""
-    again = {each.revision: [s.sql for s in each.statements] for each in second.revisions}
+    again = {each.revision: _sent(each) for each in second.revisions}
     found = {}
     for revision in first.revisions:
-        pairs = zip_longest((s.sql for s in revision.statements), again.get(revision.revision, ()), fillvalue="")
+        pairs = zip_longest(_sent(revision), again.get(revision.revision, ()), fillvalue="")
         parted = ((number, then) for number, (one, then) in enumerate(pairs) if one != then)
         if (difference := next(parted, None)) is not None:
             found[revision.revision] = Difference(*difference)
     return found
+
+
+def _sent(revision: TracedRevision) -> list[str]:
+    """What it sent, without Alembic's note of it, which stands elsewhere when there is more or less before it."""
+    return ["" if _notes(each.effects.writes) else each.sql for each in revision.statements]
+
+
+def _notes(written: Collection[str]) -> bool:
+    return bool(written) and all(is_version_table(each) for each in written)
 
 
 @rule(
@@ -94,13 +104,15 @@ op.add_column("users", sa.Column("token", sa.Text(), server_default=str(uuid4())
     ),
 )
 def not_deterministic(context: Context) -> Iterator[Hit]:
-    """Once for each revision, at the first statement that was another one."""
+    """Once for each revision, at the first statement that was another one, or the last where more came after it."""
     for revision in context.trace.revisions:
         found = context.facts.differing.get(revision.revision)
         if found is None:
             continue
-        place = next((p for p in context.places if p.revision is revision and p.index == found.statement), None)
-        yield Hit(place or revision, revision.revision, _parted(place.statement.sql if place else "", found.text))
+        places = [each for each in context.places if each.revision is revision and not _notes(each.effects.writes)]
+        place = next((each for each in places if each.index == found.statement), None)
+        where = place or (places[-1] if places else revision)
+        yield Hit(where, revision.revision, _parted(place.statement.sql if place else "", found.text))
 
 
 def _parted(one: str, other: str) -> str:
