@@ -278,6 +278,7 @@ def test_rows_of_a_table_that_is_undone_are_kept_and_come_back(project: Project)
         undone = workspace.repair(back=True, confirm=name)
 
         assert refused.value.code == "consent.missing"
+        assert "kept first" in str(refused.value.why)
         assert [(each.object, each.rows) for each in undone.kept] == [("public.t", 5)]
         assert (undone.to, undone.verify and undone.verify.problems) == ((), ())
         assert [each.rows for each in workspace.kept.list().objects] == [5]
@@ -286,3 +287,38 @@ def test_rows_of_a_table_that_is_undone_are_kept_and_come_back(project: Project)
 
     assert [(each.object, each.rows) for each in done.restored] == [("public.t", 5)]
     assert project.sql("SELECT id FROM t ORDER BY id") == [(each,) for each in range(1, 6)]
+
+
+GOES = {
+    "a partition": ("CREATE TABLE part PARTITION OF parent FOR VALUES IN (1)", "public.part"),
+    "a column": ("ALTER TABLE t ADD c text", "public.t.c"),
+    "a column with a default": ("ALTER TABLE t ADD c text DEFAULT 'none'", "public.t.c"),
+    "a serial column": ("ALTER TABLE t ADD c serial", "public.t.c"),
+    "a name that is quoted": ('ALTER TABLE t ADD "It is a.b" text', 'public.t."It is a.b"'),
+}
+"""What a half-done revision has made, and nothing keeps when it is undone."""
+
+
+@pytest.mark.parametrize(("made", "what"), GOES.values(), ids=GOES)
+def test_what_goes_with_values_from_others_needs_the_name(project: Project, made: str, what: str) -> None:
+    """Empty, or with nothing but the default, it goes without a question."""
+    first = "CREATE TABLE t (id int); CREATE TABLE parent (a int) PARTITION BY LIST (a)"
+    project.revision("r1", first, "DROP TABLE parent; DROP TABLE t")
+    project.plain("r1")
+    project.sql("INSERT INTO t VALUES (1), (2)")
+    project.revision("r2", f"{made}; CREATE TABLE last (id int)", "DROP TABLE last")
+    project.plain("r2", stop=1, mode="autocommit")
+    table, _, column = what.removeprefix("public.").partition(".")
+    written = f"UPDATE t SET {column} = '7' WHERE id = 1" if column else f"INSERT INTO {table} VALUES (1)"
+    asked = "serial" in made
+    with open_project(project.settings()) as workspace:
+        if not asked:
+            assert workspace.repair(back=True).to == ("r1",)
+            project.plain("r2", stop=1, mode="autocommit")
+            workspace._forget_live()
+        project.sql(written)
+        with pytest.raises(Refused, match="needs the name") as refused:
+            workspace.repair(back=True)
+        assert what in str(refused.value.why)
+        undone = workspace.repair(back=True, confirm=project.conninfo.dbname)
+        assert (undone.to, undone.verify and undone.verify.problems) == (("r1",), ())

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from db_migrate.catalog.change import Action, Change
+from db_migrate.catalog.comparing import draws_numbers
 from db_migrate.catalog.diff import diff
-from db_migrate.catalog.objects import Kind
+from db_migrate.catalog.objects import Kind, SchemaObject
 from db_migrate.catalog.sql import with_sql
 from db_migrate.errors import Refused
 from db_migrate.postgres.session import read_only
@@ -32,8 +33,8 @@ def undo(
     """Take back what is committed; returns the run, its statements, and the tables that went with rows and are kept.
 
     ``accept``: rows that the revision changed in tables that stay are not put back, and that is understood. ``confirm``
-    is the database's name, where rows would go. Raises ``Refused`` before anything is changed: ``repair.data``,
-    ``repair.lost``, ``repair.not-proved``, ``consent.missing``.
+    is the database's name, where what others wrote would go. Raises ``Refused`` before anything is changed:
+    ``repair.data``, ``repair.lost``, ``repair.not-proved``, ``consent.missing``.
     """
     unfinished = tuple(each.name for each in view.live if is_unfinished(each))
     live = view.live.only(lambda each: each.name not in unfinished)
@@ -77,24 +78,54 @@ def _dropped_by(partial: Partial, change: Change) -> str:
 
 
 def _check_rows(view: View, partial: Partial, changes: Sequence[Change], confirm: str | None) -> list[str]:
-    """The tables that would go with rows other than what the revision wrote itself: that needs the database's name."""
+    """The tables that would go with rows other than what the revision wrote itself.
+
+    That, and columns that would go with values from others than the revision, needs the database's name.
+    """
     written = {name for each in partial.way.statements for name in each.written}
-    tables = [c.object for c in changes if c.action is Action.DROPPED and c.kind in (Kind.TABLE, Kind.PARTITION)]
-    full = [name for name in tables if name not in written and _has_rows(view, name)]
-    if full and confirm != view.database:
+    holds = (Kind.TABLE, Kind.PARTITION)
+    dropped = {c.object: c.kind for c in changes if c.action is Action.DROPPED and c.kind in holds}
+    full = [name for name in dropped if name not in written and _has_rows(view, name)]
+    lost = [name for name in full if not view.settings.keep or dropped[name] is Kind.PARTITION]
+    lost += [each.name for each in _valued_columns(view, changes) if each.parent not in written]
+    if (full or lost) and confirm != view.database:
         raise Refused(
             "consent.missing",
             f"this needs the name of the database: --confirm {view.database}",
-            why=f"rows would go with {', '.join(full)}, which the revision did not write",
+            why=_why_rows_matter(full, lost),
             state="nothing was changed",
             next=[f"db-migrate repair --back --confirm {shlex.quote(view.database)}"],
         )
     return full
 
 
+def _why_rows_matter(full: Sequence[str], lost: Sequence[str]) -> str:
+    if lost:
+        return f"data would go with {', '.join(lost)} that the revision did not write, and nothing keeps it"
+    return f"{', '.join(full)} would go with rows that the revision did not write; they are kept first"
+
+
 def _has_rows(view: View, table: str) -> bool:
     with read_only(view.target.conninfo, again=True) as connection:
         return connection.execute(f"SELECT FROM {table} LIMIT 1".encode()).fetchone() is not None
+
+
+def _valued_columns(view: View, changes: Sequence[Change]) -> list[SchemaObject]:
+    """The columns that would go from tables that stay, with other values than their defaults."""
+    dropped = {c.object for c in changes if c.action is Action.DROPPED}
+    columns = [view.live.get(Kind.COLUMN, name) for name in sorted(dropped)]
+    return [each for each in columns if each and each.parent not in dropped and _has_values(view, each)]
+
+
+def _has_values(view: View, column: SchemaObject) -> bool:
+    """Numbers that a sequence gave count as values: another try would give others."""
+    if column.parent is None or column.attributes.get("generated") is not None:
+        return False
+    default = "NULL" if draws_numbers(column) else column.attributes.get("default") or "NULL"
+    name = column.name.removeprefix(f"{column.parent}.")
+    query = f"SELECT FROM {column.parent} WHERE {name} IS DISTINCT FROM ({default}) LIMIT 1"
+    with read_only(view.target.conninfo, again=True) as connection:
+        return connection.execute(query.encode()).fetchone() is not None
 
 
 def _check_data(partial: Partial, changes: Sequence[Change]) -> None:
