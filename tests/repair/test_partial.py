@@ -293,6 +293,8 @@ GOES = {
     "a partition": ("CREATE TABLE part PARTITION OF parent FOR VALUES IN (1)", "public.part"),
     "a column": ("ALTER TABLE t ADD c text", "public.t.c"),
     "a column with a default": ("ALTER TABLE t ADD c text DEFAULT 'none'", "public.t.c"),
+    "a type without equality": ("ALTER TABLE t ADD c json DEFAULT '{}'", "public.t.c"),
+    "a default of another scale": ("ALTER TABLE t ADD c numeric(9, 2) DEFAULT 0", "public.t.c"),
     "a serial column": ("ALTER TABLE t ADD c serial", "public.t.c"),
     "a name that is quoted": ('ALTER TABLE t ADD "It is a.b" text', 'public.t."It is a.b"'),
 }

@@ -118,12 +118,19 @@ def _valued_columns(view: View, changes: Sequence[Change]) -> list[SchemaObject]
 
 
 def _has_values(view: View, column: SchemaObject) -> bool:
-    """Numbers that a sequence gave count as values: another try would give others."""
+    """Numbers that a sequence gave count as values: another try would give others.
+
+    Texts are compared, since not every type has an equality: json has none.
+    """
     if column.parent is None or column.attributes.get("generated") is not None:
         return False
     default = "NULL" if draws_numbers(column) else column.attributes.get("default") or "NULL"
     name = column.name.removeprefix(f"{column.parent}.")
-    query = f"SELECT FROM {column.parent} WHERE {name} IS DISTINCT FROM ({default}) LIMIT 1"
+    kind = column.attributes["type"]
+    query = (
+        f"SELECT FROM {column.parent}"
+        f" WHERE CAST({name} AS text) IS DISTINCT FROM CAST(CAST(({default}) AS {kind}) AS text) LIMIT 1"
+    )
     with read_only(view.target.conninfo, again=True) as connection:
         return connection.execute(query.encode()).fetchone() is not None
 
