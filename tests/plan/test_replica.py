@@ -90,10 +90,16 @@ def test_rows_are_read_on_the_replica_and_locks_on_the_target(target_server: Tar
 
 
 def _wait_for_lag(primary: ConnInfo) -> None:
-    """Go on writing until the server knows that its standby is late: it learns it from what that one answers."""
-    while not size_of("SELECT coalesce(replay_lag > '0.05 s', false)::int FROM pg_stat_replication", primary):
+    """Go on writing until the server knows that its standby is late: it learns it from what that one answers.
+
+    What it knows from before the standby stood still says nothing: only a lag that grows is of now.
+    """
+    before = now = 0
+    while not now > before > 50_000:
         run(primary, "SELECT pg_logical_emit_message(false, 'late', 'x')")
         time.sleep(0.05)
+        lag = "coalesce(extract(epoch FROM replay_lag) * 1000000, 0)::bigint"
+        before, now = now, size_of(f"SELECT {lag} FROM pg_stat_replication", primary)
 
 
 def size_of(query: str, database: ConnInfo) -> int:
