@@ -68,6 +68,25 @@ def test_what_is_forced_is_what_alembic_makes_of_it(branched: Project, before: t
     assert (done.code, recorded(branched)) == (0, theirs), done.err
 
 
+@pytest.mark.parametrize("before", [("b2", "c1"), ("b2",), ("b1", "c1"), ("r1",), ()])
+def test_several_are_stamped_at_once(branched: Project, before: tuple[str, ...]) -> None:
+    """From wherever it is: a branch goes back, on, or stays where it is, and the other is not lost for it."""
+    branched.revision("b2", "op.execute('CREATE TABLE t_b2 (id int)')", "op.execute('DROP TABLE t_b2')", after="b1")
+    branched.sql("DELETE FROM alembic_version")
+    for each in before:
+        branched.sql(f"INSERT INTO alembic_version VALUES ('{each}')")
+
+    done = branched.run("stamp", "b1", "c1", "--json")
+
+    assert (done.code, recorded(branched)) == (0, {"b1", "c1"}), done.err
+    assert sorted(json.loads(done.out)["to"]) == ["b1", "c1"]
+
+    branched.sql("DROP TABLE t_c1")
+    refused = branched.run("stamp", "b1", "heads")
+    assert (refused.code, recorded(branched)) == (3, {"b1", "c1"})
+    assert f"db-migrate stamp b1 heads --force --confirm {branched.database.dbname}" in refused.err
+
+
 def test_repair_records_the_branch_that_the_schema_is_at(branched: Project) -> None:
     """The other one was undone by hand, and its head goes from the version table."""
     branched.sql("DROP TABLE t_b1")

@@ -131,3 +131,25 @@ def test_a_backup_that_was_restored_over_what_was_newer(project: Project) -> Non
     advised(project, project.only("version.wrong").cure.command)
     assert project.codes() == []
     assert project.sql("SELECT t, (SELECT count(*) FROM users) FROM logs") == [("x", 1)]
+
+
+@pytest.mark.parametrize(("undone", "heads"), [(1, ("b1", "r4")), (2, ("r4",))])
+def test_of_two_branches_one_was_stamped_and_never_ran(project: Project, undone: int, heads: tuple[str, ...]) -> None:
+    """The last revision of it, or both: the version table is wrong there, and all then runs."""
+    project.revision("b1", "CREATE TABLE b1 (id int)", "DROP TABLE b1", down="r2")
+    project.revision("b2", "ALTER TABLE b1 ADD note text", "ALTER TABLE b1 DROP note")
+    project.plain("b1")
+    project.sql(
+        "UPDATE alembic_version SET version_num = 'b2' WHERE version_num = 'b1'",
+        *(["DROP TABLE b1"] if undone == 2 else []),
+    )
+    found = {each.code: each for each in project.blamed()}["version.wrong"]
+    assert found.evidence["schema_of"] == heads
+    assert found.cure.command == f"db-migrate stamp {' '.join(heads)}"
+    with open_project(project.settings()) as workspace:
+        workspace.repair()
+    assert sorted(project.sql("SELECT version_num FROM alembic_version")) == [(each,) for each in heads]
+    assert project.sql("SELECT count(*) FROM users") == [(1,)]
+    assert {"schema.differs", "version.wrong", "revision.skipped"}.isdisjoint(project.codes())
+    project.plain()
+    assert project.codes() == ["graph.multiple-heads"]

@@ -87,13 +87,23 @@ def columns(found: Listing) -> set[tuple[str, str]]:
 
 
 def differences(before: Listing, after: Listing) -> set[Difference]:
-    """What is in only one of them, or not alike. What belongs to a table that is in only one goes without saying."""
+    """What is in only one of them, or not alike.
+
+    What belongs to a table that is in only one goes without saying, and so does the sequence of a column that is a
+    serial in only one: it comes and goes with the default.
+    """
     gone, new = before.keys() - after.keys(), after.keys() - before.keys()
-    whole = {name for kind, name in gone | new if kind == "table"}
-    found = {(kind, name, "dropped") for kind, name in gone if before[kind, name].parent not in whole}
-    found |= {(kind, name, "created") for kind, name in new if after[kind, name].parent not in whole}
     both = before.keys() & after.keys()
-    return found | {(*key, "altered") for key in both if before[key].attributes != after[key].attributes}
+    altered = {key for key in both if before[key].attributes != after[key].attributes}
+    told = {name for kind, name in gone | new if kind == "table"} | {name for kind, name in altered if kind == "column"}
+    found = {(*key, "dropped") for key in gone if told.isdisjoint(_owners(before[key]))}
+    found |= {(*key, "created") for key in new if told.isdisjoint(_owners(after[key]))}
+    return found | {(*key, "altered") for key in altered}
+
+
+def _owners(item: Item) -> set[str]:
+    """The table that an object belongs to, and the column that a sequence does."""
+    return {item.parent, f"public.{item.attributes.get('owner')}"}
 
 
 def contents(connection: Session) -> dict[str, list[str]]:

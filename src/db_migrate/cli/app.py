@@ -39,7 +39,7 @@ VERBS: Mapping[str, str] = MappingProxyType(
         "test": "Run the tests that the pending or last migration touches.",
         "rollback": "Go back, proved like apply, with the data put back.",
         "kept": "What is kept of what was dropped: list, show, restore, purge.",
-        "stamp": "Set the revision, if the schema is that revision's.",
+        "stamp": "Set the revisions, if the schema is theirs.",
         "doctor": "Every diagnosis that applies, each with its cure.",
         "repair": "End a half-done revision, lost files, invalid indexes: what doctor found.",
         "report": "One self-contained HTML file about all of it.",

@@ -10,17 +10,17 @@ from db_migrate.cli.run import carry_out
 
 
 @click.command(cls=Verb)
-@click.argument("revision", metavar="REV", shell_complete=revisions())
-@click.option("--force", is_flag=True, help="Even though the schema is not that revision's; needs --confirm.")
+@click.argument("wanted", nargs=-1, required=True, metavar="REV...", shell_complete=revisions())
+@click.option("--force", is_flag=True, help="Even though the schema is not theirs; needs --confirm.")
 @click.option("--confirm", metavar="NAME", help="The database's name.")
 @click.pass_context
-def command(context: click.Context, revision: str, force: bool, confirm: str | None) -> int:
-    """Set the revision, if the schema is that revision's; else refuse, with the differences (exit code 3)."""
+def command(context: click.Context, wanted: tuple[str, ...], force: bool, confirm: str | None) -> int:
+    """Set the revisions, if the schema is theirs; else refuse, with the differences (exit code 3)."""
     from db_migrate.report.text.outcomes import stamp_text
 
     return carry_out(
         context,
-        lambda workspace: workspace.stamp(revision, force=force, confirm=confirm),
+        lambda workspace: workspace.stamp(*wanted, force=force, confirm=confirm),
         stamp_text,
         lambda _: 0,
     )

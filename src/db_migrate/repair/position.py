@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
-from itertools import islice
+from itertools import chain, islice
 
 from db_migrate.catalog.change import Change
 from db_migrate.catalog.comparing import comparable
@@ -141,11 +141,13 @@ def locate(view: View) -> Position:
 def _aside(view: View, states: Iterable[State]) -> Iterator[State]:
     """States on another branch than that which a replay of the whole history goes along first.
 
-    Where recorded revisions have files: what may have run next. Else revisions with all that they stand on.
+    Where recorded revisions have files: what may have run next, and what of several may not have run at all. Else
+    revisions with all that they stand on.
     """
     known = {each.heads for each in states}
     alone = ((each, (each,)) for each in reversed(view.graph.ordered()) if (each,) not in known)
-    for revision, heads in _next(view) if view.known and view.heads else islice(alone, _MOST_ASIDE):
+    beside = chain(_next(view), _fewer(view))
+    for revision, heads in beside if view.known and view.heads else islice(alone, _MOST_ASIDE):
         if heads in known:
             continue
         try:
@@ -164,6 +166,16 @@ def _next(view: View) -> Iterator[tuple[str, tuple[str, ...]]]:
     for revision in graph.ordered():
         if revision not in done and set(graph.parents(revision)) <= done:
             yield revision, tuple(sorted(heads_of(graph, (*view.heads, revision))))
+
+
+def _fewer(view: View) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Of several recorded revisions each, with the heads that there are without it, and without its whole branch."""
+    if len(view.heads) < 2:
+        return
+    for revision in view.heads:
+        others = tuple(each for each in view.heads if each != revision)
+        yield revision, tuple(sorted(heads_of(view.graph, (*others, *view.graph.parents(revision)))))
+        yield revision, tuple(sorted(others))
 
 
 def is_foreign(view: View) -> bool:

@@ -272,8 +272,8 @@ class Workspace(Looking):
 
         return KeptThere(self.target, self.settings, self.live_state.summary)
 
-    def stamp(self, revision: str, *, force: bool = False, confirm: str | None = None) -> Stamp:
-        """Set the version table, if the schema is that revision's; what other branches are at stays, as in Alembic.
+    def stamp(self, *revisions: str, force: bool = False, confirm: str | None = None) -> Stamp:
+        """Set the version table, if the schema is theirs; what other branches are at stays, as in Alembic.
 
         Raises ``Refused`` (``stamp.differs``) with the differences when it is not, unless ``force`` is given together
         with the database's name; ``version.shared`` where the row of another project would go, whatever is given.
@@ -283,32 +283,42 @@ class Workspace(Looking):
         from db_migrate.repair.words import plural, summary_of
 
         name, before = self.live_state.summary.database, self.live_state.current
-        wanted = self.graph.resolve(revision, before)
-        label = revision.removesuffix("@base") if revision.endswith("@base") else ""
         purge = bool(set(before) - set(self.graph.revisions))
-        then = wanted if purge else self.graph.stamped(before, wanted, label)
+        named, then = self._stamped(revisions, before, () if purge else before)
         comparison = self._compare("history@" + (",".join(then) or "base"), "live")
         differences = drifted(comparison.changes)
         if purge:
             check_rows_stay(self._view(), name if differences else confirm)
         if differences and not (force and confirm == name):
-            it = revision if set(then) == set(wanted) else ",".join(then) or "base"
+            heads = ",".join(then) or "base"
+            it = " ".join(revisions) if set(then) == set(named) else heads
             raise Refused(
                 "stamp.differs",
                 f"the schema of {name} is not that of {it}: {plural(len(differences), 'difference')}",
                 why=summary_of(differences),
                 state="nothing was changed",
                 next=[
-                    f"db-migrate drift --from history@{it} --to live",
-                    f"db-migrate stamp {revision} --force --confirm {shlex.quote(name)}",
+                    f"db-migrate drift --from history@{heads} --to live",
+                    f"db-migrate stamp {shlex.join(revisions)} --force --confirm {shlex.quote(name)}",
                 ],
             ).knowing(Stamp(target=self.live_state.summary, from_=before, to=before, differences=comparison.changes))
-        named = wanted or ((revision,) if label else ())
         stamp_revisions(self.project, self.target, self.settings, named, purge=purge, observer=self.watcher.happened)
         self._forget_live()
         return Stamp(
             target=self.live_state.summary, from_=before, to=self.live_state.current, differences=comparison.changes
         )
+
+    def _stamped(
+        self, texts: Sequence[str], current: tuple[str, ...], then: tuple[str, ...]
+    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """What is to be stamped, one after the other, and what the version table then has that had ``then``."""
+        named: list[str] = []
+        for text in texts:
+            revisions = self.graph.resolve(text, current)
+            label = text.removesuffix("@base") if text.endswith("@base") else ""
+            named += revisions or ((text,) if label else ("base",))
+            then = self.graph.stamped(then, revisions, label)
+        return tuple(named), then
 
     def repair(
         self, *, back: bool = False, data: str | None = None, confirm: str | None = None, bridge: bool = False

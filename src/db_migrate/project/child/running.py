@@ -319,11 +319,21 @@ def _inside(running: Running, revision: Any, file: str | None) -> Iterator[None]
 
 
 def stamp_steps(job: jobs.Stamp) -> Callable[[Any, MigrationContext], Any]:
-    """Alembic's migration function for ``alembic stamp``."""
+    """Alembic's migration function for ``alembic stamp``, one revision after the other.
+
+    Of several at once, of which one is recorded and another is on a branch that is further, Alembic (1.18) leaves only
+    one: it takes the recorded rows of all of them for those of each.
+    """
 
     def work(heads: Any, context: MigrationContext) -> Any:
         script = context.script
         assert script is not None
-        return script._stamp_revs(job.revisions, heads)
+        now, steps = dict.fromkeys(heads), []
+        for text in job.revisions or ("base",):
+            for each in [found.revision for found in script.get_revisions(text)] or [text]:
+                for step in script._stamp_revs(each, tuple(now)):
+                    steps.append(step)
+                    now = dict.fromkeys([*(head for head in now if head not in step.from_), *step.to_])
+        return steps
 
     return work
