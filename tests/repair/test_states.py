@@ -133,6 +133,21 @@ def test_a_backup_that_was_restored_over_what_was_newer(project: Project) -> Non
     assert project.sql("SELECT t, (SELECT count(*) FROM users) FROM logs") == [("x", 1)]
 
 
+def test_half_of_what_is_about_a_table_that_no_revision_made_is_not_said_to_be_undone(project: Project) -> None:
+    """The revision cannot be followed without the table: repair does nothing, says so, and names what is not right."""
+    project.sql("CREATE TABLE byhand (id int)")
+    statements = ("ALTER TABLE byhand ADD note text", "CREATE TABLE more (id int)", "CREATE TABLE last (id int)")
+    block = "\n".join(f"    op.execute({each!r})" for each in statements)
+    project.revision("r5", f"with op.get_context().autocommit_block():\n{block}")
+    project.plain(stop=2)
+
+    shown = advised(project, "db-migrate repair --back")
+
+    assert "✗ nothing was done: the database is at r4, and verify found what follows" in shown
+    assert "public.byhand" in shown
+    assert project.sql("SELECT count(*) FROM pg_attribute WHERE attrelid = 'byhand'::regclass AND attnum > 0") == [(2,)]
+
+
 @pytest.mark.parametrize(("undone", "heads"), [(1, ("b1", "r4")), (2, ("r4",))])
 def test_of_two_branches_one_was_stamped_and_never_ran(project: Project, undone: int, heads: tuple[str, ...]) -> None:
     """The last revision of it, or both: the version table is wrong there, and all then runs."""

@@ -95,6 +95,9 @@ def _outcome(run: RunResult, style: Style) -> str:
     state = style.bold(said(_STATES.get(run.state, run.state)))
     if run.state == "stopped" and not run.run:
         return said(f"{mark} {style.bold(said('not begun'))}: it is at {revisions_text(run.to)}")
+    if run.state == "unchanged" and run.verify and not run.verify.ok:
+        found = said(f"the database is at {revisions_text(run.to)}, and verify found what follows")
+        return said(f"{style.bad('✗')} {style.bold(said('nothing was done'))}: {found}")
     if run.state == "unchanged":
         return said(f"{mark} {state}: the database is at {revisions_text(run.to)}")
     if not run.run and not run.steps and run.from_ != run.to:
