@@ -12,8 +12,9 @@ The goals: no request waits for longer than 200 ms for what was generated, nor 6
 percentile is at most twice that without a migration. Building an index keeps a core busy, so a request may also wait
 for its turn: the site, its server and the command share the machine; `db-migrate apply` keeps to half of it. What one
 busy core alone costs, without a migration, is measured beside it, with a program that counts for a second and touches
-no database. Both of these have a scene before each change; all others have one. The site works before, so that all meet
-a warm server.
+no database. Both of these have a scene before each change, and `db-migrate apply` has three for each: what ten of two
+thousand requests waited for differs from scene to scene, so the middle one counts. What `alembic upgrade` does is told
+by one. The site works before, so that all meet a warm server.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ BIN = Path(sys.executable).parent
 ALEMBIC, OURS = str(BIN / "alembic"), str(BIN / "db-migrate")
 IDLE_SECONDS, NOTHING_SECONDS = 5.0, 8.0
 GOAL = 2.0
+ROUNDS = 3
 COUNTING = "import time\nend = time.monotonic() + 1\nwhile time.monotonic() < end: pass"
 NOTHING = {
     "no migration": Act(seconds=NOTHING_SECONDS),
@@ -120,7 +122,7 @@ def run(folder: Path) -> Iterator[Comparison]:
             stage.felt(site, NOTHING["no migration"])
         felt: dict[str, list[Felt]] = {}
         for change in CHANGES:
-            for name, each in (*_undisturbed(stage), *_scenes(stage, project, change, ground).items()):
+            for name, each in (*_undisturbed(stage), *_scenes(stage, project, change, ground)):
                 felt.setdefault(name, []).append(each)
     yield _compared("the longest that a request took", felt, 1.0)
     yield _compared("requests' 99th percentile", felt, 0.99)
@@ -153,24 +155,22 @@ def _undisturbed(stage: Stage) -> Iterator[tuple[str, Felt]]:
             yield name, stage.felt(site, act)
 
 
-def _scenes(stage: Stage, project: Path, change: Change, ground: ConnInfo) -> dict[str, Felt]:
+def _scenes(stage: Stage, project: Path, change: Change, ground: ConnInfo) -> Iterator[tuple[str, Felt]]:
     """One change in each of its forms."""
     safe = _generated(stage, project, change, ground)
     upgrade = (ALEMBIC, "upgrade", "head")
     idle = IDLE_SECONDS if change.idle else 0.0
-    felt: dict[str, Felt] = {}
     if change.idle:
-        felt[f"{change.name}: alembic upgrade"] = _scene(stage, safe, upgrade, idle)
+        yield f"{change.name}: alembic upgrade", _scene(stage, safe, upgrade, idle)
         again = "export PGOPTIONS='-c lock_timeout=50ms'; until \"$0\" upgrade head; do sleep 0.2; done"
-        felt[f"{change.name}: alembic upgrade with lock_timeout"] = _scene(
-            stage, safe, ("sh", "-c", again, ALEMBIC), idle
-        )
+        scene = _scene(stage, safe, ("sh", "-c", again, ALEMBIC), idle)
+        yield f"{change.name}: alembic upgrade with lock_timeout", scene
     else:
         plain = _generated(stage, project, change, ground, "--no-safe")
-        felt[f"{change.name}: alembic upgrade, plain form"] = _scene(stage, plain, upgrade, idle)
-        felt[f"{change.name}: alembic upgrade, safe form"] = _scene(stage, safe, upgrade, idle)
-    felt[f"{change.name}: db-migrate apply"] = _applied(stage, safe, change)
-    return felt
+        yield f"{change.name}: alembic upgrade, plain form", _scene(stage, plain, upgrade, idle)
+        yield f"{change.name}: alembic upgrade, safe form", _scene(stage, safe, upgrade, idle)
+    for _ in range(ROUNDS):
+        yield f"{change.name}: db-migrate apply", _applied(stage, safe, change)
 
 
 def _generated(stage: Stage, project: Path, change: Change, ground: ConnInfo, *more: str) -> Path:
