@@ -383,3 +383,57 @@ def test_a_table_that_others_refer_to_has_its_rows_before_their_foreign_keys(sit
     assert site.sql("SELECT * FROM accounts ORDER BY id") == rows
     assert site.sql("SELECT convalidated FROM pg_constraint WHERE conname = 'orders_account_fkey'") == [(True,)]
     assert site.execute(site.plan()).error is None
+
+
+BY_HAND = (
+    "CREATE TABLE owners (id int PRIMARY KEY, name text, code varchar(20))",
+    "CREATE TABLE things (id int PRIMARY KEY, owner int REFERENCES owners)",
+    "CREATE TABLE keyless (name text)",
+    'ALTER TABLE owners ADD "By Hand" int, ADD empty text',
+    "ALTER TABLE keyless ADD byhand int",
+    "INSERT INTO owners SELECT g, 'n' || g, repeat('c', g), 100 + g FROM generate_series(1, 9) g",
+    "INSERT INTO things SELECT g, g FROM generate_series(1, 9) g",
+    "INSERT INTO keyless SELECT 'k' || g, g FROM generate_series(1, 3) g",
+)
+ALL_AGAIN = """
+op.execute('CREATE TABLE owners (id int PRIMARY KEY, name text, code varchar(5))')
+op.execute('CREATE TABLE keyless (name text)')
+op.execute('ALTER TABLE things ADD CONSTRAINT things_owner_fkey FOREIGN KEY (owner) REFERENCES owners')
+"""
+
+
+def test_what_the_table_made_again_cannot_hold_stays_kept(site: Site) -> None:
+    """A column that somebody had added by hand, and values that are longer now; all else of the table is back."""
+    site.sql(*BY_HAND)
+    site.revision("r0", "pass")
+    site.revision("r1", "op.execute('DROP TABLE owners CASCADE')\nop.execute('DROP TABLE keyless')", ALL_AGAIN)
+    assert site.apply().error is None
+    plan = site.plan("r0", down=True)
+    foreseen = {each.object: each.left for each in plan.restored}
+    done = site.execute(plan)
+
+    assert done.error is None
+    assert foreseen == {"public.owners": ('"By Hand"', "empty"), "public.keyless": ("byhand",)}
+    assert {each.object: (each.rows, each.left) for each in done.restored} == {
+        "public.owners": (9, ('"By Hand"', "code")),
+        "public.keyless": (3, ("byhand",)),
+    }
+    summary = TargetSummary("default", site.conninfo.dbname, "18")
+    assert site.sql("SELECT name FROM owners ORDER BY id") == [(f"n{n}",) for n in range(1, 10)]
+    kept = {each.object: each for each in KeptThere(site.target, site.settings, summary).list().objects}
+    assert kept.keys() == {"public.owners.code", 'public.owners."By Hand"', "public.keyless"}
+    hand = kept['public.owners."By Hand"']
+    assert site.sql(f'SELECT id, "By Hand" FROM {hand.place} ORDER BY id') == [(n, 100 + n) for n in range(1, 10)]
+    assert site.sql(f"SELECT code FROM {kept['public.owners.code'].place} ORDER BY id") == [
+        ("c" * n,) for n in range(1, 10)
+    ]
+    assert site.sql(f"SELECT byhand FROM {kept['public.keyless'].place} ORDER BY 1") == [(1,), (2,), (3,)]
+
+    site.sql('ALTER TABLE owners ADD "By Hand" int')
+    KeptThere(site.target, site.settings, summary).restore(hand.id)
+    assert site.sql('SELECT "By Hand" FROM owners ORDER BY id') == [(100 + n,) for n in range(1, 10)]
+
+    site.sql('ALTER TABLE owners DROP "By Hand"', "DELETE FROM things")
+    assert site.apply().error is None  # what stayed kept is not taken for what this keeps
+    assert site.rollback("r0").error is None
+    assert site.sql("SELECT count(*) FROM keyless") == [(3,)]

@@ -289,6 +289,24 @@ def test_rows_of_a_table_that_is_undone_are_kept_and_come_back(project: Project)
     assert project.sql("SELECT id FROM t ORDER BY id") == [(each,) for each in range(1, 6)]
 
 
+def test_rows_beside_those_that_the_revision_wrote_are_not_lost_with_its_table(project: Project) -> None:
+    """Whose they are nobody can tell; where the revision runs again and writes its own, a person has all the others."""
+    project.revision(
+        "r1", "CREATE TABLE t (id int); INSERT INTO t VALUES (0); CREATE TABLE u (id int)", "DROP TABLE u; DROP TABLE t"
+    )
+    project.plain("r1", stop=2, mode="autocommit")
+    project.sql("INSERT INTO t SELECT generate_series(1, 5)")
+    with open_project(project.settings()) as workspace:
+        undone = workspace.repair(back=True)
+        done = workspace.apply("heads")
+        left = workspace.kept.list().objects
+
+    assert [(each.object, each.rows) for each in undone.kept] == [("public.t", 6)]
+    assert (done.error, project.sql("SELECT id FROM t")) == (None, [(0,)])
+    assert [(each.object, each.rows) for each in left] == [("public.t", 6)]
+    assert project.sql(f"SELECT id FROM {left[0].place} ORDER BY id") == [(each,) for each in range(6)]
+
+
 GOES = {
     "a partition": ("CREATE TABLE part PARTITION OF parent FOR VALUES IN (1)", "public.part"),
     "a column": ("ALTER TABLE t ADD c text", "public.t.c"),

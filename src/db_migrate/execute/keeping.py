@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,7 @@ from db_migrate.execute.journal import Entry
 from db_migrate.execute.keep.choose import ROWS
 from db_migrate.execute.keep.names import without_last
 from db_migrate.execute.keep.put_aside import Occasion, put_aside
-from db_migrate.execute.keep.put_back import in_order, is_complete, put_back
+from db_migrate.execute.keep.put_back import in_order, is_complete, is_there, put_back
 from db_migrate.execute.keep.rows import Snapshot, settle, snapshot
 from db_migrate.execute.keep.store import Kept, Run, kept_objects
 from db_migrate.execute.locks import strongest
@@ -60,8 +60,10 @@ class Keeper:
         if planned.autocommit:
             return
         self.before_data(planned, revision, link)
-        if any(c.kind == Kind.FOREIGN_KEY and c.action is Action.CREATED for c in planned.effects.changes):
-            self._give_back_tables(revision, link)
+        keys = [c for c in planned.effects.changes if c.kind == Kind.FOREIGN_KEY and c.action is Action.CREATED]
+        if keys:
+            referring = {str(each.parent) for each in keys}
+            self._give_back_tables(revision, link, referring, {lock.relation for lock in planned.effects.locks})
         self._give_back_renamed({str(c.from_object) for c in planned.effects.changes if c.from_object}, revision, link)
         dropped = set(planned.effects.dropped)
         for each in self.wanted:
@@ -130,12 +132,19 @@ class Keeper:
         for each in in_order(link.query, due(everything, revision.revision, revision.direction, self.schema)):
             self._give_back(each, link)
 
-    def _give_back_tables(self, revision: PlannedRevision, link: Link) -> None:
-        """Give tables that are whole again their rows, before a foreign key holds those of others against them."""
-        if self._anything_due:
-            back = due(kept_objects(link.query), revision.revision, revision.direction, self.schema)
-            for each in in_order(link.query, [each for each in back if is_complete(link.query, each)]):
-                self._give_back(each, link)
+    def _give_back_tables(self, revision: PlannedRevision, link: Link, referring: Set[str], locked: Set[str]) -> None:
+        """Give tables that are whole again their rows, before a foreign key holds those of others against them.
+
+        So are those that lack a column, where the statement refers to them from a table that is there.
+        """
+        if not self._anything_due:
+            return
+        back = due(kept_objects(link.query), revision.revision, revision.direction, self.schema)
+        there = any(is_there(link.query, each) for each in referring)
+        needed = locked - referring if there else frozenset()
+        wanted = [b for b in back if is_complete(link.query, b) or (b.is_whole_table and b.label.table in needed)]
+        for each in in_order(link.query, wanted):
+            self._give_back(each, link)
 
     def _give_back_renamed(self, names: Container[str], revision: PlannedRevision, link: Link) -> None:
         """Give back what is known by these names, before they go: the revision had renamed it before it dropped it."""
@@ -149,7 +158,8 @@ class Keeper:
         done = put_back(link.query, kept, self.before_run)
         if done is not None:
             self._pending.append(done)
-            self.note(Entry.RESTORED, {"object": done.object, "rows": done.rows, "from": kept.name})
+            left = {"left": list(done.left)} if done.left else {}
+            self.note(Entry.RESTORED, {"object": done.object, "rows": done.rows, "from": kept.name, **left})
 
     def ended(self, *, committed: bool) -> None:
         """The transaction has ended."""

@@ -132,7 +132,7 @@ def _weighed(kept: Kept, foreseen: Restored, facts: Facts) -> Restored:
 
     What takes but a moment is not worth building an index before: that waits for whoever is in an older transaction.
     """
-    plain = Restored(kept.label.object, kept.label.rows)
+    plain = Restored(kept.label.object, kept.label.rows, left=foreseen.left)
     table, speed = facts.tables.get(kept.parked_in), facts.throughput
     if not kept.parked_in or table is None:
         return replace(plain, ahead=foreseen.ahead, under_lock=foreseen.under_lock)

@@ -32,6 +32,8 @@ def undo(
 ) -> tuple[str, tuple[StepResult, ...], tuple[KeptObject, ...]]:
     """Take back what is committed; returns the run, its statements, and the tables that went with rows and are kept.
 
+    Those that the revision wrote to are kept too: whose rows are in them, nobody can tell any more.
+
     ``accept``: rows that the revision changed in tables that stay are not put back, and that is understood. ``confirm``
     is the database's name, where what others wrote would go. Raises ``Refused`` before anything is changed:
     ``repair.data``, ``repair.lost``, ``repair.not-proved``, ``consent.missing``.
@@ -78,21 +80,23 @@ def _dropped_by(partial: Partial, change: Change) -> str:
 
 
 def _check_rows(view: View, partial: Partial, changes: Sequence[Change], confirm: str | None) -> list[str]:
-    """The tables that would go with rows other than what the revision wrote itself.
+    """The tables that would go with rows.
 
-    That, and columns that would go with values from others than the revision, needs the database's name.
+    Rows in tables that the revision did not write to, and columns that would go with values from others than the
+    revision, need the database's name.
     """
     written = {name for each in partial.way.statements for name in each.written}
     holds = (Kind.TABLE, Kind.PARTITION)
     dropped = {c.object: c.kind for c in changes if c.action is Action.DROPPED and c.kind in holds}
-    full = [name for name in dropped if name not in written and _has_rows(view, name)]
-    lost = [name for name in full if not view.settings.keep or dropped[name] is Kind.PARTITION]
+    full = [name for name in dropped if _has_rows(view, name)]
+    others = [name for name in full if name not in written]
+    lost = [name for name in others if not view.settings.keep or dropped[name] is Kind.PARTITION]
     lost += [each.name for each in _valued_columns(view, changes) if each.parent not in written]
-    if (full or lost) and confirm != view.database:
+    if (others or lost) and confirm != view.database:
         raise Refused(
             "consent.missing",
             f"this needs the name of the database: --confirm {view.database}",
-            why=_why_rows_matter(full, lost),
+            why=_why_rows_matter(others, lost),
             state="nothing was changed",
             next=[f"db-migrate repair --back --confirm {shlex.quote(view.database)}"],
         )

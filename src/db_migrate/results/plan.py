@@ -162,6 +162,8 @@ class UnderLock:
 class Restored:
     """What was put back: how many rows have their values again, and how many others came since the data was kept.
 
+    ``left`` are the columns of a table that it does not have now, or cannot hold as they are: they stay kept.
+
     Of a parked column a plan says more: the indexes that are built on it CONCURRENTLY before the first revision runs
     (``ahead``), and what goes through its table while that is locked (``under_lock``), for about so many ``seconds``;
     None where that is not known.
@@ -170,6 +172,7 @@ class Restored:
     object: str
     rows: int
     since: int = 0
+    left: tuple[str, ...] = ()
     ahead: tuple[str, ...] = ()
     under_lock: tuple[UnderLock, ...] = ()
     seconds: float | None = None

@@ -8,6 +8,7 @@ from dataclasses import replace
 from db_migrate.catalog.objects import Catalog
 from db_migrate.errors import Failed
 from db_migrate.execute.keep.choose import ROWS
+from db_migrate.execute.keep.homeless import keep_columns, without_place
 from db_migrate.execute.keep.names import bare, rows_of
 from db_migrate.execute.keep.rows import rows_back
 from db_migrate.execute.keep.store import Kept, Run, literal, purge
@@ -54,7 +55,7 @@ def in_order(run: Run, due: Sequence[Kept]) -> list[Kept]:
 
 def is_complete(run: Run, kept: Kept) -> bool:
     """Whether the table of a whole one that is kept is there, with every column that it had."""
-    if not kept.is_whole_table or not kept.whole or not _is_there(run, kept):
+    if not kept.is_whole_table or not kept.whole or not is_there(run, kept.label.table):
         return False
     shared = run(_SHARED.format(table=literal(kept.label.table), kept=literal(kept.qualified)))
     stored = f"SELECT pg_catalog.count(*)::text FROM pg_catalog.pg_attribute WHERE attrelid = {literal(kept.qualified)}"
@@ -63,7 +64,9 @@ def is_complete(run: Run, kept: Kept) -> bool:
 
 
 def put_back(run: Run, kept: Kept, before: Catalog | None = None) -> Restored | None:
-    """Put one kept object back and give up the copy; None where there is no place for it, or other rows are in it.
+    """Put one kept object back and give up the copy, but for columns that have no place in its table.
+
+    None where there is no place for any of it, or other rows are there.
 
     With the catalog of ``before`` the run, say too what can be done ahead, and what remains under the table's lock.
     Raises ``Failed`` (``kept.not-restored``) when what was put back is not what was kept; the caller rolls back.
@@ -82,7 +85,7 @@ def put_back(run: Run, kept: Kept, before: Catalog | None = None) -> Restored | 
 
 def _from_copy(run: Run, kept: Kept) -> Restored | None:
     label = kept.label
-    if not _is_there(run, kept):
+    if not is_there(run, kept.label.table):
         return None
     shared = run(_SHARED.format(table=literal(label.table), kept=literal(kept.qualified)))
     types = {str(name): str(kind) for name, kind in shared}
@@ -99,17 +102,22 @@ def _from_copy(run: Run, kept: Kept) -> Restored | None:
     for trigger in triggers:
         run(f"ALTER TABLE {label.table} DISABLE TRIGGER {trigger}")
     restored = _column(run, kept, types) if label.column else Restored(label.object, _table(run, kept, types))
+    left = without_place(run, kept, types)
     _set_sequences(run, kept, label.table)
     if triggers:
         run("SET CONSTRAINTS ALL IMMEDIATE")  # a table with checks to come cannot be altered
     for trigger in triggers:
         run(f"ALTER TABLE {label.table} ENABLE TRIGGER {trigger}")
-    purge(run, kept)
-    return restored
+    if left:
+        keep_columns(run, kept, left, types)
+    else:
+        purge(run, kept)
+    return replace(restored, left=left)
 
 
-def _is_there(run: Run, kept: Kept) -> bool:
-    return run(f"SELECT pg_catalog.to_regclass({literal(kept.label.table)}) IS NOT NULL")[0][0] == "t"
+def is_there(run: Run, table: str) -> bool:
+    """Whether there is a table of that name."""
+    return run(f"SELECT pg_catalog.to_regclass({literal(table)}) IS NOT NULL")[0][0] == "t"
 
 
 def _has_rows(run: Run, table: str) -> bool:

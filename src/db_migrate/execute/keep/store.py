@@ -44,8 +44,9 @@ SELECT pg_catalog.quote_ident(a.attname), pg_catalog.col_description(c.oid, a.at
 class Label(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a kept table says of itself. ``object`` is a table, or a column when ``column`` names it.
 
-    ``direction`` is the way in which ``revision`` ran when it dropped the object. ``key`` are the columns that a kept
-    column's rows are found again by. ``sequences`` has the last value of each column that a sequence fills.
+    ``direction`` is the way in which ``revision`` ran when it dropped the object; empty where only a person puts it
+    back, since all else that was kept with it is back. ``key`` are the columns that a kept column's rows are found
+    again by. ``sequences`` has the last value of each column that a sequence fills.
     ``kept_at`` is ISO 8601 in UTC. ``number`` orders what one run has kept. ``width`` is the number of columns that the
     kept table was made with, so that nothing takes one away unseen. ``marker`` is the column beside a parked one that
     is true in the rows which were there when it was parked. ``compared`` are the columns whose new values are kept too.

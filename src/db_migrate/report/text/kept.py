@@ -45,11 +45,17 @@ def _detail(item: KeptItem, style: Style) -> str:
         (said("object"), name(item.object)),
         (said("kept"), said(f"by {item.strategy}, {_rows(item)}, {_size(item) or said('nothing more on disk')}")),
         (said("where"), name(item.place)),
-        (said("dropped by"), said(f"{item.direction} of {name(item.revision)}, run {item.run}")),
+        (said("dropped by"), _dropped_by(item)),
         (said("at"), item.kept_at + (said(" (overdue)") if item.overdue else "")),
     ]
     title = style.bold(item.id)
     return "\n".join([title, *(f"  {line}" for line in columns(rows))])
+
+
+def _dropped_by(item: KeptItem) -> str:
+    if not item.direction:  # it was left over when all else came back
+        return said(f"{name(item.revision)}, run {item.run}")
+    return said(f"{item.direction} of {name(item.revision)}, run {item.run}")
 
 
 def _rows(item: KeptItem) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from db_migrate.language import said
@@ -251,12 +251,20 @@ def restored_text(restored: Sequence[Restored], style: Style, *, title: str) -> 
         (
             name(each.object),
             count(each.rows, "row"),
-            said(f"{count(each.since, 'row')} came since") if each.since else "",
+            ", ".join(_beside(each)),
         )
         for each in restored
     ]
     ahead = [style.dim(said(f"first, without blocking: {sql}")) for each in restored for sql in each.ahead]
     return "\n".join([style.bold(title), *(f"  {line}" for line in (*columns(rows), *ahead))])
+
+
+def _beside(restored: Restored) -> Iterator[str]:
+    """What comes back of it, and what does not."""
+    if restored.since:
+        yield said(f"{count(restored.since, 'row')} came since")
+    if restored.left:
+        yield said(f"no place for, and still kept: {', '.join(name(each) for each in restored.left)}")
 
 
 def _amount(kept: KeptObject) -> str:
