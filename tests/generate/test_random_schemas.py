@@ -27,7 +27,7 @@ _LABELS = (
 
 
 @settings(
-    max_examples=500 if LONG else 40,
+    max_examples=500 if LONG else 25,
     derandomize=not LONG,
     deadline=None,
     database=None,
