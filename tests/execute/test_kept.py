@@ -437,3 +437,50 @@ def test_what_the_table_made_again_cannot_hold_stays_kept(site: Site) -> None:
     assert site.apply().error is None  # what stayed kept is not taken for what this keeps
     assert site.rollback("r0").error is None
     assert site.sql("SELECT count(*) FROM keyless") == [(3,)]
+
+
+def test_rows_that_lack_what_the_table_asks_for_now_stay_kept(site: Site) -> None:
+    """A column was dropped by hand before the table went: the plan says that the rows stay kept."""
+    site.sql("CREATE TABLE t (id int PRIMARY KEY, name text NOT NULL)", "INSERT INTO t VALUES (1, 'a'), (2, 'b')")
+    site.revision("r0", "pass")
+    site.revision(
+        "r1", "op.execute('DROP TABLE t')", "op.execute('CREATE TABLE t (id int PRIMARY KEY, name text NOT NULL)')"
+    )
+    site.sql("ALTER TABLE t DROP name")
+    assert site.apply().error is None
+    plan = site.plan("r0", down=True)
+    done = site.execute(plan)
+    kept = KeptThere(site.target, site.settings, TargetSummary("default", site.conninfo.dbname, "18"))
+    (item,) = kept.list().objects
+
+    assert (done.error, done.restored) == (None, plan.restored) == (None, ())
+    assert any("what is kept of public.t has no place" in each for each in plan.warnings)
+    assert (item.object, item.rows) == ("public.t", 2)
+    with pytest.raises(Refused) as refused:
+        kept.restore(item.id)
+    assert (refused.value.code, "needs a value" in str(refused.value.why)) == ("kept.no-place", True)
+
+    site.sql("ALTER TABLE t ALTER name SET DEFAULT '?'")
+    kept.restore(item.id)
+    assert site.sql("SELECT * FROM t ORDER BY id") == [(1, "?"), (2, "?")]
+
+
+def test_rows_that_break_what_holds_now_stop_the_run_and_stay_kept(site: Site) -> None:
+    """Nothing is half-done, and the error names what is kept; once it has been put right there the run gets through."""
+    site.sql("CREATE TABLE t (id int PRIMARY KEY, n int)", "INSERT INTO t VALUES (1, 1), (2, -2)")
+    site.revision("r0", "pass")
+    again = "op.execute('CREATE TABLE t (id int PRIMARY KEY, n int CHECK (n > 0))')"
+    site.revision("r1", "op.execute('DROP TABLE t')", again)
+    assert site.apply().error is None
+
+    stopped = site.rollback("r0")
+
+    (item,) = KeptThere(site.target, site.settings, TargetSummary("default", site.conninfo.dbname, "18")).list().objects
+    assert stopped.error is not None
+    look = f"db-migrate kept list {item.id}"
+    assert (stopped.error.code, stopped.error.next) == ("kept.not-restored", (look, "db-migrate rollback r0"))
+    assert "t_n_check" in stopped.error.why
+    assert site.sql("SELECT to_regclass('t')") == [(None,)]
+    site.sql(f"UPDATE {item.place} SET n = 2 WHERE id = 2")
+    assert site.rollback("r0").error is None
+    assert site.sql("SELECT * FROM t ORDER BY id") == [(1, 1), (2, 2)]

@@ -106,7 +106,8 @@ class Walk(RuleBasedStateMachine):
         """Whether the crash has left something: what is otherwise after it may also have been done by hand since."""
         self.stamped = False
         self.around = False
-        """Whether a stamp has passed what would have put back what is kept: that stays kept until somebody asks."""
+        """Whether a stamp has passed what would have put back what is kept, or a column was dropped by hand that the
+        table made again may ask for: that stays kept until somebody asks."""
         self.passed = ""
         """The run after which somebody went on with plain Alembic, of which the journal knows nothing."""
         self.plan: KeptPlan | None = None
@@ -427,6 +428,7 @@ class Walk(RuleBasedStateMachine):
             return
         for table, column in made.destroys:
             self.rows.forget(table, column, self.makers.get((table, column)))
+            self.around = True
         self.world.run(made.sql)
 
     @precondition(lambda self: self.edited and not self.broken and not self.stamped)

@@ -13,15 +13,18 @@ from db_migrate.execute.journal import Entry
 from db_migrate.execute.keep.choose import ROWS
 from db_migrate.execute.keep.names import without_last
 from db_migrate.execute.keep.put_aside import Occasion, put_aside
-from db_migrate.execute.keep.put_back import in_order, is_complete, is_there, put_back
+from db_migrate.execute.keep.put_back import in_order, is_complete, is_there, not_restored, put_back
 from db_migrate.execute.keep.rows import Snapshot, settle, snapshot
 from db_migrate.execute.keep.store import Kept, Run, kept_objects
 from db_migrate.execute.locks import strongest
-from db_migrate.project.child_process import Link
+from db_migrate.project.child_process import Link, QueryError
 from db_migrate.results import KeptObject, PlannedRevision, PlannedStatement, Restored
 from db_migrate.trace.effects import Lock, LockMode
 
 OPPOSITE = {"upgrade": "downgrade", "downgrade": "upgrade"}
+
+_OF_VALUES = frozenset({"22", "23"})
+"""Classes of errors that are about values: they do not fit a type, or break a constraint."""
 
 
 @dataclass(slots=True)
@@ -155,7 +158,12 @@ class Keeper:
             self._give_back(each, link)
 
     def _give_back(self, kept: Kept, link: Link) -> None:
-        done = put_back(link.query, kept, self.before_run)
+        try:
+            done = put_back(link.query, kept, self.before_run)
+        except QueryError as error:
+            if (error.sqlstate or "")[:2] in _OF_VALUES:
+                raise not_restored(kept, str(error)) from error
+            raise
         if done is not None:
             self._pending.append(done)
             left = {"left": list(done.left)} if done.left else {}

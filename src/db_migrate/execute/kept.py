@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 from db_migrate.config.parsing import age
 from db_migrate.errors import Failed, LockBudgetExceeded, Refused, UsageError
 from db_migrate.execute.journal import Entry, Journal
-from db_migrate.execute.keep.put_back import put_back
+from db_migrate.execute.keep.put_back import is_there, put_back
 from db_migrate.execute.keep.store import Kept, Run, kept_objects, purge, runner
 from db_migrate.execute.opening import locked
 from db_migrate.execute.progress import nobody
@@ -90,14 +90,7 @@ def restore(target: Target, settings: Settings, wanted: str) -> Restored:
         (found,) = _chosen(kept_objects(run), (wanted,))
         done = put_back(run, found)
         if done is None:
-            raise Refused(
-                "kept.no-place",
-                f"there is no {found.label.object} to put the data back into",
-                why=f"revision {found.label.revision} dropped it, and nothing has made it again",
-                where=found.qualified,
-                state="nothing was changed",
-                next=["db-migrate rollback"],
-            )
+            raise _no_place(run, found)
         return found, done
 
     again = f"db-migrate kept restore {shlex.quote(wanted)}"
@@ -106,6 +99,23 @@ def restore(target: Target, settings: Settings, wanted: str) -> Restored:
         if journal is not None:
             journal.add(found.label.run, Entry.RESTORED, {"object": done.object, "rows": done.rows, "from": found.name})
     return done
+
+
+def _no_place(run: Run, kept: Kept) -> Refused:
+    label = kept.label
+    message = f"there is no {label.object} to put the data back into"
+    why = f"revision {label.revision} dropped it, and nothing has made it again"
+    if not label.column and not kept.parked_in and is_there(run, label.table):
+        message = f"{label.object} cannot take the data"
+        why = "there are rows in it already, or it has a column that needs a value which was not kept"
+    return Refused(
+        "kept.no-place",
+        message,
+        why=why,
+        where=kept.qualified,
+        state="nothing was changed",
+        next=[f"db-migrate kept list {kept.id}", "db-migrate rollback"],
+    )
 
 
 def purge_kept(

@@ -82,7 +82,7 @@ def explain(ending: Ending, state: RunState, heads: Sequence[str], plan: Plan, d
             next=list(dict.fromkeys(("db-migrate doctor", "db-migrate repair", *([again] if goes_on else ())))),
         )
     by_rows = plan_command(plan) if ending.verb == "rollback" else LOOKS_AT_ROWS
-    look = by_rows if ending.by_rows else "db-migrate status"
+    look = told.look or (by_rows if ending.by_rows else "db-migrate status")
     return told.kind(
         told.code,
         told.message,
@@ -100,6 +100,8 @@ class _Told:
     message: str
     why: str
     where: str = ""
+    look: str = ""
+    """The command that shows more of it, where there is one of its own."""
 
 
 def _describe(ending: Ending) -> _Told:
@@ -120,7 +122,8 @@ def _describe(ending: Ending) -> _Told:
     if isinstance(error, ChildDied):
         return _Told(Failed, f"{ending.verb}.child-died", error.message, error.why)
     if isinstance(error, DbMigrateError):
-        return _Told(Failed, error.code, error.message, error.why, error.where)
+        look = error.next[0] if error.code.startswith("kept.") and error.next else ""
+        return _Told(Failed, error.code, error.message, error.why, error.where, look)
     if error is not None:
         return _unexpected(ending, error)
     return _failed(ending)

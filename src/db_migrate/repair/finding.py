@@ -178,7 +178,10 @@ def changed_in_git(root: Path, name: str) -> Sequence[str]:
 
 
 def _packaged() -> Iterator[Path]:
+    """Files in a folder ``versions`` of installed packages, by their lists of files as text: most have none."""
     for distribution in metadata.distributions():
+        if "versions/" not in (distribution.read_text("RECORD") or "versions/"):
+            continue
         for file in distribution.files or ():
             if file.suffix == ".py" and "versions" in file.parts:
                 yield Path(str(distribution.locate_file(file)))

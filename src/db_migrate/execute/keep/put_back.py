@@ -25,6 +25,13 @@ SELECT pg_catalog.quote_ident(a.attname), pg_catalog.format_type(a.atttypid, a.a
 """
 
 
+_DEMANDED = """
+SELECT pg_catalog.quote_ident(a.attname) FROM pg_catalog.pg_attribute a
+ WHERE a.attrelid = {table}::pg_catalog.regclass AND a.attnum > 0 AND NOT a.attisdropped
+   AND a.attnotnull AND NOT a.atthasdef AND a.attidentity = '' AND a.attgenerated = ''
+"""
+"""The columns that every new row needs a value for."""
+
 _REFERS = """
 SELECT DISTINCT conrelid::text, confrelid::text FROM pg_catalog.pg_constraint
  WHERE contype = 'f' AND conrelid <> confrelid AND conrelid = ANY ({oids}) AND confrelid = ANY ({oids})
@@ -72,7 +79,7 @@ def put_back(run: Run, kept: Kept, before: Catalog | None = None) -> Restored | 
     Raises ``Failed`` (``kept.not-restored``) when what was put back is not what was kept; the caller rolls back.
     """
     if not kept.whole:
-        raise _failed(kept, "columns of what was kept are gone: something was dropped with CASCADE that they used")
+        raise not_restored(kept, "columns of what was kept are gone: something was dropped with CASCADE that they used")
     if kept.parked_in:
         done = unpark(run, kept, before)
         if done is None:
@@ -91,6 +98,8 @@ def _from_copy(run: Run, kept: Kept) -> Restored | None:
     types = {str(name): str(kind) for name, kind in shared}
     if not types or (label.column and label.column not in types):
         return None
+    if not label.column and label.rows and _demanded(run, label.table) - types.keys():
+        return None  # a column that was dropped by hand before the table was: what its values were nobody knows
     if label.strategy == ROWS:
         done = rows_back(run, kept, types)
         if done is not None:
@@ -118,6 +127,10 @@ def _from_copy(run: Run, kept: Kept) -> Restored | None:
 def is_there(run: Run, table: str) -> bool:
     """Whether there is a table of that name."""
     return run(f"SELECT pg_catalog.to_regclass({literal(table)}) IS NOT NULL")[0][0] == "t"
+
+
+def _demanded(run: Run, table: str) -> set[str]:
+    return {str(name) for (name,) in run(_DEMANDED.format(table=literal(table)))}
 
 
 def _has_rows(run: Run, table: str) -> bool:
@@ -158,7 +171,7 @@ def _column(run: Run, kept: Kept, types: dict[str, str]) -> Restored:
     )
     back, wrong, since = (int(each or 0) for each in found[0])
     if wrong:
-        raise _failed(kept, f"{wrong} values are not what they were")
+        raise not_restored(kept, f"{wrong} values are not what they were")
     return Restored(label.object, back, since)
 
 
@@ -175,16 +188,17 @@ def _sum(run: Run, rows: str, types: dict[str, str]) -> tuple[str, str]:
 
 def _compare(kept: Kept, wanted: tuple[str, str], found: tuple[str, str]) -> int:
     if wanted != found:
-        raise _failed(kept, f"kept were {wanted[0]} rows, put back {found[0]}; their checksums differ")
+        raise not_restored(kept, f"kept were {wanted[0]} rows, put back {found[0]}; their checksums differ")
     return int(found[0])
 
 
-def _failed(kept: Kept, why: str) -> Failed:
+def not_restored(kept: Kept, why: str) -> Failed:
+    """What was kept cannot be put back, for this reason."""
     return Failed(
         "kept.not-restored",
         f"what was kept of {kept.label.object} cannot be put back",
         why=why,
         where=kept.qualified,
         state="what was begun is rolled back, and the data is still kept",
-        next=["db-migrate kept list"],
+        next=[f"db-migrate kept list {kept.id}"],
     )
