@@ -77,3 +77,62 @@ def test_a_journal_that_another_role_has_made_is_shared_by_grants(site: Site, tm
         assert caught.value.code == "journal.forbidden"
         site.sql(*caught.value.next[:2])
         assert owner.execute(plan).to == ("r2",)
+
+
+HIDDEN = (
+    "CREATE TABLE moved (id int PRIMARY KEY, v text)",
+    "CREATE TABLE parts (id int, v text) PARTITION BY LIST (id)",
+    "CREATE TABLE parts_1 PARTITION OF parts DEFAULT",
+    "CREATE TABLE copied (id int PRIMARY KEY, v text)",
+    "CREATE TABLE parked (id int, v text)",
+    "CREATE TABLE deleted (id int PRIMARY KEY, v text)",
+)
+TABLES = ("moved", "parts", "copied", "parked", "deleted")
+SECURED = [
+    f"ALTER TABLE {table} {what}"
+    for table in TABLES
+    for what in ("ENABLE ROW LEVEL SECURITY", "FORCE ROW LEVEL SECURITY")
+] + [f"CREATE POLICY few ON {table} USING (id = 1)" for table in TABLES]
+"""Not even the owner sees more than one row of each."""
+
+
+def test_rows_that_are_hidden_from_the_owner_are_kept_and_come_back(site: Site, tmp_path: Path) -> None:
+    """Row-level security that is forced holds for who migrates, too: what is hidden would be lost, and nobody told."""
+    with as_owner(site, tmp_path / "owner", create=True) as owner:
+        fill = [f"INSERT INTO {table} SELECT g, 'v' || g FROM generate_series(1, 9) g" for table in TABLES]
+        owner.sql(*HIDDEN, *fill, *SECURED)
+        before = {table: site.sql(f"SELECT * FROM {table} ORDER BY id") for table in TABLES}
+        assert all(len(rows) == 9 for rows in before.values())
+        owner.revision("r0", "pass")
+        owner.revision(
+            "r1",
+            "\n".join(
+                f"op.execute({sql!r})"
+                for sql in (
+                    "DROP TABLE moved",
+                    "DROP TABLE parts",
+                    "ALTER TABLE copied DROP v",
+                    "ALTER TABLE parked DROP v",
+                    "ALTER TABLE deleted NO FORCE ROW LEVEL SECURITY",
+                    "DELETE FROM deleted WHERE id > 3",
+                    "UPDATE deleted SET v = upper(v)",
+                    "ALTER TABLE deleted FORCE ROW LEVEL SECURITY",
+                )
+            ),
+            "\n".join(
+                f"op.execute({sql!r})"
+                for sql in (
+                    *HIDDEN[:3],
+                    *(each for each in SECURED if " moved " in each or " parts " in each),
+                    "ALTER TABLE copied ADD v text",
+                    "ALTER TABLE parked ADD v text",
+                )
+            ),
+        )
+        assert owner.apply().error is None
+        back = owner.rollback("r0")
+
+        assert back.error is None
+        assert {table: site.sql(f"SELECT * FROM {table} ORDER BY id") for table in TABLES} == before
+        forced = "SELECT count(*) FROM pg_class WHERE relforcerowsecurity"
+        assert owner.sql(forced) == [(len(TABLES),)]

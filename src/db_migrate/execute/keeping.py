@@ -23,8 +23,8 @@ from db_migrate.trace.effects import Lock, LockMode
 
 OPPOSITE = {"upgrade": "downgrade", "downgrade": "upgrade"}
 
-_OF_VALUES = frozenset({"22", "23"})
-"""Classes of errors that are about values: they do not fit a type, or break a constraint."""
+_OF_VALUES = ("22", "23", "42846")
+"""How SQLSTATEs begin that are about values: they do not fit a type, break a constraint, or nothing casts them."""
 
 
 @dataclass(slots=True)
@@ -161,7 +161,7 @@ class Keeper:
         try:
             done = put_back(link.query, kept, self.before_run)
         except QueryError as error:
-            if (error.sqlstate or "")[:2] in _OF_VALUES:
+            if (error.sqlstate or "").startswith(_OF_VALUES):
                 raise not_restored(kept, str(error)) from error
             raise
         if done is not None:

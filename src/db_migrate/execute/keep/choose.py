@@ -84,6 +84,8 @@ class _Chooser:
     copied: int = 0
     narrowed: frozenset[str] = field(init=False)
     types: frozenset[str] = field(init=False)
+    keyless: set[str] = field(default_factory=set)
+    """The tables that have lost their primary key in the revision at hand."""
 
     def __post_init__(self) -> None:
         """Note the types that the run drops, which what is moved or parked must not use, and the columns it narrows."""
@@ -99,9 +101,11 @@ class _Chooser:
     def of(self, revision: TracedRevision) -> Iterator[KeptObject | LeftOut]:
         """What one revision destroys."""
         self.following.begin_revision()
+        self.keyless.clear()
         yield from self._rows(revision)
         for statement in revision.statements:
             if statement.error is None:
+                self.keyless.update(_losing_their_key(statement))
                 yield from self._tables(revision.before, statement)
                 yield from self._columns(revision.before, statement)
                 self.following.follow(statement)
@@ -147,6 +151,7 @@ class _Chooser:
         owner = column.parent or ""
         key = primary_key(before, owner)
         keyed = bool(key) and column.name not in {f"{owner}.{each}" for each in key}
+        keyed = keyed and owner_of(name) not in self.keyless
         can_copy = keyed and not _is_inherited(before, before.objects[Kind.TABLE, owner])
         can_park = self.settings.keep_parked and not _names_any(column, self.types)
         width = size.table_bytes // max(1, len(before.columns(owner)))
@@ -202,6 +207,12 @@ class _Chooser:
 
     def _uses_dropped_types(self, before: Catalog, table: str) -> bool:
         return any(_names_any(each, self.types) for each in before.columns(table))
+
+
+def _losing_their_key(statement: TracedStatement) -> Iterator[str]:
+    for each in statement.effects.changes:
+        if each.kind is Kind.PRIMARY_KEY and each.action is Action.DROPPED and each.parent is not None:
+            yield each.parent
 
 
 def weaker(kept: KeptObject, before: Iterable[Catalog]) -> KeptObject | None:

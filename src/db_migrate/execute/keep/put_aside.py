@@ -12,11 +12,13 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from db_migrate.errors import Failed
 from db_migrate.execute.keep.choose import MOVE, PARK
 from db_migrate.execute.keep.names import rows_of, table_of, without_last
 from db_migrate.execute.keep.park import park, parked_name
 from db_migrate.execute.keep.store import SCHEMA, Label, Run, at_once, each_of, literal, step
 from db_migrate.execute.keep.ties import ties_of
+from db_migrate.execute.keep.unseen import every_row, show_all
 from db_migrate.results import KeptObject
 
 _COLUMNS = """
@@ -121,6 +123,16 @@ def stored_columns(run: Run, table: str) -> Sequence[Sequence[str | None]]:
     return run(_COLUMNS.format(table=literal(table)))
 
 
+def no_key(table: str) -> Failed:
+    """A table has no primary key any more, by which what is copied of its rows would find them again."""
+    return Failed(
+        "kept.no-key",
+        f"{table} has lost its primary key, by which its rows would be found again",
+        state="what was begun is rolled back",
+        next=["db-migrate plan"],
+    )
+
+
 def key_of(run: Run, table: str) -> tuple[str, ...]:
     """The columns of the primary key; none where there is none."""
     return tuple(str(row[0]) for row in run(_KEY.format(table=literal(table))))
@@ -131,11 +143,14 @@ def _copy(run: Run, kept: KeptObject, occasion: Occasion, table: str) -> KeptObj
     column = kept.object[len(table) + 1 :]
     columns = stored_columns(run, table)
     key = key_of(run, table) if column else ()
+    if column and not key:
+        raise no_key(table)
     wanted = {column, *key} if column else {str(name) for name, *_ in columns}
     chosen = ", ".join(
         f"{name}" if own == "t" else f"{name}::text AS {name}" for name, own, *_ in columns if name in wanted
     )
-    run(f"CREATE TABLE {SCHEMA}.{occasion.name} AS SELECT {chosen} FROM {rows_of(run, table)}")
+    with every_row(run, table):
+        run(f"CREATE TABLE {SCHEMA}.{occasion.name} AS SELECT {chosen} FROM {rows_of(run, table)}")
     rows = _count(run, occasion)
     mine = [each for each in columns if each[0] == column] if column else columns
     label = occasion.label(
@@ -147,6 +162,7 @@ def _copy(run: Run, kept: KeptObject, occasion: Occasion, table: str) -> KeptObj
 def _move(run: Run, kept: KeptObject, occasion: Occasion) -> KeptObject:
     """Move a table with its indexes, sequences and rows, and leave an empty one of its name."""
     table, there = kept.object, f"{SCHEMA}.{occasion.name}"
+    show_all(run, table)  # for good: what is kept has to be seen by whoever puts it back, and its policies are gone
     columns = stored_columns(run, table)
     rows = (
         int(run(f"SELECT pg_catalog.count(*)::text FROM ONLY {table}")[0][0] or 0) if kept.rows is None else kept.rows

@@ -12,7 +12,8 @@ from db_migrate.execute.keep.homeless import keep_columns, without_place
 from db_migrate.execute.keep.names import bare, rows_of
 from db_migrate.execute.keep.rows import rows_back
 from db_migrate.execute.keep.store import Kept, Run, literal, purge
-from db_migrate.execute.keep.unpark import triggers_of, unpark
+from db_migrate.execute.keep.unpark import unpark
+from db_migrate.execute.keep.unseen import show_all, unseen
 from db_migrate.results import Restored
 
 _SHARED = """
@@ -105,18 +106,13 @@ def _from_copy(run: Run, kept: Kept) -> Restored | None:
         if done is not None:
             purge(run, kept)
         return done
-    if not label.column and _has_rows(run, label.table):
-        return None  # those that the revision itself puts there; whose rows are the right ones is for a person to say
-    triggers = triggers_of(run, label.table)
-    for trigger in triggers:
-        run(f"ALTER TABLE {label.table} DISABLE TRIGGER {trigger}")
-    restored = _column(run, kept, types) if label.column else Restored(label.object, _table(run, kept, types))
-    left = without_place(run, kept, types)
-    _set_sequences(run, kept, label.table)
-    if triggers:
-        run("SET CONSTRAINTS ALL IMMEDIATE")  # a table with checks to come cannot be altered
-    for trigger in triggers:
-        run(f"ALTER TABLE {label.table} ENABLE TRIGGER {trigger}")
+    show_all(run, kept.qualified)
+    with unseen(run, label.table):
+        if not label.column and _has_rows(run, label.table):
+            return None  # the revision itself puts them there; whose rows are the right ones is for a person to say
+        restored = _column(run, kept, types) if label.column else Restored(label.object, _table(run, kept, types))
+        left = without_place(run, kept, types)
+        _set_sequences(run, kept, label.table)
     if left:
         keep_columns(run, kept, left, types)
     else:

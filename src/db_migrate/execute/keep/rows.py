@@ -11,10 +11,9 @@ from dataclasses import dataclass
 
 import msgspec
 
-from db_migrate.errors import Failed
-from db_migrate.execute.keep.put_aside import Occasion, key_of, stored_columns
+from db_migrate.execute.keep.put_aside import Occasion, key_of, no_key, stored_columns
 from db_migrate.execute.keep.store import SCHEMA, Kept, Run, literal
-from db_migrate.execute.keep.unpark import triggers_of
+from db_migrate.execute.keep.unseen import every_row, unseen
 from db_migrate.results import KeptObject, Restored
 
 GONE = "db_migrate_gone"
@@ -43,16 +42,12 @@ def snapshot(run: Run, kept: KeptObject, occasion: Occasion) -> Snapshot:
     run(f"LOCK TABLE ONLY {kept.object} IN SHARE ROW EXCLUSIVE MODE")
     key = key_of(run, kept.object)
     if not key:
-        raise Failed(
-            "kept.no-key",
-            f"{kept.object} has lost its primary key, by which its rows would be found again",
-            state="what was begun is rolled back",
-            next=["db-migrate plan"],
-        )
+        raise no_key(kept.object)
     chosen = ", ".join(
         f"{name}" if own == "t" else f"{name}::text AS {name}" for name, own, *_ in stored_columns(run, kept.object)
     )
-    run(f"CREATE TABLE {SCHEMA}.{occasion.name} AS SELECT {chosen} FROM ONLY {kept.object}")
+    with every_row(run, kept.object):
+        run(f"CREATE TABLE {SCHEMA}.{occasion.name} AS SELECT {chosen} FROM ONLY {kept.object}")
     return Snapshot(kept, occasion, key)
 
 
@@ -73,10 +68,11 @@ def settle(run: Run, taken: Snapshot) -> KeptObject | None:
     )
     match = " AND ".join(f"t.{name}::text = k.{name}::text" for name in taken.key)
     missing = f"t.{taken.key[0]} IS NULL"
-    run(
-        f"CREATE TABLE {place}_ AS SELECT k.*, {missing} AS {GONE}, {news} FROM {place} AS k "
-        f"LEFT JOIN ONLY {table} AS t ON {match} WHERE {missing} OR ROW({old}) IS DISTINCT FROM ROW({new})"
-    )
+    with every_row(run, table):
+        run(
+            f"CREATE TABLE {place}_ AS SELECT k.*, {missing} AS {GONE}, {news} FROM {place} AS k "
+            f"LEFT JOIN ONLY {table} AS t ON {match} WHERE {missing} OR ROW({old}) IS DISTINCT FROM ROW({new})"
+        )
     run(f"DROP TABLE {place}")
     run(f"ALTER TABLE {place}_ RENAME TO {taken.occasion.name}")
     rows = int(run(f"SELECT pg_catalog.count(*)::text FROM {place}")[0][0] or 0)
@@ -98,14 +94,8 @@ def rows_back(run: Run, kept: Kept, types: dict[str, str]) -> Restored | None:
     label = kept.label
     if not set(label.key) <= set(types):
         return None
-    triggers = triggers_of(run, label.table)
-    for trigger in triggers:
-        run(f"ALTER TABLE {label.table} DISABLE TRIGGER {trigger}")
-    inserted, changed, total = _insert(run, kept, types), _update(run, kept, types), label.rows
-    if triggers:
-        run("SET CONSTRAINTS ALL IMMEDIATE")
-    for trigger in triggers:
-        run(f"ALTER TABLE {label.table} ENABLE TRIGGER {trigger}")
+    with unseen(run, label.table):
+        inserted, changed, total = _insert(run, kept, types), _update(run, kept, types), label.rows
     return Restored(label.object, inserted + changed, total - inserted - changed)
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from db_migrate.catalog.objects import Catalog
 from db_migrate.execute.keep.ahead import DEFINITION, Built, built_ahead, wanted_ahead
 from db_migrate.execute.keep.store import Kept, Run, literal
+from db_migrate.execute.keep.unseen import unseen
 from db_migrate.results import TableWork, UnderLock
 
 _ABOUT = """
@@ -53,11 +54,6 @@ SELECT pg_catalog.count(DISTINCT (d.classid, d.objid))::text
  WHERE d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = {name}::pg_catalog.regclass
    AND d.refobjsubid = {number} AND d.classid <> 'pg_catalog.pg_attrdef'::pg_catalog.regclass
    AND coalesce(k.contype, '') <> 'n'
-"""
-
-_TRIGGERS = """
-SELECT pg_catalog.quote_ident(tgname) FROM pg_catalog.pg_trigger
- WHERE tgrelid = {table}::pg_catalog.regclass AND NOT tgisinternal AND tgenabled = 'O'
 """
 
 
@@ -116,11 +112,6 @@ class Unparked:
     under_lock: tuple[UnderLock, ...]
 
 
-def triggers_of(run: Run, table: str) -> list[str]:
-    """The table's own triggers that fire, which are not to see what only comes home."""
-    return [str(row[0]) for row in run(_TRIGGERS.format(table=literal(table)))]
-
-
 def unpark(run: Run, kept: Kept, before: Catalog | None = None) -> Unparked | None:
     """Put a parked column back; None where the revision made no column for it.
 
@@ -131,25 +122,21 @@ def unpark(run: Run, kept: Kept, before: Catalog | None = None) -> Unparked | No
     if made is None or parked is None or made.generated:
         return None
     log = _Log(run)
-    triggers = triggers_of(run, table)
-    for trigger in triggers:
-        run(f"ALTER TABLE {table} DISABLE TRIGGER {trigger}")
-    again = _made_again(run, table, made) if _alike(made, parked) else None
-    if again is None:
-        log.work(TableWork.REWRITE, f"UPDATE {table} SET {column} = {kept.name}::{made.kind} WHERE {marker}")
-    else:
-        new = f"{marker} IS NULL AND {column} IS NOT NULL"
-        log.work(TableWork.SCAN, f"UPDATE {table} SET {kept.name} = {column} WHERE {new}")
-    run("SET CONSTRAINTS ALL IMMEDIATE")
-    here = f"pg_catalog.count({marker})"
-    count = f"SELECT {here}::text, (pg_catalog.count(*) - {here})::text FROM {table}"
-    counted = log.work(TableWork.SCAN, count)[0]
-    if again is None:
-        run(f"ALTER TABLE {table} DROP COLUMN {kept.name}, DROP COLUMN {marker}")
-    else:
-        _swap(log, kept, made, again)
-    for trigger in triggers:
-        run(f"ALTER TABLE {table} ENABLE TRIGGER {trigger}")
+    with unseen(run, table):
+        again = _made_again(run, table, made) if _alike(made, parked) else None
+        if again is None:
+            log.work(TableWork.REWRITE, f"UPDATE {table} SET {column} = {kept.name}::{made.kind} WHERE {marker}")
+        else:
+            new = f"{marker} IS NULL AND {column} IS NOT NULL"
+            log.work(TableWork.SCAN, f"UPDATE {table} SET {kept.name} = {column} WHERE {new}")
+        run("SET CONSTRAINTS ALL IMMEDIATE")
+        here = f"pg_catalog.count({marker})"
+        count = f"SELECT {here}::text, (pg_catalog.count(*) - {here})::text FROM {table}"
+        counted = log.work(TableWork.SCAN, count)[0]
+        if again is None:
+            run(f"ALTER TABLE {table} DROP COLUMN {kept.name}, DROP COLUMN {marker}")
+        else:
+            _swap(log, kept, made, again)
     ahead = wanted_ahead(run, kept, before) if before is not None and again is not None else {}
     done = (*log.done, *(work for name, work in log.builds.items() if name not in ahead))
     return Unparked(int(counted[0] or 0), int(counted[1] or 0), tuple(ahead.values()), done)
