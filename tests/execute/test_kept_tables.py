@@ -88,7 +88,7 @@ TABLES = (
         '"Na mes"',
         (
             (
-                'CREATE TABLE "Na mes" ("select" int, "a b" text, "quo""te" text, "ünï" text, "%s" text, '
+                'CREATE TABLE "Na mes" ("select" int, "a b" text, "quo""ted" text, "ünï" text, "%s" text, '
                 f'"a\'b" text, {LONGEST} text)'
             ),
         ),
