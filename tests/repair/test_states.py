@@ -168,3 +168,33 @@ def test_of_two_branches_one_was_stamped_and_never_ran(project: Project, undone:
     assert {"schema.differs", "version.wrong", "revision.skipped"}.isdisjoint(project.codes())
     project.plain()
     assert project.codes() == ["graph.multiple-heads"]
+
+
+@pytest.mark.parametrize("one", [True, False], ids=["in one transaction", "with blocks of its own"])
+def test_a_revision_that_drops_what_it_has_made_is_seen_to_be_done(project: Project, one: bool) -> None:
+    """As NOT NULL is made in its safe form; the version table was set back, and the schema is the revision's own."""
+    block = "if True" if one else "with op.get_context().autocommit_block()"
+    project.revision(
+        "r5",
+        f"""
+op.execute('ALTER TABLE orders ADD CONSTRAINT is_set CHECK (user_id IS NOT NULL) NOT VALID')
+{block}:
+    op.execute('ALTER TABLE orders VALIDATE CONSTRAINT is_set')
+op.execute('ALTER TABLE orders ALTER user_id SET NOT NULL')
+op.execute('ALTER TABLE orders DROP CONSTRAINT is_set')
+""".strip(),
+    )
+    project.plain()
+    project.sql("UPDATE alembic_version SET version_num = 'r4'")
+    assert project.only("version.wrong").evidence["schema_of"] == ("r5",)
+
+
+def test_what_looks_as_if_a_revision_had_never_run_can_be_taken_into_the_history(project: Project) -> None:
+    """Somebody has undone by hand what r3 did: as the history has it now, that is what the models are to say."""
+    project.sql("ALTER TABLE users DROP email")
+    assert project.only("revision.skipped").object == "r3"
+    with open_project(project.settings()) as workspace:
+        done = workspace.repair(bridge=True)
+    assert (done.error, done.state, done.verify and done.verify.ok) == (None, "done", True)
+    assert project.codes() == []
+    assert project.sql("SELECT count(*) FROM users") == [(1,)]

@@ -281,6 +281,7 @@ _CURES: dict[str, _Cure] = {
 _BRIDGED: dict[str, _Cure] = {
     "version.shared": Mending.shared,
     "schema.differs": Mending.across,
+    "revision.skipped": Mending.across,
     "revision.edited": Mending.across_edited,
 }
 

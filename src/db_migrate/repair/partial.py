@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from db_migrate.catalog.comparing import chosen_not_null, comparable, loosely
@@ -64,7 +64,8 @@ def assess(way: Way, live: Catalog, recorded: Mapping[int, bool] | None = None) 
 
     ``recorded`` is what the journal knows of statements, by their place.
     """
-    told = _told_by_schema(way, live)
+    histories = _histories(way)
+    told = _told_by_schema(way, live, histories)
     if told is None:
         return None
     # One batch of many says nothing of the others, and running them again does no harm.
@@ -73,34 +74,73 @@ def assess(way: Way, live: Catalog, recorded: Mapping[int, bool] | None = None) 
     if any(told[n] is False and recorded.get(each.place) for n, each in enumerate(way.statements)):
         recorded = {}  # it was undone since, by somebody who kept no journal
     known = [_either(told[n], recorded.get(each.place)) for n, each in enumerate(way.statements)]
-    return tuple(_settled(way, known))
+    return tuple(_settled(way, _deduced(way, live, histories, known)))
 
 
 def _either(first: bool | None, second: bool | None) -> bool | None:
     return second if first is None else first
 
 
-def _told_by_schema(way: Way, live: Catalog) -> list[bool | None] | None:
-    """What each statement's own changes say; None when something is as no choice of statements leaves it."""
+_Histories = Mapping[Key, list[tuple[int, _Value]]]
+"""The values of each object that a way touches: at its beginning (-1), and after each statement that changes it."""
+
+
+def _histories(way: Way) -> _Histories:
     values: dict[Key, list[tuple[int, _Value]]] = {}
     for number, each in enumerate(way.statements):
         for key in _touched(each.before, each.after):
             history = values.setdefault(key, [(-1, _value(each.before, key))])
             history.append((number, _value(each.after, key)))
+    return values
+
+
+def _told_by_schema(way: Way, live: Catalog, histories: _Histories) -> list[bool | None] | None:
+    """What each statement's own changes say; None when something is as no choice of statements leaves it."""
     told: list[bool | None] = [None] * len(way.statements)
-    for key, history in values.items():
-        now = _value(live, key)
-        places = [n for n, (_, value) in enumerate(history) if value == now]
+    for key, history in histories.items():
+        places = _places(history, _value(live, key))
         if not places:
             return None
-        for position, (number, _) in enumerate(history[1:], 1):
-            verdicts = {position <= place for place in places}
-            if len(verdicts) == 1:
-                verdict = verdicts.pop()
-                if told[number] is not None and told[number] != verdict:
-                    return None
-                told[number] = verdict
-    return told if _rest_is_same(way.before, live, values.keys()) else None
+        for number, verdict in _verdicts(history, places):
+            if told[number] is not None and told[number] != verdict:
+                return None
+            told[number] = verdict
+    return told if _rest_is_same(way.before, live, histories.keys()) else None
+
+
+def _places(history: Sequence[tuple[int, _Value]], now: _Value) -> list[int]:
+    return [n for n, (_, value) in enumerate(history) if value == now]
+
+
+def _verdicts(history: Sequence[tuple[int, _Value]], places: Sequence[int]) -> Iterator[tuple[int, bool]]:
+    """Of each statement of a history on which all places agree where it may have come to, whether it is done."""
+    for position, (number, _) in enumerate(history[1:], 1):
+        verdicts = {position <= place for place in places}
+        if len(verdicts) == 1:
+            yield number, verdicts.pop()
+
+
+def _deduced(way: Way, live: Catalog, histories: _Histories, known: list[bool | None]) -> list[bool | None]:
+    """What follows for objects that are as they were, since they were made and are gone again, or have not been made.
+
+    A statement that comes before one which is known to be committed was committed too. Where that one has made an
+    object, it can only be gone again.
+    """
+    before: list[bool | None] = []
+    while before != known:
+        before = list(known)
+        done = [_is_followed(way, known, n) for n in range(len(known))]
+        for key, history in histories.items():
+            least = max((p for p, (number, _) in enumerate(history) if number >= 0 and done[number]), default=0)
+            for number, verdict in _verdicts(history, [p for p in _places(history, _value(live, key)) if p >= least]):
+                known[number] = _either(known[number], verdict)
+    return known
+
+
+def _is_followed(way: Way, known: Sequence[bool | None], number: int) -> bool:
+    """Whether a statement is committed, or one after it in the same session is."""
+    session = way.statements[number].connection
+    return any(known[n] for n in range(number, len(known)) if way.statements[n].connection == session)
 
 
 def _touched(before: Catalog, after: Catalog) -> Iterator[Key]:
