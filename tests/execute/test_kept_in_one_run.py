@@ -134,3 +134,41 @@ def test_what_comes_back_and_is_destroyed_in_the_same_run_is_kept_again(site: Si
 
     assert back.state == "done", back.error
     assert site.sql("SELECT id, name FROM people ORDER BY id") == before
+
+
+def test_what_was_empty_when_the_plan_was_made_is_kept_if_it_is_not_any_more(site: Site) -> None:
+    """A plan is read, and applied later: rows that have come meanwhile are no reason to stop, and are not lost."""
+    tables = ("dropped", "less", "cleared", "quiet")
+    site.sql(*(f"CREATE TABLE {each} (id int PRIMARY KEY, v text)" for each in tables))
+    site.revision("r0", "pass")
+    site.revision(
+        "r1",
+        execute("DROP TABLE dropped; ALTER TABLE less DROP v; DELETE FROM cleared; DROP TABLE quiet"),
+        execute("CREATE TABLE dropped (id int PRIMARY KEY, v text); ALTER TABLE less ADD v text"),
+    )
+    plan = site.plan()
+    assert plan.kept == ()
+    site.sql(*(f"INSERT INTO {each} VALUES (1, 'came')" for each in tables[:3]))
+
+    done = site.execute(plan)
+    assert (done.error, {each.object for each in done.kept}) == (
+        None,
+        {"public.dropped", "public.less.v", "public.cleared"},
+    )
+    assert site.rollback("r0").error is None
+    assert [site.sql(f"SELECT * FROM {each}") for each in tables[:3]] == [[(1, "came")]] * 3
+
+
+def test_a_table_that_was_kept_twice_is_as_large_as_what_comes_back_to_it(site: Site) -> None:
+    """By one revision five rows, and none by a later one: those of the first are kept when the run drops them again."""
+    make, drop = "CREATE TABLE people (id int PRIMARY KEY, name text)", "DROP TABLE people"
+    site.revision("r1", execute(make), execute(drop))
+    site.revision("r2", execute(drop), execute(make))
+    site.revision("r3", execute(make), execute(drop))
+    assert site.apply("r1").state == "done"
+    site.sql("INSERT INTO people SELECT g, 'v' || g FROM generate_series(1, 5) g")
+    assert site.apply().state == "done"
+    assert site.rollback("base").state == "done"
+    assert site.apply().state == "done"
+    assert site.rollback("r1").state == "done"
+    assert site.sql("SELECT count(*) FROM people") == [(5,)]

@@ -12,7 +12,7 @@ from db_migrate.errors import Failed
 from db_migrate.execute.journal import Entry
 from db_migrate.execute.keep.choose import ROWS
 from db_migrate.execute.keep.names import without_last
-from db_migrate.execute.keep.put_aside import Occasion, put_aside
+from db_migrate.execute.keep.put_aside import Occasion, put_aside, stays_empty
 from db_migrate.execute.keep.put_back import in_order, is_complete, is_there, not_restored, put_back
 from db_migrate.execute.keep.rows import Snapshot, settle, snapshot
 from db_migrate.execute.keep.store import Kept, Run, kept_objects
@@ -44,6 +44,7 @@ class Keeper:
     restored: list[Restored] = field(default_factory=list)
     _pending: list[KeptObject | Restored] = field(default_factory=list)
     _snapshots: list[Snapshot] = field(default_factory=list)
+    _empty: set[str] = field(default_factory=set)
     _number: int = 0
     _anything_due: bool = True
     _room: tuple[tuple[Lock, str], ...] = ()
@@ -70,7 +71,7 @@ class Keeper:
         self._give_back_renamed({str(c.from_object) for c in planned.effects.changes if c.from_object}, revision, link)
         dropped = set(planned.effects.dropped)
         for each in self.wanted:
-            if each.object in dropped and each.strategy != ROWS:
+            if each.object in dropped and each.strategy != ROWS and not stays_empty(link.query, each):
                 self._has_kept(put_aside(link.query, each, self._occasion(revision), held=held))
 
     def rows_at_risk(self, planned: PlannedStatement | None, revision: PlannedRevision) -> tuple[str, ...]:
@@ -91,11 +92,14 @@ class Keeper:
         """Copy the tables whose rows a statement may change or delete, unless that has been done."""
         if self.rows_at_risk(planned, revision):
             for each in self._rows_of(revision):
-                self._snapshots.append(snapshot(link.query, each, self._occasion(revision)))
+                if stays_empty(link.query, each):
+                    self._empty.add(each.object)
+                else:
+                    self._snapshots.append(snapshot(link.query, each, self._occasion(revision)))
 
     def _rows_of(self, revision: PlannedRevision) -> tuple[KeptObject, ...]:
         """The tables whose rows are to be kept in this revision and have not been copied."""
-        done = {each.kept.object for each in self._snapshots}
+        done = {each.kept.object for each in self._snapshots} | self._empty
         return tuple(
             each
             for each in self.wanted
@@ -120,6 +124,7 @@ class Keeper:
             if settled is not None:
                 self._has_kept(settled)
         self._snapshots.clear()
+        self._empty.clear()
         if not (self._anything_due or self.kept or self._pending):
             return
         everything = kept_objects(link.query, parked=self._anything_due)
@@ -176,6 +181,7 @@ class Keeper:
             self.restored += [each for each in self._pending if isinstance(each, Restored)]
         self._pending.clear()
         self._snapshots.clear()
+        self._empty.clear()
 
 
 def as_noted(kept: KeptObject) -> dict[str, Any]:

@@ -324,15 +324,16 @@ class _Run:
             float(str(row[0])) if row else 1.0,
             settings.lock_threshold if settings.cancel_blockers is CancelBlockers.IDLE else None,
         )
+        plan = self._order.plan
         return Conductor(
-            plan=self._order.plan,
+            plan=plan,
             rules=Rules(manners, budgets.get("statement_timeout")),
             recorder=self._recorder,
             watch=self._watch,
             read_live=self._order.read_live,
             interruption=self._interruption,
             budget=Budget(manners.lock_budget, time.monotonic, random.random),
-            keeper=Keeper(self._order.plan.kept, self._run, self._recorder.note, self._order.target.schema),
+            keeper=Keeper((*plan.kept, *plan.if_filled), self._run, self._recorder.note, self._order.target.schema),
             monitor=monitor,
             hooks=self._hooks,
         )

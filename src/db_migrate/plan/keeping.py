@@ -45,9 +45,8 @@ def with_kept(plan: Plan, trace: Trace, facts: Facts, settings: Settings, ground
         return plan
     back = due_back(plan, ground.target)
     own = without_version_tables(table for table, _ in ground.live.heads)
-    choice = choose(
-        trace, facts, settings, own, {each.label.table: _size(each) for each in back if each.is_whole_table}
-    )
+    sizes = {(each.label.revision, each.label.table): _size(each) for each in back if each.is_whole_table}
+    choice = choose(trace, facts, settings, own, sizes)
     if not choice.kept and not back:
         return _finished(plan, choice, (), (), facts)
     while True:
@@ -91,7 +90,7 @@ def _weaker(choice: Choice, trace: Trace, done: Rehearsed) -> Choice:
             kept.append(instead)
         else:
             left_out.append(LeftOut(each.object, f"keeping it would break the run: {done.failure}"))
-    return Choice(tuple(kept), tuple(left_out), choice.notes)
+    return replace(choice, kept=tuple(kept), left_out=tuple(left_out))
 
 
 def due_back(plan: Plan, target: Target) -> tuple[Kept, ...]:
@@ -123,7 +122,7 @@ def _finished(plan: Plan, choice: Choice, back: tuple[Kept, ...], restored: tupl
     homeless = list(dict.fromkeys(name for _, name in latest if name not in found))
     kept = {each.label.object: each for each in back}
     warnings = (*plan.warnings, *_warnings(choice, homeless), *_waits(due, kept))
-    plan = replace(plan, kept=choice.kept, restored=due, warnings=warnings)
+    plan = replace(plan, kept=choice.kept, if_filled=choice.if_filled, restored=due, warnings=warnings)
     return replace(plan, hash=plan_hash(plan))
 
 

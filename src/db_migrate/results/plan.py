@@ -200,6 +200,8 @@ class Plan(Result):
     kept: tuple[KeptObject, ...]
     restored: tuple[Restored, ...] = ()
     """What was kept when the revisions last ran the other way, and is going to be put back."""
+    if_filled: tuple[KeptObject, ...] = ()
+    """What would be destroyed and is empty now: it is kept, in this way, if rows have come until then."""
     prepared: tuple[str, ...] = ()
     throughput: Throughput | None = None
     search_path: str = ""

@@ -29,10 +29,21 @@ class LeftOut:
 
 
 @dataclass(frozen=True, slots=True)
+class IfFilled:
+    """What is empty for certain when the plan is made."""
+
+    kept: KeptObject
+
+
+@dataclass(frozen=True, slots=True)
 class Choice:
-    """What is kept, and what is not; ``notes`` are what to know of how it comes back."""
+    """What is kept, and what is not; ``notes`` are what to know of how it comes back.
+
+    ``if_filled``: what is empty now, and is kept if rows have come until it goes.
+    """
 
     kept: tuple[KeptObject, ...] = ()
+    if_filled: tuple[KeptObject, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -42,12 +53,12 @@ def choose(
     facts: Facts,
     settings: Settings,
     hidden: Collection[str] = (),
-    back: Mapping[str, TableFacts] = MappingProxyType({}),
+    back: Mapping[tuple[str, str], TableFacts] = MappingProxyType({}),
 ) -> Choice:
     """What of the plan's losses can be made good, each with how: tables and columns moved, copied or parked, and rows.
 
-    Nothing is said of what is empty for certain and of what the run itself made, but where the rows of a table that
-    were kept go ``back`` to it. ``hidden`` are Alembic's own tables.
+    Nothing is said of what the run itself made, but where the rows of a table that
+    were kept go ``back`` to it, by revision and table. ``hidden`` are Alembic's own tables.
     """
     if not settings.keep:
         return Choice()
@@ -57,7 +68,9 @@ def choose(
     kept = {(each.object, each.revision if each.strategy == ROWS else ""): each for each in wanted}
     names = {name for name, _ in kept}
     left_out = {each.object: each for each in found if isinstance(each, LeftOut) and each.object not in names}
-    return Choice(tuple(kept.values()), tuple(left_out.values()), tuple(_notes(trace, kept.values())))
+    empty = dict.fromkeys(each.kept for each in found if isinstance(each, IfFilled))
+    if_filled = tuple(each for each in empty if (each.object, each.revision) not in kept)
+    return Choice(tuple(kept.values()), if_filled, tuple(left_out.values()), tuple(_notes(trace, kept.values())))
 
 
 def _notes(trace: Trace, kept: Iterable[KeptObject]) -> Iterator[str]:
@@ -70,6 +83,9 @@ def _notes(trace: Trace, kept: Iterable[KeptObject]) -> Iterator[str]:
                     f"{each.object} gets other keys: a rollback puts the rows with the old ones back, and leaves those "
                     "with the new ones, unless the downgrade takes them away"
                 )
+
+
+_Found = KeptObject | LeftOut | IfFilled
 
 
 @dataclass(slots=True)
@@ -98,9 +114,9 @@ class _Chooser:
             if each.kind is Asks.CHANGED_VALUES and _may_be(self.facts.answers.get(each.id))
         )
 
-    def of(self, revision: TracedRevision) -> Iterator[KeptObject | LeftOut]:
+    def of(self, revision: TracedRevision) -> Iterator[_Found]:
         """What one revision destroys."""
-        self.following.begin_revision()
+        self.following.begin_revision(revision.revision)
         self.keyless.clear()
         yield from self._rows(revision)
         for statement in revision.statements:
@@ -110,20 +126,21 @@ class _Chooser:
                 yield from self._columns(revision.before, statement)
                 self.following.follow(statement)
 
-    def _tables(self, before: Catalog, statement: TracedStatement) -> Iterator[KeptObject | LeftOut]:
+    def _tables(self, before: Catalog, statement: TracedStatement) -> Iterator[_Found]:
         gone = {self.following.begun(each) for each in statement.effects.dropped}
         for name in statement.effects.dropped:
             first = self.following.begun(name)
             table = before.get(Kind.TABLE, first) or before.get(Kind.PARTITION, first)
             size = self.following.sizes.get(name)
-            if table is None or size is None or size.empty or name in statement.effects.created:
+            if table is None or size is None or name in statement.effects.created:
                 continue
             if _root(before, table) in gone:
                 continue  # a partition goes, and is kept, with its parent
             if statement.autocommit:
-                yield LeftOut(name, "it is dropped outside of a transaction, so that rows could be lost in between")
+                why = "it is dropped outside of a transaction, so that rows could be lost in between"
+                yield from _unless_empty(LeftOut(name, why), size)
             else:
-                yield self._table(before, table, name, size)
+                yield from _unless_empty(self._table(before, table, name, size), size)
 
     def _table(self, before: Catalog, table: SchemaObject, name: str, size: TableFacts) -> KeptObject | LeftOut:
         whole = (
@@ -133,19 +150,20 @@ class _Chooser:
             return KeptObject(name, MOVE, size.rows, size.bytes)
         return self._copied(KeptObject(name, COPY, size.rows, size.table_bytes))
 
-    def _columns(self, before: Catalog, statement: TracedStatement) -> Iterator[KeptObject | LeftOut]:
+    def _columns(self, before: Catalog, statement: TracedStatement) -> Iterator[_Found]:
         gone = set(statement.effects.dropped)
         for name in statement.effects.dropped:
             column = before.get(Kind.COLUMN, self.following.begun(name))
             if column is None or column.parent is None or owner_of(name) in gone or column.attributes.get("generated"):
                 continue
             table, size = before.get(Kind.TABLE, column.parent), self.following.sizes.get(owner_of(name))
-            if table is None or size is None or size.empty or column.attributes.get("inherited"):
+            if table is None or size is None or column.attributes.get("inherited"):
                 continue  # what is inherited, by a partition too, is kept with the parent's
             if statement.autocommit:
-                yield LeftOut(name, "it is dropped outside of a transaction, so that values could be lost in between")
+                why = "it is dropped outside of a transaction, so that values could be lost in between"
+                yield from _unless_empty(LeftOut(name, why), size)
             else:
-                yield self._column(before, column, name, size)
+                yield from _unless_empty(self._column(before, column, name, size), size)
 
     def _column(self, before: Catalog, column: SchemaObject, name: str, size: TableFacts) -> KeptObject | LeftOut:
         owner = column.parent or ""
@@ -162,7 +180,7 @@ class _Chooser:
         why = "its type is dropped too" if self.settings.keep_parked else "the settings forbid to park it (keep_parked)"
         return LeftOut(name, f"{owner_of(name)} has no primary key to find its rows again by, and {why}")
 
-    def _rows(self, revision: TracedRevision) -> Iterator[KeptObject | LeftOut]:
+    def _rows(self, revision: TracedRevision) -> Iterator[_Found]:
         """The tables of which it deletes or changes rows, those first that others refer to."""
         alone: set[str] = set()
         touched: set[str] = set()
@@ -179,12 +197,13 @@ class _Chooser:
         for first in in_order(revision.before, reached(revision.before, touched | alone)):
             name = called.get(first, first)
             table, size = revision.before.get(Kind.TABLE, first), self.following.sizes.get(first)
-            if name in self.hidden or table is None or size is None or size.empty:
+            if name in self.hidden or table is None or size is None:
                 continue
             if reason := self._why_not_rows(revision.before, table, size, alone=first in alone):
-                yield LeftOut(name, reason)
+                yield from _unless_empty(LeftOut(name, reason), size)
             else:
-                yield self._copied(KeptObject(name, ROWS, size.rows, size.table_bytes, revision.revision))
+                wanted = KeptObject(name, ROWS, size.rows, size.table_bytes, revision.revision)
+                yield from _unless_empty(self._copied(wanted), size)
 
     def _why_not_rows(self, before: Catalog, table: SchemaObject, size: TableFacts, *, alone: bool) -> str:
         if alone:
@@ -207,6 +226,14 @@ class _Chooser:
 
     def _uses_dropped_types(self, before: Catalog, table: str) -> bool:
         return any(_names_any(each, self.types) for each in before.columns(table))
+
+
+def _unless_empty(found: KeptObject | LeftOut, size: TableFacts) -> Iterator[_Found]:
+    """Of what is empty for certain there is nothing to say but how it is kept if it does not stay so."""
+    if not size.empty:
+        yield found
+    elif isinstance(found, KeptObject):
+        yield IfFilled(found)
 
 
 def _losing_their_key(statement: TracedStatement) -> Iterator[str]:

@@ -17,20 +17,22 @@ class Following:
     """The state between two statements of a run.
 
     ``sizes`` are those of the tables that hold rows of the target, under their names of now. A table that the run
-    makes has one only where rows that are kept go ``back`` to it.
+    makes has one only where rows that are kept go ``back`` to it, by revision and table.
     """
 
     sizes: dict[str, TableFacts]
-    back: Mapping[str, TableFacts]
+    back: Mapping[tuple[str, str], TableFacts]
+    _revision: str = ""
     _begun: dict[str, str] = field(default_factory=dict)
     """What has another name now than when the revision began: that one, by the name of now."""
 
     def copy(self) -> Following:
         """One that can go ahead by itself."""
-        return Following(dict(self.sizes), self.back, dict(self._begun))
+        return Following(dict(self.sizes), self.back, self._revision, dict(self._begun))
 
-    def begin_revision(self) -> None:
+    def begin_revision(self, revision: str) -> None:
         """From now on names are told from those of here."""
+        self._revision = revision
         self._begun.clear()
 
     def begun(self, name: str) -> str:
@@ -52,8 +54,8 @@ class Following:
         for each in tables:
             if each.action in (Action.CREATED, Action.DROPPED):
                 self.sizes.pop(each.object, None)
-            if each.action is Action.CREATED and each.object in self.back:
-                self.sizes[each.object] = self.back[each.object]
+            if each.action is Action.CREATED and (self._revision, each.object) in self.back:
+                self.sizes[each.object] = self.back[self._revision, each.object]
 
     def _within(self, schema: str, new: str) -> dict[str, str]:
         """The tables of a schema, under its new name too."""

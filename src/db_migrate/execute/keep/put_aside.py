@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from db_migrate.errors import Failed
-from db_migrate.execute.keep.choose import MOVE, PARK
+from db_migrate.execute.keep.choose import MOVE, PARK, ROWS
 from db_migrate.execute.keep.names import rows_of, table_of, without_last
 from db_migrate.execute.keep.park import park, parked_name
 from db_migrate.execute.keep.store import SCHEMA, Label, Run, at_once, each_of, literal, step
@@ -52,6 +52,10 @@ SELECT 'ALTER ' || CASE c.relkind WHEN 'S' THEN 'SEQUENCE ' ELSE 'INDEX ' END ||
 """
 
 
+_QUICKLY_COUNTED = 1 << 20
+"""The rows of a table of fewer bytes are counted while it is locked: that takes a few milliseconds."""
+
+
 @dataclass(frozen=True, slots=True)
 class Occasion:
     """In which run, by which revision in which direction, something is dropped; ``number`` is unique in the run.
@@ -88,6 +92,21 @@ class Occasion:
             "kept_at": datetime.now(UTC).isoformat(timespec="seconds"),
         }
         return msgspec.convert({**given, **facts}, Label)
+
+
+def stays_empty(run: Run, kept: KeptObject) -> bool:
+    """Whether there is nothing to keep: the plan has seen no row in a table, and none has come, nor can any now.
+
+    Where some have, the schema for what is kept is made if need be: nobody foresaw that it would take one.
+    """
+    if kept.rows != 0:
+        return False
+    rows = rows_of(run, table_of(kept.object))
+    run(f"LOCK TABLE {rows} IN {'SHARE ROW' if kept.strategy == ROWS else 'ACCESS'} EXCLUSIVE MODE")
+    if run(f"SELECT EXISTS (SELECT FROM {rows})")[0][0] != "t":
+        return True
+    run(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
+    return False
 
 
 def put_aside(run: Run, kept: KeptObject, occasion: Occasion, *, held: bool = False) -> KeptObject:
@@ -164,9 +183,10 @@ def _move(run: Run, kept: KeptObject, occasion: Occasion) -> KeptObject:
     table, there = kept.object, f"{SCHEMA}.{occasion.name}"
     show_all(run, table)  # for good: what is kept has to be seen by whoever puts it back, and its policies are gone
     columns = stored_columns(run, table)
-    rows = (
-        int(run(f"SELECT pg_catalog.count(*)::text FROM ONLY {table}")[0][0] or 0) if kept.rows is None else kept.rows
-    )
+    size = int(run(f"SELECT pg_catalog.pg_relation_size({literal(table)})::text")[0][0] or 0)
+    rows = kept.rows
+    if rows is None or size < _QUICKLY_COUNTED:  # the plan may have expected rows that have not come back
+        rows = int(run(f"SELECT pg_catalog.count(*)::text FROM ONLY {table}")[0][0] or 0)
     width = int(columns[0][3] or 0) if columns else 0
     label = occasion.label(kept, table=table, rows=rows, sequences=_last_values(columns), width=width)
     steps = [
@@ -178,8 +198,8 @@ def _move(run: Run, kept: KeptObject, occasion: Occasion) -> KeptObject:
         step(f"COMMENT ON TABLE {there} IS {_text(label)}"),
     ]
     at_once(run, steps)
-    size = run(f"SELECT pg_catalog.pg_total_relation_size({literal(there)})::text")[0][0]
-    return KeptObject(kept.object, kept.strategy, rows, int(size or 0))
+    total = run(f"SELECT pg_catalog.pg_total_relation_size({literal(there)})::text")[0][0]
+    return KeptObject(kept.object, kept.strategy, rows, int(total or 0))
 
 
 def _count(run: Run, occasion: Occasion) -> int:
