@@ -321,7 +321,7 @@ def _inside(running: Running, revision: Any, file: str | None) -> Iterator[None]
 def stamp_steps(job: jobs.Stamp) -> Callable[[Any, MigrationContext], Any]:
     """Alembic's migration function for ``alembic stamp``, one revision after the other.
 
-    Of several at once, of which one is recorded and another is on a branch that is further, Alembic (1.18) leaves only
+    Of several at once, of which one is recorded and another is on a branch that is further, Alembic (1.20) leaves only
     one: it takes the recorded rows of all of them for those of each.
     """
 
