@@ -58,9 +58,7 @@ class Seen:
     @property
     def is_foreign(self) -> bool:
         """Whether there are tables here, and none that a revision ever made."""
-        made = {key for each in self.steps for key in each.after if key[0] == "table"}
-        here = {key for key in self.live if key[0] == "table"}
-        return bool(here) and made.isdisjoint(here)
+        return is_foreign(self.live, self.steps)
 
     @property
     def is_whole(self) -> bool:
@@ -70,6 +68,13 @@ class Seen:
 
 def _otherwise(before: Listing, after: Listing) -> set[tuple[str, str]]:
     return {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
+
+
+def is_foreign(live: Listing, steps: Iterable[Step]) -> bool:
+    """Whether there are tables, and none that a revision ever made: whose they are nobody says."""
+    made = {key for each in steps for key in each.after if key[0] == "table"}
+    here = {key for key in live if key[0] == "table"}
+    return bool(here) and made.isdisjoint(here)
 
 
 def check(workspace: Workspace, seen: Seen) -> list[str]:

@@ -23,7 +23,7 @@ from db_migrate.results import Plan, RunResult
 from db_migrate.workspace import Workspace
 
 from . import journal, oracle, refusals
-from .checks import Seen, Step, check
+from .checks import Seen, Step, check, is_foreign
 from .hand import HAND, by_hand
 from .oracle import differences
 from .rows import Rows
@@ -466,17 +466,10 @@ class Walk(RuleBasedStateMachine):
             return
         assert found.error is None, f"{found.error}"
         self.look()
-        if self.foreign:
+        if is_foreign(self.live, [self.step_of(each) for each in self.graph]):
             assert (found.state, found.verify and found.verify.ok) == ("unchanged", False)
             return
         assert not self.edited, differences(self.own, self.live)
-
-    @property
-    def foreign(self) -> bool:
-        """Whether there are tables here, and none that a revision ever made: whose they are nobody says."""
-        made = {key for each in self.graph for key in self.step_of(each).after if key[0] == "table"}
-        here = {key for key in self.live if key[0] == "table"}
-        return bool(here) and made.isdisjoint(here)
 
     @precondition(lambda self: not self.broken and self.makers)
     @rule(data=st.data(), count=st.integers(1, 4))
