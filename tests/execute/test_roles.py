@@ -10,6 +10,11 @@ from pathlib import Path
 import pytest
 
 from db_migrate.errors import Refused
+from db_migrate.execute.keep.choose import MOVE
+from db_migrate.execute.keep.put_aside import stays_empty
+from db_migrate.execute.keep.store import runner
+from db_migrate.postgres.session import connect
+from db_migrate.results import KeptObject
 
 from .conftest import Site, make_site
 
@@ -136,3 +141,16 @@ def test_rows_that_are_hidden_from_the_owner_are_kept_and_come_back(site: Site, 
         assert {table: site.sql(f"SELECT * FROM {table} ORDER BY id") for table in TABLES} == before
         forced = "SELECT count(*) FROM pg_class WHERE relforcerowsecurity"
         assert owner.sql(forced) == [(len(TABLES),)]
+
+
+def test_a_table_is_not_empty_because_its_rows_are_hidden(site: Site, tmp_path: Path) -> None:
+    """Somebody who sees them made the plan, before there were any; who executes it sees none."""
+    with as_owner(site, tmp_path / "owner", create=True) as owner:
+        owner.sql(HIDDEN[0], *(each for each in SECURED if " moved " in f"{each} "))
+        planned = KeptObject("public.moved", MOVE, 0, 0)
+        with contextlib.closing(connect(owner.conninfo, autocommit=False)) as connection:
+            assert stays_empty(runner(connection), planned)
+        site.sql("INSERT INTO moved VALUES (7, 'v7')")
+        assert owner.sql("SELECT * FROM moved") == []
+        with contextlib.closing(connect(owner.conninfo, autocommit=False)) as connection:
+            assert not stays_empty(runner(connection), planned)

@@ -103,7 +103,9 @@ def stays_empty(run: Run, kept: KeptObject) -> bool:
         return False
     rows = rows_of(run, table_of(kept.object))
     run(f"LOCK TABLE {rows} IN {'SHARE ROW' if kept.strategy == ROWS else 'ACCESS'} EXCLUSIVE MODE")
-    if run(f"SELECT EXISTS (SELECT FROM {rows})")[0][0] != "t":
+    with every_row(run, table_of(kept.object)):
+        filled = run(f"SELECT EXISTS (SELECT FROM {rows})")[0][0] == "t"
+    if not filled:
         return True
     run(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
     return False
