@@ -56,3 +56,11 @@ def test_what_a_downgrade_makes_wait_is_told_with_the_rule(lab: Lab) -> None:
     assert found.object == "public.ix_users_code"
     assert found.message.startswith("going back, drop-index-blocking: ")
     assert judged(lab, NEW_TABLE) == {}
+
+
+def test_a_sequence_that_goes_is_said_to_lose_its_position(lab: Lab) -> None:
+    """Whoever goes back gets one that begins anew, and numbers that were given out before."""
+    findings = judge(lab.trace('op.execute("DROP SEQUENCE ticket_number")'), Facts.unknown())
+    (found,) = (each for each in findings if each.rule == "drop-view-function-sequence")
+    assert found.object == "public.ticket_number"
+    assert "its position is not kept" in found.message

@@ -46,8 +46,15 @@ def drop_view_function_sequence(context: Context) -> Iterator[Hit]:
     for place, change in changed(context, Action.DROPPED, *CODE_KINDS):
         again = place.revision.after.get(change.kind, change.object)
         if again is None and not _goes_with_a_column(place, change):
-            word = change.kind.replace("_", " ")
-            yield Hit(place, change.object, f"drops the {word} {change.object}", _keep_until_unused(change))
+            yield Hit(place, change.object, _dropped(change), _keep_until_unused(change))
+
+
+def _dropped(change: Change) -> str:
+    """Of a sequence also what a rollback does not bring back."""
+    if change.kind is Kind.SEQUENCE:
+        return f"drops the sequence {change.object}; its position is not kept: made again, it begins anew"
+    word = change.kind.replace("_", " ")
+    return f"drops the {word} {change.object}"
 
 
 def _goes_with_a_column(place: Place, change: Change) -> bool:
