@@ -118,6 +118,20 @@ def test_a_bridge_from_below_the_head_joins_what_is_pending_or_is_refused(applie
     assert applied.sql("SELECT * FROM t3") == [(3, 7)]
 
 
+def test_a_bridge_over_what_a_later_revision_makes_is_refused_too(applied: Project) -> None:
+    """It had done nothing, without a word: what was done by hand is just what r5 does, and r4 has not run."""
+    applied.revision("r4", "CREATE TABLE t4 (id int)", "DROP TABLE t4")
+    applied.revision("r5", "CREATE INDEX i ON t3 (id)", "DROP INDEX i", down="r4")
+    applied.sql("CREATE INDEX i ON t3 (id)")
+    assert applied.only("revision.ahead").object == "r5"
+    files = set(applied.versions.glob("*.py"))
+    with open_project(applied.settings()) as workspace:
+        with pytest.raises(Refused, match="r5, which comes after r3 too, clash") as refused:
+            workspace.repair(bridge=True)
+        assert refused.value.code == "repair.clash"
+    assert set(applied.versions.glob("*.py")) == files
+
+
 def test_the_way_across_where_nobody_has_the_file(applied: Project) -> None:
     """A lost revision with a schema that no other has: the bridge leads to it, and not one row is touched."""
     applied.sql("UPDATE alembic_version SET version_num = 'gone'", "ALTER TABLE t3 ADD n int DEFAULT 7")

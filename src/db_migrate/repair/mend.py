@@ -282,6 +282,7 @@ _BRIDGED: dict[str, _Cure] = {
     "version.shared": Mending.shared,
     "schema.differs": Mending.across,
     "revision.skipped": Mending.across,
+    "revision.ahead": Mending.across,
     "revision.edited": Mending.across_edited,
 }
 
