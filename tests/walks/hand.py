@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -35,7 +36,7 @@ HAND = (
 
 def by_hand(what: str, live: Listing, choose: Choose) -> Handiwork | None:
     """Something of that kind; None where there is nothing that it could be done to."""
-    number = sum(1 for _, name in live if "hand" in name)
+    number = 1 + max((int(each) for _, name in live for each in re.findall(r"hand(\d+)", name)), default=0)
     if what == "table":
         return Handiwork(f"CREATE TABLE public.hand{number} (id int PRIMARY KEY, word text)")
     if what == "drop index":
