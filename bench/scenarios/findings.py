@@ -9,6 +9,7 @@ the exit code is 1 when warnings count.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -38,7 +39,7 @@ def run(folder: Path) -> Iterator[Comparison]:
     (project / "migrations" / "versions" / f"{GROUND}.py").write_text(ground_source(GROUND))
     for rule in rules:
         for kind, example in (("bad", rule.bad), ("good", rule.good)):
-            source = revision_source(example.strip("\n"), f"{kind}_{rule.id}".replace("-", "_"), GROUND)
+            source = revision_source(example.strip("\n"), _revision(kind, rule.id), GROUND)
             (project / "migrations" / "versions" / f"{kind}_{rule.id}.py").write_text(source)
     asked = {
         "alembic upgrade --sql | squawk": partial(_squawk, others.bin / "squawk", project),
@@ -64,9 +65,13 @@ def _stands_alone(rule: Rule) -> bool:
     )
 
 
+def _revision(kind: str, rule: str) -> str:
+    """What is recorded as the revision: not longer than Alembic's table takes, and no other rule's."""
+    return f"{kind}_{hashlib.sha256(rule.encode()).hexdigest()[:12]}"
+
+
 def _squawk(program: Path, project: Path, kind: str, rule: str) -> bool:
-    revision = f"{kind}_{rule}".replace("-", "_")
-    printed = _run((BIN / "alembic", "upgrade", f"{GROUND}:{revision}", "--sql"), project)
+    printed = _run((BIN / "alembic", "upgrade", f"{GROUND}:{_revision(kind, rule)}", "--sql"), project)
     sql = project / "one.sql"
     sql.write_text(printed.stdout if printed.returncode == 0 else "")
     return _run((program, sql), project).returncode == 1
@@ -78,8 +83,7 @@ def _file(command: tuple[Path | str, ...], project: Path, kind: str, rule: str) 
 
 def _ours(project: Path, place: lint.Place, kind: str, rule: str) -> bool:
     threshold = "note" if kind == "bad" else "warning"
-    revision = f"{kind}_{rule}".replace("-", "_")
-    command = (BIN / "db-migrate", "lint", revision, "--no-downgrades", "--fail-on", threshold)
+    command = (BIN / "db-migrate", "lint", _revision(kind, rule), "--no-downgrades", "--fail-on", threshold)
     return _run(command, project, **place.environ).returncode == 1
 
 

@@ -206,7 +206,7 @@ def _earlier(place: Place) -> Sequence[TracedStatement]:
 with op.get_context().autocommit_block():
     op.execute("DROP DATABASE IF EXISTS reporting")
 """,
-        good='op.execute("DROP VIEW active_users")',
+        good='op.execute("CREATE SCHEMA reporting")',
     ),
 )
 def drop_database(context: Context) -> Iterator[Hit]:

@@ -45,7 +45,10 @@ def _made_with_table(place: Place, index: str) -> bool:
         why="the columns at the end hardly ever narrow a search",
         instead="the columns that are searched by equality, then one range; others in INCLUDE",
         bad='op.create_index("ix_audit_all", "audit", ["id", "happened_at", "actor_id", "detail"])',
-        good='op.create_index("ix_audit_when", "audit", ["actor_id", "happened_at"])',
+        good="""
+with op.get_context().autocommit_block():
+    op.create_index("ix_audit_when", "audit", ["actor_id", "happened_at"], postgresql_concurrently=True)
+""",
     ),
 )
 def index_too_many_columns(context: Context) -> Iterator[Hit]:
@@ -97,7 +100,10 @@ def _built(context: Context, place: Place, index: SchemaObject, columns: str) ->
         why="it was meant to be another column",
         instead="name each column once",
         bad='op.execute("CREATE INDEX ix_audit_twice ON audit (actor_id, happened_at, actor_id)")',
-        good='op.create_index("ix_audit_when", "audit", ["actor_id", "happened_at"])',
+        good="""
+with op.get_context().autocommit_block():
+    op.create_index("ix_audit_when", "audit", ["actor_id", "happened_at"], postgresql_concurrently=True)
+""",
     ),
 )
 def index_duplicate_column(context: Context) -> Iterator[Hit]:
@@ -122,7 +128,10 @@ def index_duplicate_column(context: Context) -> Iterator[Hit]:
         why="the longer one serves every search that the shorter one does",
         instead="only the longer one",
         bad='op.create_index("ix_users_nickname_again", "users", ["nickname"])',
-        good='op.create_index("ix_users_nickname_age", "users", ["age", "nickname"])',
+        good="""
+with op.get_context().autocommit_block():
+    op.create_index("ix_users_nickname_age", "users", ["age", "nickname"], postgresql_concurrently=True)
+""",
     ),
 )
 def index_redundant(context: Context) -> Iterator[Hit]:
@@ -149,7 +158,10 @@ def index_redundant(context: Context) -> Iterator[Hit]:
         why="it is written on every change and never read",
         instead="GiST for spatial columns; GIN for jsonb with @> and ?, a B-tree over the expression for ->>",
         bad='op.execute("CREATE INDEX ix_places_facts ON places (facts)")',
-        good='op.execute("CREATE INDEX ix_places_spot ON places USING gist (spot)")',
+        good="""
+with op.get_context().autocommit_block():
+    op.execute("CREATE INDEX CONCURRENTLY ix_places_spot ON places USING gist (spot)")
+""",
     ),
 )
 def index_type_fit(context: Context) -> Iterator[Hit]:

@@ -287,7 +287,12 @@ def _constraint_dropped(catalog: Catalog, constraint: SchemaObject) -> str:
         versions="11 and later",
         general="create-index-blocking",
         bad='op.create_index("ix_events_kind", "events", ["kind"])',
-        good='op.execute("CREATE INDEX ix_events_kind ON ONLY events (kind)")',
+        good="""
+op.execute("CREATE INDEX ix_events_kind ON ONLY events (kind)")
+with op.get_context().autocommit_block():
+    op.execute("CREATE INDEX CONCURRENTLY events_2025_kind_idx ON events_2025 (kind)")
+op.execute("ALTER INDEX ix_events_kind ATTACH PARTITION events_2025_kind_idx")
+""",
     ),
 )
 def index_on_partitioned_parent(context: Context) -> Iterator[Hit]:

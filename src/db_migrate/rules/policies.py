@@ -145,7 +145,10 @@ def ban_char(context: Context) -> Iterator[Hit]:
         instead="a shorter name",
         source=True,
         bad='op.execute("CREATE INDEX ix_users_" + "x" * 60 + " ON users (age)")',
-        good='op.execute("CREATE INDEX ix_users_age ON users (age)")',
+        good="""
+with op.get_context().autocommit_block():
+    op.execute("CREATE INDEX CONCURRENTLY ix_users_age ON users (age)")
+""",
     ),
 )
 def identifier_too_long(context: Context) -> Iterator[Hit]:

@@ -84,6 +84,7 @@ def missing_lock_timeout(context: Context) -> Iterator[Hit]:
         instead="SET LOCAL statement_timeout before it; db-migrate apply does so",
         bad='op.add_column("users", sa.Column("phone", sa.Text()))',
         good="""
+op.execute("SET LOCAL lock_timeout = '2s'")
 op.execute("SET LOCAL statement_timeout = '30s'")
 op.add_column("users", sa.Column("phone", sa.Text()))
 """,
@@ -109,6 +110,7 @@ def missing_statement_timeout(context: Context) -> Iterator[Hit]:
         versions="transaction_timeout from 17",
         bad='op.add_column("users", sa.Column("phone", sa.Text()))',
         good="""
+op.execute("SET LOCAL lock_timeout = '2s'")
 op.execute("SET LOCAL idle_in_transaction_session_timeout = '60s'")
 op.add_column("users", sa.Column("phone", sa.Text()))
 """,

@@ -245,7 +245,7 @@ _MAY_LOCK = {"lock_stmt", "do_stmt", "call_stmt", "select_stmt"}
         why="it waits, and lets everybody wait, without doing anything",
         instead="let each statement take the lock that it needs",
         bad='op.execute("LOCK TABLE users IN SHARE ROW EXCLUSIVE MODE")',
-        good='op.execute("SELECT id FROM users WHERE id = 1 FOR UPDATE")',
+        good='op.add_column("users", sa.Column("phone", sa.Text()))',
     ),
 )
 def explicit_lock_table(context: Context) -> Iterator[Hit]:

@@ -364,7 +364,9 @@ op.create_foreign_key(
     "audit_actor_id_fkey", "audit", "users", ["actor_id"], ["id"], ondelete="CASCADE", postgresql_not_valid=True
 )
 """,
-        good='op.create_index("ix_audit_actor_id", "audit", ["actor_id"])',
+        good="""
+op.create_check_constraint("audit_actor_id_check", "audit", "actor_id > 0", postgresql_not_valid=True)
+""",
     ),
 )
 def foreign_key_locks_referenced(context: Context) -> Iterator[Hit]:
