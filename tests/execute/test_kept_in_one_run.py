@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 import pytest
 
@@ -103,6 +104,36 @@ def test_what_a_run_renames_and_then_destroys_comes_back(site: Site, case: str) 
     back = site.rollback("base")
 
     assert back.state == "done", back.error
+    assert rows(site) == before
+
+
+GONE_BEFORE_THEIR_ROWS = {
+    "column": (
+        "ALTER TABLE people DROP COLUMN name; DELETE FROM people WHERE id > 10",
+        "ALTER TABLE people ADD name text",
+    ),
+    "column, table renamed": (
+        "ALTER TABLE people DROP COLUMN name; ALTER TABLE people RENAME TO folk; DELETE FROM folk WHERE id > 10",
+        "ALTER TABLE folk RENAME TO people; ALTER TABLE people ADD name text NOT NULL DEFAULT 'none'",
+    ),
+}
+
+
+@pytest.mark.parametrize("copied", [10_000, 0], ids=["copied", "parked"])
+@pytest.mark.parametrize("case", list(GONE_BEFORE_THEIR_ROWS))
+def test_values_of_a_column_that_went_before_its_rows_come_back(site: Site, case: str, copied: int) -> None:
+    """The rows come first: they had come back without the values, and the values were given up with the copy."""
+    forth, back = GONE_BEFORE_THEIR_ROWS[case]
+    site.settings = replace(site.settings, keep_copy_rows=copied)
+    site.sql(*GROUND)
+    before = rows(site)
+    site.revision("r1", execute(forth), execute(back))
+
+    done = site.apply()
+    assert (done.state, len(done.kept)) == ("done", 2), done.error
+    gone = site.rollback("base")
+
+    assert gone.state == "done", gone.error
     assert rows(site) == before
 
 

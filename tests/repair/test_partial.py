@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.conftest import TargetServer
@@ -17,6 +18,7 @@ from db_migrate.errors import Refused
 from db_migrate.postgres.conninfo import ConnInfo
 from db_migrate.postgres.session import connect
 from db_migrate.results import Diagnosis, RunResult
+from db_migrate.schemas.scratch import PARKED
 from db_migrate.workspace import Workspace, open_project
 
 from .conftest import MESH, Project, Snapshots, blamed, plain, retarget, snapshots
@@ -55,19 +57,22 @@ def mesh_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def contents(conninfo: ConnInfo) -> dict[str, list[str]]:
-    """All rows of all tables, without the journal's and Alembic's."""
+    """All rows of all tables, without the journal's, Alembic's, and what is kept, in tables or in parked columns."""
     with contextlib.closing(connect(conninfo)) as connection:
         query = (
-            "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables WHERE schemaname NOT LIKE 'pg\\_%' "
-            "AND schemaname NOT IN ('information_schema', 'db_migrate') AND tablename <> 'alembic_version'"
+            "SELECT c.oid::regclass::text, coalesce(string_agg(quote_ident(attname), ', ' ORDER BY attnum), '') "
+            "FROM pg_class c LEFT JOIN pg_attribute ON attrelid = c.oid AND attnum > 0 AND NOT attisdropped "
+            f"AND NOT starts_with(attname, '{PARKED}') "
+            "WHERE relkind IN ('r', 'p') AND relname <> 'alembic_version' AND relnamespace::regnamespace::text "
+            "NOT IN ('pg_catalog', 'information_schema', 'db_migrate', 'db_migrate_kept') GROUP BY c.oid"
         )
-        names = sorted(str(name) for (name,) in connection.execute(query.encode()).fetchall())
+        tables: list[Any] = sorted(connection.execute(query.encode()).fetchall())
         return {
             name: sorted(
                 str(tuple(_said(value) for value in row))
-                for row in connection.execute(f"SELECT * FROM {name}".encode()).fetchall()
+                for row in connection.execute(f"SELECT {columns} FROM {name}".encode()).fetchall()
             )
-            for name in names
+            for name, columns in tables
         }
 
 
@@ -287,6 +292,34 @@ def test_rows_of_a_table_that_is_undone_are_kept_and_come_back(project: Project)
 
     assert [(each.object, each.rows) for each in done.restored] == [("public.t", 5)]
     assert project.sql("SELECT id FROM t ORDER BY id") == [(each,) for each in range(1, 6)]
+
+
+def test_what_the_rest_of_a_revision_destroys_is_kept_and_comes_back(project: Project) -> None:
+    """Finishing keeps what `apply` would have kept; it had been lost for good."""
+    project.revision("r1", "CREATE TABLE t (id int PRIMARY KEY, note text); CREATE TABLE u (id int PRIMARY KEY)")
+    project.revision(
+        "r2",
+        "CREATE INDEX i ON t (id); ALTER TABLE t DROP COLUMN note; DROP TABLE u; DELETE FROM t WHERE id > 3",
+        "CREATE TABLE u (id int PRIMARY KEY); ALTER TABLE t ADD COLUMN note text; DROP INDEX i",
+        down="r1",
+    )
+    project.plain("r1")
+    project.sql("INSERT INTO t SELECT g, 'note ' || g FROM generate_series(1, 5) g", "INSERT INTO u VALUES (1), (2)")
+    project.plain("r2", stop=1, mode="autocommit")
+    project.sql("ANALYZE t, u")
+    with open_project(project.settings()) as workspace:
+        done = workspace.repair(data="rerun")
+        assert (done.error, done.to) == (None, ("r2",))
+        assert sorted((each.object, each.rows) for each in done.kept) == [
+            ("public.t", 2),
+            ("public.t.note", 5),
+            ("public.u", 2),
+        ]
+        assert project.sql("SELECT id FROM t ORDER BY id") == [(1,), (2,), (3,)]
+        back = workspace.rollback("-1", confirm=project.conninfo.dbname)
+    assert (back.error, back.to) == (None, ("r1",))
+    assert project.sql("SELECT * FROM t ORDER BY id") == [(each, f"note {each}") for each in range(1, 6)]
+    assert project.sql("SELECT id FROM u ORDER BY id") == [(1,), (2,)]
 
 
 def test_rows_beside_those_that_the_revision_wrote_are_not_lost_with_its_table(project: Project) -> None:

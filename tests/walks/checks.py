@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -126,9 +127,11 @@ def _told(changes: Sequence[Change]) -> set[Difference]:
 
 
 def _wrong_verify(verify: Verify, seen: Seen) -> Iterable[str]:
-    told = {each.object: each for each in verify.problems if each.code.startswith("schema.")}
+    told = {each.object for each in verify.problems if each.code.startswith("schema.")}
+    renamed = (each.message for each in verify.problems if each.code == "schema.renamed")
+    told |= {found[1] for found in (re.search(r" renamed from (\S+),", each) for each in renamed) if found}
     wanted = {name for _, name, _ in differences(seen.history, seen.live)}
-    for name in sorted(wanted ^ told.keys()):
+    for name in sorted(wanted ^ told):
         yield f"verify: {name} {'not told' if name in wanted else 'told and not so'}"
     for each in verify.problems:
         if not _is_expected(each, seen):

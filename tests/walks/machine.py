@@ -470,6 +470,7 @@ class Walk(RuleBasedStateMachine):
             assert (found.state, found.verify and found.verify.ok) == ("unchanged", False)
             return
         assert not self.edited, differences(self.own, self.live)
+        self.rows.adopt(self.makers)
 
     @precondition(lambda self: not self.broken and self.makers)
     @rule(data=st.data(), count=st.integers(1, 4))

@@ -61,9 +61,10 @@ class Rows:
         """Put a new value into a column of every row."""
         for key in sorted(self.there(makers, table)):
             value = self._value(live, table, column)
-            self.session.execute(f"UPDATE public.{table} SET {column} = %s WHERE id = %s".encode(), [value, key])
+            done = self.session.execute(f"UPDATE public.{table} SET {column} = %s WHERE id = %s".encode(), [value, key])
             assert value is not None
-            self.cells[table, key, column] = (value, makers.get((table, column), ""))
+            if done.rowcount:  # else the row is kept somewhere until somebody asks for it
+                self.cells[table, key, column] = (value, makers.get((table, column), ""))
 
     def _newest(self, makers: Makers, table: str) -> str | None:
         return str(max(keys)) if (keys := self.there(makers, table)) else None
@@ -76,6 +77,11 @@ class Rows:
         """The keys of the rows that the table should have, if it is the one that they were put into."""
         maker = makers.get((table, "id"))
         return {key for (name, key), made in self.keys.items() if (name, made) == (table, maker)}
+
+    def adopt(self, makers: Makers) -> None:
+        """What was made by hand is a revision's now: so are the values that were put there before."""
+        self.keys = {at: made or makers.get((at[0], "id"), "") for at, made in self.keys.items()}
+        self.cells = {at: (value, made or makers.get((at[0], at[2]), "")) for at, (value, made) in self.cells.items()}
 
     def forget(self, table: str, column: str, maker: str | None) -> None:
         """Somebody has dropped a column, or with ``id`` the table, by hand: its values are nobody's concern."""

@@ -199,7 +199,7 @@ def due(kept: tuple[Kept, ...], revision: str, direction: str, schema: str) -> t
     """What was kept when the revision last ran the other way, of each object the latest, as it has to go back.
 
     That is the other way round, for what depends on another was dropped first; then rows, those first that others
-    refer to.
+    refer to; then columns that had gone before their table's rows did, so that these rows have their values back too.
     """
     found = {
         (each.label.object, each.label.strategy): each
@@ -207,4 +207,11 @@ def due(kept: tuple[Kept, ...], revision: str, direction: str, schema: str) -> t
         if (each.label.revision, each.label.direction, each.label.schema) == (revision, OPPOSITE[direction], schema)
     }
     whole = [each for each in found.values() if each.label.strategy != ROWS]
-    return (*reversed(whole), *(each for each in found.values() if each.label.strategy == ROWS))
+    rows = [each for each in found.values() if each.label.strategy == ROWS]
+    later = [c for c in whole if c.label.column and any(_goes_after(r, c) for r in rows)]
+    return (*(each for each in reversed(whole) if each not in later), *rows, *reversed(later))
+
+
+def _goes_after(rows: Kept, column: Kept) -> bool:
+    """Whether they are rows of the column's table that were copied when the column had gone."""
+    return rows.label.table == column.label.table and rows.label.number > column.label.number

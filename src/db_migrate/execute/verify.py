@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from db_migrate.catalog.change import Action, Change
 from db_migrate.catalog.diff import diff, drifted
 from db_migrate.catalog.objects import Catalog, SchemaObject
 from db_migrate.errors import Refused
@@ -83,13 +84,16 @@ def _drift(live: Catalog, expected: Catalog | None, hidden: Collection[str]) -> 
     if expected is None:
         return
     for change in drifted(diff(_without(expected, hidden), _without(live, hidden))):
-        attributes = "".join(f", {a.name} {a.from_!r} → {a.to!r}" for a in change.attributes)
         yield Problem(
-            f"schema.{change.action.value}",
-            change.object,
-            f"{change.kind.value} {change.action.value}, which no revision does{attributes}",
-            "db-migrate drift --from history --to live",
+            f"schema.{change.action.value}", change.object, _told(change), "db-migrate drift --from history --to live"
         )
+
+
+def _told(change: Change) -> str:
+    if change.action is Action.RENAMED:
+        return f"{change.kind.value} renamed from {change.from_object}, which no revision does"
+    attributes = "".join(f", {a.name} {a.from_!r} → {a.to!r}" for a in change.attributes)
+    return f"{change.kind.value} {change.action.value}, which no revision does{attributes}"
 
 
 def _without(catalog: Catalog, hidden: Collection[str]) -> Catalog:

@@ -23,6 +23,7 @@ from db_migrate.schemas.live import copy_of_live
 from db_migrate.schemas.scratch import KEPT_SCHEMA, PARKED, Scratch
 from db_migrate.schemas.target import LiveState, Target, without_version_tables
 from db_migrate.trace.effects import Trace
+from db_migrate.trace.resuming import Committed
 from db_migrate.trace.run import install
 
 _MOMENT_SECONDS = 0.1
@@ -30,13 +31,17 @@ _MOMENT_SECONDS = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """Where a plan is proved, and on whom it will be executed."""
+    """Where a plan is proved, and on whom it will be executed.
+
+    ``committed``: the plan is what is left of a revision of which this is committed.
+    """
 
     scratch: Scratch
     target: Target
     live: LiveState
     before: Catalog
     ahead: tuple[Ahead, ...] = ()
+    committed: Committed | None = None
 
 
 def with_kept(plan: Plan, trace: Trace, facts: Facts, settings: Settings, ground: Ground, revision: str) -> Plan:
@@ -74,7 +79,7 @@ def _rehearse(
         go_ahead(ground.scratch, copy, way, ground.ahead)
         install(copy.superuser)
         catalogs = ground.before, trace.after
-        return rehearse(ground.scratch, copy, way, plan.revisions, kept, catalogs, target.schema)
+        return rehearse(ground.scratch, copy, way, plan.revisions, kept, catalogs, target.schema, ground.committed)
 
 
 def _weaker(choice: Choice, trace: Trace, done: Rehearsed) -> Choice:

@@ -8,6 +8,7 @@ from db_migrate.catalog.objects import Catalog
 from db_migrate.errors import Refused
 from db_migrate.execute.consent import LOSS
 from db_migrate.plan.document import Subject, assemble
+from db_migrate.plan.keeping import Ground, with_kept
 from db_migrate.plan.make import Request, facts_for, rule_settings
 from db_migrate.postgres.session import read_only
 from db_migrate.repair.partial import Partial
@@ -25,11 +26,15 @@ from db_migrate.trace.run import install, trace
 
 @dataclass(frozen=True)
 class Proof:
-    """What is left of a revision, proved on a copy. ``why`` it does not lead to the revision's schema, else empty."""
+    """What is left of a revision, proved on a copy. ``why`` it does not lead to the revision's schema, else empty.
+
+    ``placed``: the target's state, with the version table where the revision begins.
+    """
 
     trace: Trace
     why: str
     live: Catalog
+    placed: LiveState
 
 
 def prove(view: View, partial: Partial, ran: int | None) -> Proof:
@@ -51,7 +56,7 @@ def prove(view: View, partial: Partial, ran: int | None) -> Proof:
             steps=1,
             around=lambda tracer: Resuming(tracer, committed),
         )
-    return Proof(found, _why(view, partial, found), before)
+    return Proof(found, _why(view, partial, found), before, placed)
 
 
 def _placed(state: LiveState, heads: tuple[str, ...]) -> LiveState:
@@ -97,7 +102,10 @@ def plan_of(view: View, partial: Partial, proof: Proof, ran: int | None) -> Plan
     subject = Subject(summary, way.start, way.end, way.direction.value, fingerprint, derived)
     # The revision was begun by somebody who wanted it; only what is lost for good still asks for the database's name.
     loss = tuple(each for each in findings if each.rule in LOSS)
-    return assemble(subject, proved, {}, facts, loss)
+    plan = assemble(subject, proved, {}, facts, loss)
+    ground = Ground(view.scratch, view.target, proof.placed, proof.live, committed=partial.settled(ran))
+    with view.scratch.child.going_back_by(view.derived):
+        return with_kept(plan, proved, facts, view.settings, ground, way.target)
 
 
 def _with_data(partial: Partial, found: Trace, ran: int | None) -> Trace:

@@ -16,6 +16,7 @@ from db_migrate.project.child_process import Link, QueryError
 from db_migrate.results import KeptObject, PlannedRevision, PlannedStatement, Restored
 from db_migrate.schemas.live import Copy
 from db_migrate.schemas.scratch import Scratch, read
+from db_migrate.trace.resuming import Committed, Resuming
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +36,21 @@ def rehearse(
     kept: tuple[KeptObject, ...],
     catalogs: tuple[Catalog, Catalog],
     schema: str = "",
+    committed: Committed | None = None,
 ) -> Rehearsed:
     """Run ``revisions`` (``way``: direction and Alembic's name of the destination) on a copy that has the kept data.
 
     ``catalogs``: what the run begins with, and what the schema must be in the end: what was there without keeping.
+    ``committed``: of the one revision that there is, this has run before.
     """
     before, expected = catalogs
     keeper = Keeper(kept, str(uuid4()), lambda _entry, _content: None, schema, before)
     handler = _Handler(tuple(revisions), keeper)
     try:
-        outcome = scratch.migrate(*way, copy.runner, handler)
+        if committed is None:
+            outcome = scratch.migrate(*way, copy.runner, handler)
+        else:
+            outcome = scratch.migrate(*way, copy.runner, Resuming(handler, committed), steps=1)
         failure = outcome.failure.message if outcome.failure is not None else ""
     except (QueryError, Failed) as error:
         failure = getattr(error, "why", "") or str(error)
