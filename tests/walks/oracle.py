@@ -123,9 +123,10 @@ def kept(connection: Session) -> dict[str, int]:
     return {name: len(rows) for name, rows in found.items() if name.startswith("db_migrate_kept.")}
 
 
-def fingerprint(connection: Session) -> str:
-    """One word for all that is in the database: objects and rows."""
-    everything = (sorted((key, repr(item)) for key, item in listing(connection).items()), contents(connection))
+def fingerprint(connection: Session, *, journal: bool = True) -> str:
+    """One word for all that is in the database: objects and rows; those of the journal too, if wanted."""
+    rows = {name: of for name, of in contents(connection).items() if journal or not name.startswith("db_migrate.")}
+    everything = (sorted((key, repr(item)) for key, item in listing(connection).items()), rows)
     return hashlib.sha256(repr(everything).encode()).hexdigest()
 
 
