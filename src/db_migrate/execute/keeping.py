@@ -11,10 +11,10 @@ from db_migrate.catalog.objects import Catalog, Kind
 from db_migrate.errors import Failed
 from db_migrate.execute.journal import Entry
 from db_migrate.execute.keep.choose import ROWS
-from db_migrate.execute.keep.names import without_last
+from db_migrate.execute.keep.names import table_of, without_last
 from db_migrate.execute.keep.put_aside import Occasion, put_aside, stays_empty
 from db_migrate.execute.keep.put_back import in_order, is_complete, is_there, not_restored, put_back
-from db_migrate.execute.keep.rows import Snapshot, settle, snapshot
+from db_migrate.execute.keep.rows import Snapshot, is_of, settle, snapshot
 from db_migrate.execute.keep.store import Kept, Run, kept_objects
 from db_migrate.execute.locks import strongest
 from db_migrate.project.child_process import Link, QueryError
@@ -44,7 +44,8 @@ class Keeper:
     restored: list[Restored] = field(default_factory=list)
     _pending: list[KeptObject | Restored] = field(default_factory=list)
     _snapshots: list[Snapshot] = field(default_factory=list)
-    _empty: set[str] = field(default_factory=set)
+    _done: set[str] = field(default_factory=set)
+    """The tables whose rows need no copy in this transaction: they are empty, or gone and kept."""
     _number: int = 0
     _anything_due: bool = True
     _room: tuple[tuple[Lock, str], ...] = ()
@@ -71,8 +72,26 @@ class Keeper:
         self._give_back_renamed({str(c.from_object) for c in planned.effects.changes if c.from_object}, revision, link)
         dropped = set(planned.effects.dropped)
         for each in self.wanted:
-            if each.object in dropped and each.strategy != ROWS and not stays_empty(link.query, each):
-                self._has_kept(put_aside(link.query, each, self._occasion(revision), held=held))
+            if each.object in dropped and each.strategy != ROWS:
+                self._settle_of(each.object, link)
+                if not stays_empty(link.query, each):
+                    self._has_kept(put_aside(link.query, each, self._occasion(revision), held=held))
+
+    def _settle_of(self, name: str, link: Link) -> None:
+        """Keep what has become of the rows of a table before it goes, or a column of it: then it cannot be told."""
+        table = table_of(name)
+        for taken in [each for each in self._snapshots if is_of(link.query, each, table)]:
+            self._snapshots.remove(taken)
+            self._settle(taken, link)
+            if table == name:
+                self._done.add(taken.kept.object)
+        if table == name:
+            self._done.add(name)
+
+    def _settle(self, taken: Snapshot, link: Link) -> None:
+        settled = settle(link.query, taken)
+        if settled is not None:
+            self._has_kept(settled)
 
     def rows_at_risk(self, planned: PlannedStatement | None, revision: PlannedRevision) -> tuple[str, ...]:
         """The tables to be copied before a statement is sent, since it may change rows that are to be kept.
@@ -93,13 +112,13 @@ class Keeper:
         if self.rows_at_risk(planned, revision):
             for each in self._rows_of(revision):
                 if stays_empty(link.query, each):
-                    self._empty.add(each.object)
+                    self._done.add(each.object)
                 else:
                     self._snapshots.append(snapshot(link.query, each, self._occasion(revision)))
 
     def _rows_of(self, revision: PlannedRevision) -> tuple[KeptObject, ...]:
         """The tables whose rows are to be kept in this revision and have not been copied."""
-        done = {each.kept.object for each in self._snapshots} | self._empty
+        done = {each.kept.object for each in self._snapshots} | self._done
         return tuple(
             each
             for each in self.wanted
@@ -120,11 +139,9 @@ class Keeper:
         Raises ``Failed`` when that is not possible, or when what this run has kept has not stayed whole.
         """
         for taken in self._snapshots:
-            settled = settle(link.query, taken)
-            if settled is not None:
-                self._has_kept(settled)
+            self._settle(taken, link)
         self._snapshots.clear()
-        self._empty.clear()
+        self._done.clear()
         if not (self._anything_due or self.kept or self._pending):
             return
         everything = kept_objects(link.query, parked=self._anything_due)
@@ -181,7 +198,7 @@ class Keeper:
             self.restored += [each for each in self._pending if isinstance(each, Restored)]
         self._pending.clear()
         self._snapshots.clear()
-        self._empty.clear()
+        self._done.clear()
 
 
 def as_noted(kept: KeptObject) -> dict[str, Any]:
@@ -201,17 +218,29 @@ def due(kept: tuple[Kept, ...], revision: str, direction: str, schema: str) -> t
     That is the other way round, for what depends on another was dropped first; then rows, those first that others
     refer to; then columns that had gone before their table's rows did, so that these rows have their values back too.
     """
-    found = {
-        (each.label.object, each.label.strategy): each
+    mine = [
+        each
         for each in kept
         if (each.label.revision, each.label.direction, each.label.schema) == (revision, OPPOSITE[direction], schema)
-    }
+    ]
+    found = {(each.label.object, each.label.strategy): each for each in mine}
     whole = [each for each in found.values() if each.label.strategy != ROWS]
-    rows = [each for each in found.values() if each.label.strategy == ROWS]
+    last = {each.label.object: each.label.run for each in found.values() if each.label.strategy == ROWS}
+    rows = [each for each in mine if each.label.strategy == ROWS and each.label.run == last[each.label.object]]
     later = [c for c in whole if c.label.column and any(_goes_after(r, c) for r in rows)]
-    return (*(each for each in reversed(whole) if each not in later), *rows, *reversed(later))
+    after = [r for r in rows if any(_is_of_table(r, c) and not _goes_after(r, c) for c in later)]
+    return (
+        *(each for each in reversed(whole) if each not in later),
+        *(each for each in rows if each not in after),
+        *reversed(later),
+        *after,
+    )
+
+
+def _is_of_table(rows: Kept, column: Kept) -> bool:
+    return rows.label.table == column.label.table
 
 
 def _goes_after(rows: Kept, column: Kept) -> bool:
     """Whether they are rows of the column's table that were copied when the column had gone."""
-    return rows.label.table == column.label.table and rows.label.number > column.label.number
+    return _is_of_table(rows, column) and rows.label.number > column.label.number

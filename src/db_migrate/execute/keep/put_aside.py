@@ -26,7 +26,8 @@ SELECT pg_catalog.quote_ident(a.attname), t.typnamespace = 'pg_catalog'::pg_cata
        AND t.typtype = 'b', pg_catalog.pg_sequence_last_value(
            pg_catalog.pg_get_serial_sequence({table}, a.attname)::pg_catalog.regclass)::text,
        (SELECT pg_catalog.count(*) FROM pg_catalog.pg_attribute w
-         WHERE w.attrelid = a.attrelid AND w.attnum > 0 AND NOT w.attisdropped)::text
+         WHERE w.attrelid = a.attrelid AND w.attnum > 0 AND NOT w.attisdropped)::text,
+       a.attnum::text
   FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
  WHERE a.attrelid = {table}::pg_catalog.regclass AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
  ORDER BY a.attnum
@@ -139,7 +140,7 @@ def _park(run: Run, kept: KeptObject, occasion: Occasion, table: str) -> KeptObj
 def stored_columns(run: Run, table: str) -> Sequence[Sequence[str | None]]:
     """The columns that hold values: name, whether the type is PostgreSQL's own, the last value of its sequence.
 
-    Last in each row is the number of all columns.
+    Then the number of all columns, and the column's own, which stays when it gets another name.
     """
     return run(_COLUMNS.format(table=literal(table)))
 

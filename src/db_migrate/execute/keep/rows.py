@@ -7,6 +7,7 @@ a change of type. What is kept has the new value beside the old one, so that not
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -25,11 +26,16 @@ NEW = "db_migrate_new_"
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A table as it was before the revision, until the revision commits."""
+    """A table as it was before the revision, until the revision commits, or is about to drop the table or a column.
+
+    ``oid`` and ``numbers`` (of the columns, by name) find them again under other names.
+    """
 
     kept: KeptObject
     occasion: Occasion
     key: tuple[str, ...]
+    oid: str
+    numbers: Mapping[str, str]
 
     @property
     def place(self) -> str:
@@ -43,31 +49,38 @@ def snapshot(run: Run, kept: KeptObject, occasion: Occasion) -> Snapshot:
     key = key_of(run, kept.object)
     if not key:
         raise no_key(kept.object)
-    chosen = ", ".join(
-        f"{name}" if own == "t" else f"{name}::text AS {name}" for name, own, *_ in stored_columns(run, kept.object)
-    )
+    columns = stored_columns(run, kept.object)
+    chosen = ", ".join(f"{name}" if own == "t" else f"{name}::text AS {name}" for name, own, *_ in columns)
     with every_row(run, kept.object):
         run(f"CREATE TABLE {SCHEMA}.{occasion.name} AS SELECT {chosen} FROM ONLY {kept.object}")
-    return Snapshot(kept, occasion, key)
+    oid = str(run(f"SELECT {literal(kept.object)}::pg_catalog.regclass::oid::text")[0][0])
+    return Snapshot(kept, occasion, key, oid, {str(name): str(number) for name, *_, number in columns})
+
+
+def is_of(run: Run, taken: Snapshot, table: str) -> bool:
+    """Whether it is a table of this name that was copied, whatever it was called then."""
+    return run(f"SELECT pg_catalog.to_regclass({literal(table)})::oid = {taken.oid}")[0][0] == "t"
 
 
 def settle(run: Run, taken: Snapshot) -> KeptObject | None:
     """Keep of the copy what the revision has deleted or changed; None when that is nothing."""
-    table, place = taken.kept.object, taken.place
-    there = run(f"SELECT pg_catalog.to_regclass({literal(table)}) IS NOT NULL")[0][0] == "t"
-    now = {str(name): own for name, own, *_ in stored_columns(run, table)} if there else {}
+    place = taken.place
+    table = _name_now(run, taken)
+    columns = stored_columns(run, table) if table else ()
+    now = {str(number): (str(name), own == "t") for name, own, *_, number in columns}
+    names = {name: now[number] for name, number in taken.numbers.items() if number in now}
     before = [str(name) for name, *_ in stored_columns(run, place)]
-    shared = [name for name in before if name in now]
+    shared = [name for name in before if name in names]
     if not set(taken.key) <= set(shared):
         run(f"DROP TABLE {place}")  # the table itself is gone, or its rows cannot be told apart any more
         return None
     old = ", ".join(f"k.{name}::text" for name in shared)
-    new = ", ".join(f"t.{name}::text" for name in shared)
+    new = ", ".join(f"t.{names[name][0]}::text" for name in shared)
     news = ", ".join(
-        f"t.{name}{'' if now[name] == 't' else '::text'} AS {NEW}{number}" for number, name in enumerate(shared)
+        f"t.{names[name][0]}{'' if names[name][1] else '::text'} AS {NEW}{number}" for number, name in enumerate(shared)
     )
-    match = " AND ".join(f"t.{name}::text = k.{name}::text" for name in taken.key)
-    missing = f"t.{taken.key[0]} IS NULL"
+    match = " AND ".join(f"t.{names[name][0]}::text = k.{name}::text" for name in taken.key)
+    missing = f"t.{names[taken.key[0]][0]} IS NULL"
     with every_row(run, table):
         run(
             f"CREATE TABLE {place}_ AS SELECT k.*, {missing} AS {GONE}, {news} FROM {place} AS k "
@@ -80,10 +93,22 @@ def settle(run: Run, taken: Snapshot) -> KeptObject | None:
         run(f"DROP TABLE {place}")
         return None
     width = len(before) + 1 + len(shared)
-    label = taken.occasion.label(taken.kept, table=table, key=taken.key, rows=rows, width=width, compared=tuple(shared))
+    label = taken.occasion.label(
+        taken.kept, table=taken.kept.object, key=taken.key, rows=rows, width=width, compared=tuple(shared)
+    )
     run(f"COMMENT ON TABLE {place} IS {literal(msgspec.json.encode(label).decode())}")
     size = run(f"SELECT pg_catalog.pg_total_relation_size({literal(place)})::text")[0][0]
-    return KeptObject(table, taken.kept.strategy, rows, int(size or 0))
+    return KeptObject(taken.kept.object, taken.kept.strategy, rows, int(size or 0))
+
+
+def _name_now(run: Run, taken: Snapshot) -> str:
+    """What the table is called; empty where it is gone."""
+    found = run(
+        "SELECT pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname) "
+        "FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+        f"WHERE c.oid = {taken.oid}"
+    )
+    return str(found[0][0]) if found else ""
 
 
 def rows_back(run: Run, kept: Kept, types: dict[str, str]) -> Restored | None:
