@@ -140,7 +140,7 @@ ONE_AFTER_THE_OTHER = {
     ),
     "rows changed, table renamed, dropped, another changed": (
         f"UPDATE people SET name = 'x'; {RENAME[0]}; DROP TABLE folk; UPDATE old.things SET name = name",
-        f"{TABLE}; ALTER TABLE people RENAME TO folk; {RENAME[1]}",
+        f"CREATE TABLE folk (id int PRIMARY KEY, name text); {RENAME[1]}",
     ),
 }
 
