@@ -101,7 +101,8 @@ def table(comparison: Comparison) -> str:
 def _row(result: Result, baseline: Result | None) -> str:
     cpu = _short(statistics.median(result.cpu)) if result.cpu else ""
     ratio = _ratio(result, baseline) if result.ours and baseline is not None else ""
-    return f"| `{result.contestant}` | {_short(result.median)} | {cpu} | {len(result.values)} | {ratio} |"
+    name = result.contestant.replace("|", "\\|")  # a cell ends at a bar, in code too
+    return f"| `{name}` | {_short(result.median)} | {cpu} | {len(result.values)} | {ratio} |"
 
 
 def _ratio(ours: Result, theirs: Result) -> str:
