@@ -96,16 +96,21 @@ def test_what_no_diagnosis_explains_is_said_with_its_differences(applied: Projec
     assert applied.codes() == ["revisions.pending"]
 
 
+def refuses_a_bridge(applied: Project, pending: str) -> None:
+    """What is pending clashes with what is here: that is said, and nothing is written."""
+    files = set(applied.versions.glob("*.py"))
+    with open_project(applied.settings()) as workspace:
+        with pytest.raises(Refused, match=f"{pending}, which comes after r3 too, clash") as refused:
+            workspace.repair(bridge=True)
+        assert refused.value.code == "repair.clash"
+    assert set(applied.versions.glob("*.py")) == files
+
+
 def test_a_bridge_from_below_the_head_joins_what_is_pending_or_is_refused(applied: Project) -> None:
     """There is one head again, and apply goes on; where what is pending makes what is here, nothing is written."""
     applied.sql("ALTER TABLE t3 ADD n int DEFAULT 7")
     applied.revision("r4", "CREATE TABLE t4 (id int); ALTER TABLE t3 ADD n int", "DROP TABLE t4")
-    files = set(applied.versions.glob("*.py"))
-    with open_project(applied.settings()) as workspace:
-        with pytest.raises(Refused, match="r4, which comes after r3 too, clash") as refused:
-            workspace.repair(bridge=True)
-        assert refused.value.code == "repair.clash"
-        assert set(applied.versions.glob("*.py")) == files
+    refuses_a_bridge(applied, "r4")
     file = applied.versions / "r4.py"
     file.write_text(file.read_text().replace("ALTER TABLE t3 ADD n int", "CREATE INDEX i ON t3 (id)"))
     with open_project(applied.settings()) as workspace:
@@ -124,12 +129,7 @@ def test_a_bridge_over_what_a_later_revision_makes_is_refused_too(applied: Proje
     applied.revision("r5", "CREATE INDEX i ON t3 (id)", "DROP INDEX i", down="r4")
     applied.sql("CREATE INDEX i ON t3 (id)")
     assert applied.only("revision.ahead").object == "r5"
-    files = set(applied.versions.glob("*.py"))
-    with open_project(applied.settings()) as workspace:
-        with pytest.raises(Refused, match="r5, which comes after r3 too, clash") as refused:
-            workspace.repair(bridge=True)
-        assert refused.value.code == "repair.clash"
-    assert set(applied.versions.glob("*.py")) == files
+    refuses_a_bridge(applied, "r5")
 
 
 def test_the_way_across_where_nobody_has_the_file(applied: Project) -> None:
