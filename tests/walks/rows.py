@@ -83,6 +83,12 @@ class Rows:
         self.keys = {at: made or makers.get((at[0], "id"), "") for at, made in self.keys.items()}
         self.cells = {at: (value, made or makers.get((at[0], at[2]), "")) for at, (value, made) in self.cells.items()}
 
+    def hand_over(self, before: Makers, now: Makers) -> None:
+        """What is there counts as made by other revisions than before: so do the values in it."""
+        passed = {(at, maker): now[at] for at, maker in before.items() if at in now}
+        self.keys = {at: passed.get(((at[0], "id"), made), made) for at, made in self.keys.items()}
+        self.cells = {at: (value, passed.get(((at[0], at[2]), made), made)) for at, (value, made) in self.cells.items()}
+
     def forget(self, table: str, column: str, maker: str | None) -> None:
         """Somebody has dropped a column, or with ``id`` the table, by hand: its values are nobody's concern."""
         if column == "id":
