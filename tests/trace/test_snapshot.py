@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from itertools import product
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -16,8 +17,10 @@ from trace_lab import Lab
 from db_migrate.catalog.diff import diff
 from db_migrate.catalog.objects import Catalog, SchemaObject
 from db_migrate.postgres.session import connect
+from db_migrate.trace.grammar import sort_of
 from db_migrate.trace.observation import LOOK, Observation, Relation, changed_catalogs
 from db_migrate.trace.snapshot import Query, Snapshot
+from db_migrate.trace.touched import touched
 
 if TYPE_CHECKING:
     import psycopg
@@ -66,8 +69,18 @@ MORE = (
 """What only matters for reading again: texts that mention what was renamed elsewhere."""
 
 
+LOCK_ALL = """
+DO $$ BEGIN EXECUTE (SELECT string_agg(format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', c.oid::regclass), '; ')
+                       FROM pg_class c
+                      WHERE c.relnamespace = 'f'::regnamespace AND c.relkind IN ('r', 'p', 'v')); END $$
+"""
+
+
 def check(lab: Lab, number: int, of: int) -> None:
-    """Run every ``of``-th form in a transaction that is rolled back, and compare two ways of reading the catalog."""
+    """Run every ``of``-th form in a transaction that is rolled back, and compare two ways of reading the catalog.
+
+    Then again after a lock on every table, as in a transaction that has been at all of them.
+    """
     forms = [form for form in (*FORMS, *MORE) if form.since <= lab.scratch.server.major][number::of]
     wrong = []
     with lab.database(f"CREATE SCHEMA f; SET search_path = f, public; {GROUND}") as database:
@@ -78,26 +91,33 @@ def check(lab: Lab, number: int, of: int) -> None:
                 row = connection.execute(sql.encode()).fetchone()
                 return None if row is None or row[0] is None else str(row[0])
 
-            for form in forms:
+            narrow = 0
+            for form, lock in product(forms, ("SELECT 1", LOCK_ALL)):
                 query("SELECT set_config('search_path', 'f, public', false)")
                 connection.execute((form.setup or "SELECT 1").encode())
-                wrong += _differences(query, partial(_execute, connection), form)
+                connection.execute(lock.encode())
+                found, is_narrow = _differences(query, partial(_execute, connection), form)
+                wrong += found
+                narrow += is_narrow and lock is LOCK_ALL
                 connection.rollback()
     assert not wrong, "\n".join(wrong)
+    assert narrow > len(forms) / 3, f"only {narrow} of {len(forms)} were taken at their word"
 
 
 def _execute(connection: psycopg.Connection[tuple[object, ...]], sql: str) -> None:
     connection.execute(sql.encode())
 
 
-def _differences(query: Query, execute: Callable[[str], None], form: Form) -> list[str]:
+def _differences(query: Query, execute: Callable[[str], None], form: Form) -> tuple[list[str], bool]:
+    """What is wrong, and whether only what the statement was about was read again."""
     snapshot, everything = Snapshot(150000), Snapshot(150000)
     snapshot.refresh(query, None)
     before = snapshot.catalog
     first = _look(query)
     execute(form.sql.replace("{schema}", "f"))
     last = _look(query)
-    refreshed = snapshot.refresh(query, changed_catalogs(first, last), last.strong)
+    about = touched(sort_of(form.sql.replace("{schema}", "f")), first, last, snapshot.relations)
+    refreshed = snapshot.refresh(query, changed_catalogs(first, last), last.strong, about)
     everything.refresh(query, None)
     found = []
     if _content(snapshot.catalog) != _content(everything.catalog):
@@ -107,7 +127,7 @@ def _differences(query: Query, execute: Callable[[str], None], form: Form) -> li
         found.append(f"{form.sql}: relations {kept ^ read}")
     if refreshed.changes != diff(before, everything.catalog):
         found.append(f"{form.sql}: {refreshed.changes} but {diff(before, everything.catalog)}")
-    return found
+    return found, about is not None
 
 
 def _uncounted(snapshot: Snapshot) -> set[tuple[int, Relation]]:

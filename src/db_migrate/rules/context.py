@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from operator import itemgetter
 from types import MappingProxyType
 
 from db_migrate.catalog.change import Action, Change
-from db_migrate.catalog.objects import RELATION_KINDS, ROUTINE_KINDS, TYPE_KINDS, Kind, SchemaObject, Value
+from db_migrate.catalog.objects import Kind, SchemaObject, Value
 from db_migrate.rules.called import texts_of
 from db_migrate.rules.estimate import Work, bytes_in_words, estimate, in_words
 from db_migrate.rules.facts import Facts, TableFacts
 from db_migrate.rules.finding import Severity
+from db_migrate.rules.known import Known
 from db_migrate.rules.names import last, owner_of, rebase
 from db_migrate.rules.source import Source, read_source
 from db_migrate.trace.effects import (
     Direction,
     Effects,
+    Lock,
     LockMode,
     StatementError,
     Trace,
@@ -50,20 +52,6 @@ class RuleSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """What the run has done to names and rows up to some point.
-
-    ``created`` are relations, columns, sequences, types and routines of this run; ``origins`` says what a relation or
-    column that was renamed
-    is called on the target; ``written`` are relations that got, lost or changed rows.
-    """
-
-    created: frozenset[str] = frozenset()
-    origins: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    written: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
 class Place:
     """One statement of one revision, as a rule sees it, with what was known before it and is known with it."""
 
@@ -72,6 +60,8 @@ class Place:
     statement: TracedStatement
     before: Known
     known: Known
+    previous: Place | None = field(default=None, compare=False, repr=False)
+    """The statement before it in the whole run."""
 
     @property
     def effects(self) -> Effects:
@@ -103,11 +93,21 @@ class Place:
     def locks(self) -> Mapping[str, LockMode]:
         """The strongest lock that is held on each relation when the statement is done or while it ran."""
         strongest: dict[str, LockMode] = {}
-        for lock in (*self.effects.held, *self.effects.locks):
-            known = strongest.get(lock.relation)
-            if known is None or lock.mode.strength > known.strength:
-                strongest[lock.relation] = lock.mode
-        return strongest
+        for lock in self.effects.held:  # of each relation the strongest comes first
+            strongest.setdefault(lock.relation, lock.mode)
+        return _with(strongest, self.effects.locks)
+
+    @property
+    def gained(self) -> Mapping[str, LockMode]:
+        """Those of ``locks`` that were not the same after the statement before it in the same transaction."""
+        last = self.previous
+        here = (self.revision.revision, self.statement.transaction)
+        if last is None or (last.revision.revision, last.statement.transaction) != here:
+            return self.locks
+        if last.effects.held is self.effects.held:
+            return _with({}, self.effects.locks)
+        before = last.locks
+        return {name: mode for name, mode in self.locks.items() if before.get(name) is not mode}
 
     def changes(self, kind: Kind, action: Action) -> Iterator[Change]:
         """The statement's changes of that kind and action."""
@@ -134,6 +134,14 @@ class Place:
             return found
         attributes = {key: value for key, value in {**found.attributes, **later}.items() if value is not None}
         return replace(found, name=name, attributes=attributes)
+
+
+def _with(strongest: dict[str, LockMode], locks: Iterable[Lock]) -> dict[str, LockMode]:
+    for lock in locks:
+        known = strongest.get(lock.relation)
+        if known is None or lock.mode.strength > known.strength:
+            strongest[lock.relation] = lock.mode
+    return strongest
 
 
 def _next_step(
@@ -183,7 +191,7 @@ class Context:
         found: dict[tuple[int, int], dict[str, int]] = {}
         for place in self.places:
             since = found.setdefault((id(place.revision), place.statement.transaction), {})
-            for name, mode in place.locks.items():
+            for name, mode in place.gained.items():
                 if mode is LockMode.ACCESS_EXCLUSIVE:
                     since.setdefault(name, place.index)
         return found
@@ -271,56 +279,14 @@ def places(trace: Trace, facts: Facts) -> Iterator[Place]:
 
 def walk(trace: Trace, *, per_revision: bool) -> Iterator[Place]:
     """The places; without a target each revision may be deployed alone, so nothing counts as new beyond its own."""
-    known = Known()
+    known, place = Known(), None
     for revision in trace.revisions:
         if per_revision:
             known = Known()
         for index, statement in enumerate(revision.statements):
-            before, known = known, _after(known, statement.effects)
-            yield Place(revision, index, statement, before, known)
-
-
-_MADE = RELATION_KINDS | ROUTINE_KINDS | TYPE_KINDS | {Kind.COLUMN, Kind.SEQUENCE}
-"""What may be changed and dropped again at will by the run that made it."""
-
-
-def _after(known: Known, effects: Effects) -> Known:
-    if not effects.created and not effects.changes and known.written >= set(effects.writes):
-        return known
-    created = set(known.created) | set(effects.created)
-    origins = dict(known.origins)
-    for change in effects.changes:
-        if change.action is Action.CREATED and change.kind in _MADE:
-            created.add(change.object)
-        elif change.action is Action.RENAMED and change.from_object is not None:
-            _follow(change, created, origins)
-    if any(c.action is Action.RENAMED and c.kind in RELATION_KINDS for c in effects.changes):
-        _columns_follow(effects, created, origins)
-    return Known(frozenset(created), MappingProxyType(origins), known.written | frozenset(effects.writes))
-
-
-def _follow(change: Change, created: set[str], origins: dict[str, str]) -> None:
-    old, new = change.from_object or "", change.object
-    if change.kind not in RELATION_KINDS and change.kind is not Kind.COLUMN:
-        return
-    if old in created:
-        created.add(new)
-    elif change.kind is Kind.COLUMN:
-        relation = owner_of(new)
-        origins[new] = origins.pop(old, rebase(old, relation, origins.get(relation, relation)))
-    else:
-        origins[new] = origins.pop(old, old)
-
-
-def _columns_follow(effects: Effects, created: set[str], origins: dict[str, str]) -> None:
-    """Columns keep their history when their table gets another name."""
-    for change in effects.changes:
-        if change.action is not Action.RENAMED or change.kind not in RELATION_KINDS or change.from_object is None:
-            continue
-        for name in [each for each in created if each.startswith(f"{change.from_object}.")]:
-            created.add(rebase(name, change.from_object, change.object))
-        for name in [each for each in origins if each.startswith(f"{change.from_object}.")]:
-            origins[rebase(name, change.from_object, change.object)] = origins.pop(name)
+            before, known = known, known.after(statement.effects)
+            place = Place(revision, index, statement, before, known, place)
+            yield place
 
 
 def column_origin(place: Place, column: str) -> str:

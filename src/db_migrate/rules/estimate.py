@@ -7,7 +7,7 @@ PostgreSQL 18 of one virtual machine (2 cores, NVMe behind a network, table of 1
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -38,7 +38,7 @@ def estimate(
     facts: Facts,
     *,
     origins: Mapping[str, str] | None = None,
-    fresh: Iterable[str] = (),
+    fresh: Container[str] = (),
 ) -> Work:
     """The work of one statement's rewrites, scans and index builds on the target that the facts are about.
 
@@ -47,7 +47,7 @@ def estimate(
     Building an index is itself the scan of its table, whose rows and bytes count once.
     """
     speed: Throughput = facts.throughput
-    names, new = origins or {}, frozenset(fresh)
+    names, new = origins or {}, fresh
     rewritten = {each.relation for each in effects.rewrites}
     total = NOTHING
     for relation in sorted(rewritten):
@@ -66,7 +66,7 @@ def _part(
     facts: Facts,
     bytes_per_second: float,
     origins: Mapping[str, str],
-    fresh: frozenset[str],
+    fresh: Container[str],
     *,
     whole: bool = False,
 ) -> Work:

@@ -107,7 +107,8 @@ def downgrade_linted_too(context: Context) -> Iterator[Hit]:
         for hit in each.check(back):
             serious = (hit.severity or each.severity) is not Severity.NOTE
             revision = _revision_of(hit).revision
-            new = not made.isdisjoint({hit.object, owner_of(hit.object), _table_of(hit.object, trace.before)})
+            names = (hit.object, owner_of(hit.object), _table_of(hit.object, trace.before))
+            new = any(name in made for name in names)
             if serious and not new and revision in up and (revision, hit.object) not in told:
                 told.add((revision, hit.object))
                 yield Hit(up[revision], hit.object, f"going back, {each.id}: {hit.message}", _for_downgrade(hit))

@@ -87,7 +87,7 @@ def touched_relations(trace: Trace) -> tuple[str, ...]:
     """The tables that the run locks or changes, under the names that they have on the target before it."""
     found: dict[str, None] = {}
     for place in walk(trace, per_revision=False):
-        for name in (*place.locks, *place.effects.scans, *place.effects.writes, *place.effects.truncated):
+        for name in (*place.gained, *place.effects.scans, *place.effects.writes, *place.effects.truncated):
             if name not in place.known.created and is_table(place, name):
                 found.setdefault(place.known.origins.get(name, name))
     return tuple(sorted(found))

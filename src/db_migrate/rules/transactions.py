@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 
 from db_migrate.catalog.change import Action
@@ -101,9 +101,9 @@ def is_version_table(relation: str) -> bool:
     return relation.rpartition(".")[2] == "alembic_version"
 
 
-def exclusive(context: Context, place: Place, but: Container[str] = ()) -> list[str]:
-    """Tables with rows on which ACCESS EXCLUSIVE is held after the statement, ``but`` those that are known already."""
-    taken = (name for name, mode in place.locks.items() if mode is LockMode.ACCESS_EXCLUSIVE and name not in but)
+def exclusive(context: Context, place: Place, locks: Mapping[str, LockMode]) -> list[str]:
+    """Tables with rows on which ``locks`` of the statement are ACCESS EXCLUSIVE."""
+    taken = (name for name, mode in locks.items() if mode is LockMode.ACCESS_EXCLUSIVE)
     return [name for name in taken if is_table(place, name) and not context.exempt(place, name)]
 
 
@@ -151,7 +151,7 @@ def statement_after_access_exclusive(context: Context) -> Iterator[Hit]:
                     advice.autocommit(advice.statement(place)),
                     context.block_severity(place),
                 )
-            held |= dict.fromkeys(exclusive(context, place, but=held), place)
+            held |= dict.fromkeys(exclusive(context, place, place.gained), place)
 
 
 @rule(
@@ -178,7 +178,7 @@ def wide_lock_window(context: Context) -> Iterator[Hit]:
     for places in transactions(context):
         first: dict[str, Place] = {}
         for place in places:
-            for name, mode in place.locks.items():
+            for name, mode in place.gained.items():
                 if name not in first and mode.blocks and is_table(place, name) and not context.exempt(place, name):
                     first[name] = place
         if len(first) >= WIDE and len({place.index for place in first.values()}) >= WIDE:
@@ -216,7 +216,7 @@ def mixed_data_and_schema(context: Context) -> Iterator[Hit]:
         for before, place in zip((None, *places), places, strict=False):
             rows = written(context, place)
             then = place if rows and _is_code(place) else before
-            held = exclusive(context, then) if rows and then is not None else []
+            held = exclusive(context, then, then.locks) if rows and then is not None else []
             if held and (not place.effects.changes or _is_code(place)):
                 yield Hit(
                     place,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass, field, replace
+from functools import cache, cached_property
 
 from db_migrate.trace.effects import Effects, IndexBuild, Lock, LockMode, Phase, Rewrite
 from db_migrate.trace.grammar import StatementSort
@@ -46,13 +46,14 @@ class Between:
     new: Mapping[int, Relation]
     known: Mapping[int, Relation]
     standstills: tuple[Standstill, ...] = ()
+    holding: Holding = field(default_factory=lambda: Holding())
 
     def effects(self) -> Effects:
         """What the statement did, without what the catalog alone tells."""
         return Effects(
             locks=locks(self._taken | self._gone, self._existing),
             phases=tuple(self._phases()),
-            held=locks(self.after.locks, self.name),
+            held=self.holding.after(self),
             rewrites=tuple(self._rewrites()),
             scans=self._named(o for o, done in self._activity.items() if done.scans and self._scanned(o)),
             index_builds=tuple(self._index_builds()),
@@ -236,6 +237,39 @@ class Between:
         return frozenset(written | {(oid, "AccessShareLock") for oid in self._reads})
 
 
+class Holding:
+    """What a transaction holds by name, from statement to statement: only what is new is named.
+
+    While nothing changes it is the very same tuple, of which 10,000 statements need one.
+    """
+
+    def __init__(self) -> None:
+        self._transaction = ""
+        self._named: dict[OidLock, Lock | None] = {}
+        self._shown: tuple[Lock, ...] = ()
+        self._concerned: frozenset[int] = frozenset()
+
+    def forget(self) -> None:
+        """Names may have changed without a statement that tells of it."""
+        self._transaction = ""
+
+    def after(self, between: Between) -> tuple[Lock, ...]:
+        """All that is held after the statement, by relation, the strongest first."""
+        look = between.after
+        if look.transaction != self._transaction:
+            self._transaction, self._named, self._concerned = look.transaction, {}, frozenset()
+        concerned = frozenset(between.old.keys() | between.new.keys())
+        uncertain = concerned | self._concerned  # a name is that of before the statement: so the next one changes it
+        known, self._concerned = self._named, concerned
+        self._named = {
+            each: known[each] if each in known and each[0] not in uncertain else _named(each, between.name)
+            for each in look.locks
+        }
+        if self._named != known or not known:
+            self._shown = in_order({lock for lock in self._named.values() if lock is not None})
+        return self._shown
+
+
 def with_keys(effects: Effects, validated: Iterable[tuple[str, str]]) -> Effects:
     """The effects with the other side of each foreign key (table, referenced table) that was checked for all rows.
 
@@ -248,10 +282,20 @@ def with_keys(effects: Effects, validated: Iterable[tuple[str, str]]) -> Effects
 
 def locks(found: Iterable[OidLock], name: Callable[[int], str | None]) -> tuple[Lock, ...]:
     """Locks by name, of relations that ``name`` knows; by relation, the strongest first."""
-    named = {Lock(known, mode_of(mode)) for oid, mode in found if (known := name(oid)) is not None}
-    return tuple(sorted(named, key=lambda lock: (lock.relation, -lock.mode.strength)))
+    return in_order({lock for each in found if (lock := _named(each, name)) is not None})
 
 
+def in_order(found: Iterable[Lock]) -> tuple[Lock, ...]:
+    """Locks by relation, the strongest first."""
+    return tuple(sorted(found, key=lambda lock: (lock.relation, -lock.mode.strength)))
+
+
+def _named(lock: OidLock, name: Callable[[int], str | None]) -> Lock | None:
+    known = name(lock[0])
+    return Lock(known, mode_of(lock[1])) if known is not None else None
+
+
+@cache
 def mode_of(name: str) -> LockMode:
     """``AccessExclusiveLock``, as pg_locks writes it, as SQL writes it."""
     return LockMode(re.sub(r"(?<!^)(?=[A-Z])", " ", name.removesuffix("Lock")).upper())

@@ -45,7 +45,10 @@ class Relation:
 
 
 class ServerEvent(msgspec.Struct, frozen=True):
-    """What an event trigger noted: a rewrite (``oid``, ``reason``), a drop (``type``, ``name``) or locks at an end."""
+    """What an event trigger noted: a rewrite (``oid``, ``reason``), a drop (``type``, ``name``) or locks at an end.
+
+    ``oids``: the relations that a command was about or that it took something from, 0 for what is of no relation.
+    """
 
     event: str
     oid: int = 0
@@ -54,6 +57,7 @@ class ServerEvent(msgspec.Struct, frozen=True):
     name: str = ""
     original: bool = False
     locks: tuple[OidLock, ...] = ()
+    oids: tuple[int, ...] = ()
 
 
 class CatalogRows(msgspec.Struct, frozen=True, array_like=True):
@@ -116,14 +120,16 @@ class _Question:
     condition: str = ""
 
 
-def asking(questions: Iterable[str], *, reach: bool = False) -> str:
+def asking(questions: Iterable[str], *, reach: bool = False, touched: Iterable[int] | None = None) -> str:
     """One query whose row answers questions (see ``whole`` and ``part``) with one JSON list.
 
-    With ``reach`` the list begins with the oids of the relations that the current transaction may have changed, and
-    ``part`` questions are about those. NULL when a lock of another session is in the way.
+    With ``reach`` the list begins with the oids of the relations that the current transaction may have changed, or only
+    those that can have changed with ``touched``, and ``part`` questions are about them. NULL when a lock of another
+    session is in the way.
     """
     names = ", ".join(f"'{name}'" for name in questions)
-    return f"SELECT {SCRATCH_SCHEMA}.answers(ARRAY[{names}]::text[], {str(reach).lower()})"
+    about = "NULL" if touched is None else f"'{{{','.join(map(str, sorted(touched)))}}}'::oid[]"
+    return f"SELECT {SCRATCH_SCHEMA}.answers(ARRAY[{names}]::text[], {str(reach).lower()}, {about})"
 
 
 def whole(name: str) -> str:

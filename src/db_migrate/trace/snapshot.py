@@ -82,9 +82,11 @@ class Refreshed:
     """What reading again has found: the changes, and the relations before and after that were concerned.
 
     ``validated`` are the foreign keys among the changes that now hold for every row: table and referenced table.
+    ``objects`` are what the changes left of the objects that they are about, and all that was read beside them.
     """
 
     changes: tuple[Change, ...] = ()
+    objects: Catalog | None = None
     before: Mapping[int, Relation] = field(default_factory=dict)
     after: Mapping[int, Relation] = field(default_factory=dict)
     validated: frozenset[tuple[str, str]] = frozenset()
@@ -132,12 +134,17 @@ class Snapshot:
         return self._catalog
 
     def refresh(
-        self, query: Query, changed: Mapping[str, CatalogRows] | None, strong: frozenset[int] = frozenset()
+        self,
+        query: Query,
+        changed: Mapping[str, CatalogRows] | None,
+        strong: frozenset[int] = frozenset(),
+        touched: frozenset[int] | None = None,
     ) -> Refreshed:
         """Read again what may have changed when these catalogs' rows did; everything when None.
 
-        ``strong`` are the relations that the transaction holds so that it could change them. Raises ``Unreadable``;
-        the snapshot is then as it was.
+        ``strong`` are the relations that the transaction holds so that it could change them, ``touched`` those of them
+        that the last statement was about, where that is known (see ``touched.py``). Raises ``Unreadable``; the snapshot
+        is then as it was.
         """
         if changed is None:
             return self._refresh_all(query)
@@ -147,11 +154,13 @@ class Snapshot:
         updated = (changed[name].updated for name in _MENTIONED if name in changed)
         if changed.keys() <= _LINKS or "pg_extension" in changed or any(updated):
             return self._refresh_all(query)
-        return self._refresh_some(query, self._stale(changed, strong))
+        if "pg_inherits" in changed:
+            touched = None
+        return self._refresh_some(query, self._stale(changed, strong), touched)
 
     def _refresh_all(self, query: Query) -> Refreshed:
         before, old_relations = self.catalog, self.relations
-        *texts, relations = _answers(query, [whole(name) for name in (*QUERIES, "relations")])
+        *texts, relations = _answers(query, asking([whole(name) for name in (*QUERIES, "relations")]))
         for name, text in zip(QUERIES, texts, strict=True):
             if name in BY_RELATION:
                 self._owned[name] = _by_owner(objects_in(_text(text)))
@@ -161,8 +170,8 @@ class Snapshot:
         self._catalog = None
         return _refreshed(before, self.catalog, old_relations, self.relations)
 
-    def _refresh_some(self, query: Query, stale: frozenset[str]) -> Refreshed:
-        found = self._ask(query, stale)
+    def _refresh_some(self, query: Query, stale: frozenset[str], touched: frozenset[int] | None) -> Refreshed:
+        found = self._ask(query, stale, touched)
         if any(self._loses(name, found.wholes[name]) for name in _NAMED_ELSEWHERE if name in found.wholes):
             return self._refresh_all(query)
         old_relations = {o: r for o, r in self.relations.items() if o in found.reach or r.table in found.reach}
@@ -170,7 +179,7 @@ class Snapshot:
         lost = {o.key for o in self._belonging(owners, found.owned)} - found.keys
         if lost:  # what was renamed or dropped is mentioned by what belongs to the same relations, and by its name
             rest = {name for name in BY_RELATION if self._owned[name]} | {name for name in _NAMING if self._whole[name]}
-            found = found.with_more(self._ask(query, frozenset(rest - stale)))
+            found = found.with_more(self._ask(query, frozenset(rest - stale), touched))
         old = [*self._belonging(owners), *chain.from_iterable(self._whole[name] for name in found.wholes)]
         self._replace(found.owned, owners)
         self._whole |= found.wholes
@@ -180,11 +189,11 @@ class Snapshot:
         before, after = (Catalog.of(objects, self.server_version) for objects in (old, new))
         return _refreshed(before, after, old_relations, found.relations)
 
-    def _ask(self, query: Query, names: frozenset[str]) -> _Found:
+    def _ask(self, query: Query, names: frozenset[str], touched: frozenset[int] | None) -> _Found:
         wholes = [name for name in QUERIES if name in names and name not in BY_RELATION]
         owned = [name for name in BY_RELATION if name in names]
         reach, *texts, relations = _answers(
-            query, [*map(whole, wholes), *map(part, owned), part("relations")], reach=True
+            query, asking([*map(whole, wholes), *map(part, owned), part("relations")], reach=True, touched=touched)
         )
         objects = [objects_in(_text(text)) for text in texts]
         return _Found(
@@ -238,7 +247,7 @@ def _refreshed(before: Catalog, after: Catalog, old: Mapping[int, Relation], new
         for key in keys
         if key is not None and key.attributes["validated"] and key.attributes["enforced"]
     )
-    return Refreshed(changes, old, new, frozenset(validated))
+    return Refreshed(changes, after, old, new, frozenset(validated))
 
 
 def _renamed(old: Mapping[int, Relation], new: Mapping[int, Relation]) -> dict[Key, str]:
@@ -253,8 +262,8 @@ def _referenced_table(referenced: str) -> str:
     return found[0] if found else referenced
 
 
-def _answers(query: Query, questions: Iterable[str], *, reach: bool = False) -> list[msgspec.Raw]:
-    text = query(asking(questions, reach=reach))
+def _answers(query: Query, question: str) -> list[msgspec.Raw]:
+    text = query(question)
     if text is None:
         raise Unreadable
     return msgspec.json.decode(text, type=list[msgspec.Raw])

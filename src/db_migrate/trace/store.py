@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 
 import msgspec
 
 from db_migrate.catalog.objects import Catalog, Kind, NotCovered, SchemaObject, Value
-from db_migrate.trace.effects import Direction, TracedRevision, TracedStatement
+from db_migrate.trace.deduction import in_order
+from db_migrate.trace.effects import Direction, Lock, TracedRevision, TracedStatement
 
-FORMAT = 5
+FORMAT = 6
 """Raised whenever what is stored, or what a trace makes of a revision, changes."""
 
 _Object = tuple[Kind, str, str | None, dict[str, Value], str, int, tuple[tuple[Kind, str], ...]]
@@ -35,6 +37,8 @@ class _Stored(msgspec.Struct, frozen=True, array_like=True):
     before: _Difference
     after: _Difference
     passing: list[tuple[int, _Object]]
+    held: list[tuple[list[Lock], list[Lock]]]
+    """What the transaction of each statement holds that was not held after the one before, and the reverse."""
 
 
 def dumps(revision: TracedRevision, ground: Catalog) -> bytes:
@@ -45,13 +49,14 @@ def dumps(revision: TracedRevision, ground: Catalog) -> bytes:
         revision.message,
         revision.file,
         revision.direction,
-        revision.statements,
+        tuple(replace(each, effects=replace(each.effects, held=())) for each in revision.statements),
         dict(revision.allow),
         revision.external_transaction,
         revision.unseen,
         _difference(ground, revision.before),
         _difference(revision.before, revision.after),
         [(place, _fields(each)) for place, each in revision.passing],
+        list(_turns(revision.statements)),
     )
     return msgspec.msgpack.encode(stored)
 
@@ -66,7 +71,7 @@ def loads(data: bytes, ground: Catalog) -> TracedRevision:
         message=stored.message,
         file=stored.file,
         direction=stored.direction,
-        statements=stored.statements,
+        statements=tuple(_with_held(stored.statements, stored.held)),
         before=before,
         after=_applied(stored.after, before),
         allow=stored.allow,
@@ -74,6 +79,30 @@ def loads(data: bytes, ground: Catalog) -> TracedRevision:
         unseen=stored.unseen,
         passing=tuple((place, SchemaObject(*fields)) for place, fields in stored.passing),
     )
+
+
+def _turns(statements: Iterable[TracedStatement]) -> Iterator[tuple[list[Lock], list[Lock]]]:
+    before: tuple[Lock, ...] = ()
+    for each in statements:
+        now = each.effects.held
+        if now is before:
+            yield [], []
+        else:
+            yield list(in_order(set(now).difference(before))), list(in_order(set(before).difference(now)))
+        before = now
+
+
+def _with_held(
+    statements: Iterable[TracedStatement], turns: Iterable[tuple[list[Lock], list[Lock]]]
+) -> Iterator[TracedStatement]:
+    """The statements with what is held after each: one tuple for all that hold the same."""
+    held: set[Lock] = set()
+    shown: tuple[Lock, ...] = ()
+    for each, (come, gone) in zip(statements, turns, strict=True):
+        if come or gone:
+            held = (held - set(gone)) | set(come)
+            shown = in_order(held)
+        yield replace(each, effects=replace(each.effects, held=shown))
 
 
 def _difference(from_: Catalog, to: Catalog) -> _Difference:

@@ -19,7 +19,7 @@ from db_migrate.postgres.redact import redact_statement
 from db_migrate.project import events
 from db_migrate.project.child_process import Link
 from db_migrate.trace.borrowing import Borrowed
-from db_migrate.trace.deduction import Between, with_keys
+from db_migrate.trace.deduction import Between, Holding, with_keys
 from db_migrate.trace.effects import (
     CommitPoint,
     Direction,
@@ -33,6 +33,7 @@ from db_migrate.trace.grammar import StatementSort, sort_of_sent, without_consta
 from db_migrate.trace.observation import Observation, changed_catalogs
 from db_migrate.trace.phases import Standstill, Watch
 from db_migrate.trace.snapshot import Refreshed, Snapshot, Unreadable
+from db_migrate.trace.touched import touched
 from db_migrate.trace.unseen import ServerLog
 
 _HEARD = ("NOTICE", "WARNING", "INFO")
@@ -104,6 +105,9 @@ class Tracer:
         self._log = ServerLog(place.log, place.database.dbname)
         self._connections: dict[int, Borrowed] = {}
         self._dirty = True
+        self._holding = Holding()
+        self._narrowed = False
+        """Whether a statement was taken at its word on what it was about: all is read again when the revision ends."""
         self._seen_by: int | None = None
         self._transactions = 0
         self._running: _Running | None = None
@@ -190,6 +194,7 @@ class Tracer:
 
     def _end_revision(self, event: events.StepEnd, link: Link) -> None:
         self._look_for_unseen(event.connection, link)
+        self._dirty, self._narrowed = self._dirty or self._narrowed, False
         self._refresh(link)
         self._finish(self._snapshot.catalog, None)
 
@@ -241,6 +246,7 @@ class Tracer:
         except Unreadable:
             return
         self._dirty = False
+        self._holding.forget()
 
     def _before(self, event: events.Statement, link: Link) -> None:
         self._notices.clear()
@@ -283,24 +289,33 @@ class Tracer:
         after = borrowed.after(link)
         changed = None if sent.sort.rolls_back else changed_catalogs(sent.before, after)
         try:
-            found = self._snapshot.refresh(partial(_ask, link), changed, after.strong)
+            about = touched(sent.sort, sent.before, after, self._snapshot.relations)
+            self._narrowed |= about is not None
+            found = self._snapshot.refresh(partial(_ask, link), changed, after.strong, about)
         except Unreadable:
             self._dirty, found = True, Refreshed()
         between = Between(
-            sent.sort, sent.before, after, found.before, found.after, self._snapshot.relations, standstills
+            sent.sort,
+            sent.before,
+            after,
+            found.before,
+            found.after,
+            self._snapshot.relations,
+            standstills,
+            self._holding,
         )
         effects = with_keys(between.effects(), found.validated)
         effects = replace(effects, changes=found.changes, notices=tuple(self._notices), spared=tuple(self._spared))
         self._record(sent, borrowed.transaction, effects, event.seconds, None)
-        self._note_indexes(effects)
+        self._note_indexes(found)
         borrowed.end_alone(link)
         if sent.sort.rolls_back:
             borrowed.rolled_back()
         self._log.skip()
 
-    def _note_indexes(self, effects: Effects) -> None:
-        for change in effects.changes if self._running is not None else ():
-            made = self._snapshot.catalog.get(Kind.INDEX, change.object) if change.kind is Kind.INDEX else None
+    def _note_indexes(self, found: Refreshed) -> None:
+        for change in found.changes if self._running is not None and found.objects is not None else ():
+            made = found.objects.get(Kind.INDEX, change.object) if change.kind is Kind.INDEX and found.objects else None
             stands = change.action is Action.CREATED or any(a.name == "attached_to" for a in change.attributes)
             if made is not None and stands and self._running is not None:
                 self._running.indexes.append((len(self._running.statements) - 1, made))

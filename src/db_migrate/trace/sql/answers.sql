@@ -1,7 +1,7 @@
--- The answers to questions, each a function of this schema, as one JSON list; with `reached` after what reach() says,
--- about whose relations they then are. The printing of views and rules locks what they read, so all of it happens in a
+-- The answers to questions, each a function of this schema, as one JSON list; with `reached` after what reach(touched)
+-- says, about whose relations they then are. The printing of views and rules locks what they read, so all of it happens in a
 -- subtransaction that is taken back. NULL when another session's lock is in the way.
-CREATE FUNCTION db_migrate_scratch.answers(questions text[], reached boolean) RETURNS text
+CREATE FUNCTION db_migrate_scratch.answers(questions text[], reached boolean, touched oid[]) RETURNS text
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path = pg_catalog SET lock_timeout = '500ms' SET plan_cache_mode = force_generic_plan AS $function$
 DECLARE
@@ -11,7 +11,7 @@ DECLARE
 BEGIN
     BEGIN
         IF reached THEN
-            relations := db_migrate_scratch.reach();
+            relations := db_migrate_scratch.reach(touched);
             found := ARRAY[to_json(relations::bigint[])::text];
         END IF;
         FOREACH question IN ARRAY questions LOOP

@@ -19,6 +19,14 @@ $function$;
 CREATE FUNCTION db_migrate_scratch.on_drop() RETURNS event_trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $function$
 BEGIN
+    PERFORM db_migrate_scratch.note(json_build_object('event', 'touched', 'oids', json_agg(relid::bigint)))
+       FROM (SELECT DISTINCT CASE
+                    WHEN classid = 'pg_class'::regclass THEN objid
+                    WHEN array_length(address_names, 1) = 3
+                    THEN to_regclass(format('%I.%I', address_names[1], address_names[2]))::oid END AS relid
+               FROM pg_event_trigger_dropped_objects()) AS each
+      WHERE relid IS NOT NULL
+     HAVING count(*) > 0;
     PERFORM db_migrate_scratch.note(json_build_object(
         'event', 'drop', 'type', object_type, 'name', object_identity, 'original', original))
        FROM pg_event_trigger_dropped_objects()
@@ -29,10 +37,19 @@ BEGIN
 END
 $function$;
 
--- The locks at the end of a command whose own transaction will be over before anybody can look.
+-- The relations that a command was about, 0 for what is about none; and the locks at the end of one whose own transaction
+-- will be over before anybody can look.
 CREATE FUNCTION db_migrate_scratch.on_end() RETURNS event_trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $function$
 BEGIN
+    PERFORM db_migrate_scratch.note(json_build_object('event', 'touched', 'oids', json_agg(coalesce(CASE classid
+            WHEN 'pg_class'::regclass THEN objid
+            WHEN 'pg_constraint'::regclass THEN (SELECT k.conrelid FROM pg_constraint k WHERE k.oid = objid)
+            WHEN 'pg_trigger'::regclass THEN (SELECT g.tgrelid FROM pg_trigger g WHERE g.oid = objid)
+            WHEN 'pg_policy'::regclass THEN (SELECT p.polrelid FROM pg_policy p WHERE p.oid = objid)
+            END, 0)::bigint)))
+       FROM pg_event_trigger_ddl_commands()
+     HAVING count(*) > 0;
     IF current_setting('db_migrate_scratch.alone', true) = 'on' THEN
         PERFORM db_migrate_scratch.note(json_build_object('event', 'locks', 'locks', json_agg(json_build_array(l.relation::bigint, l.mode))))
            FROM pg_locks l
@@ -49,17 +66,32 @@ CREATE EVENT TRIGGER db_migrate_scratch_end ON ddl_command_end EXECUTE FUNCTION 
 
 -- The relations, indexes apart, that the current transaction may have changed (it holds more than the locks of reading
 -- and writing rows on them), those whose printed form mentions them, and the parents that a partition is printed beside.
--- Those that it dropped are among them.
-CREATE FUNCTION db_migrate_scratch.reach() RETURNS oid[]
+-- Those that it dropped are among them. Where it holds many, `touched` are the ones that the last statement was about, if
+-- that is known; with a sequence goes the table whose column has it for an identity.
+CREATE FUNCTION db_migrate_scratch.reach(touched oid[]) RETURNS oid[]
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $function$
 BEGIN
+-- What is done to a parent is done to its children, whatever the command names.
+IF EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = ANY (touched) OR h.inhparent = ANY (touched)) THEN
+    touched := NULL;
+END IF;
 RETURN (
-WITH RECURSIVE strong AS MATERIALIZED (
-SELECT DISTINCT coalesce(i.indrelid, l.relation) AS relid
+WITH RECURSIVE concerned AS (
+SELECT l.relation
   FROM pg_locks l
-  LEFT JOIN pg_index i ON i.indexrelid = l.relation
- WHERE l.pid = pg_backend_pid() AND l.locktype = 'relation' AND l.relation >= 16384
+ WHERE touched IS NULL AND l.pid = pg_backend_pid() AND l.locktype = 'relation' AND l.relation >= 16384
    AND l.mode NOT IN ('AccessShareLock', 'RowShareLock', 'RowExclusiveLock', 'SIReadLock')
+ UNION
+SELECT t.relation FROM unnest(touched) AS t (relation)
+ UNION
+SELECT d.refobjid
+  FROM unnest(touched) AS t (relation)
+  JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = t.relation
+   AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')
+), strong AS MATERIALIZED (
+SELECT DISTINCT coalesce(i.indrelid, o.relation) AS relid
+  FROM concerned o
+  LEFT JOIN pg_index i ON i.indexrelid = o.relation
 ), referred AS (
 SELECT 'pg_class'::regclass AS class, s.relid AS id FROM strong s
  UNION ALL
