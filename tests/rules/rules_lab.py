@@ -105,7 +105,14 @@ class Lab:
         key = (*examples, direction, prepared)
         if key not in self.traced:
             self.traced[key] = self._trace(examples, direction, prepared)
+        self._keep({each.revision for each in self.traced[key].revisions})
         return self.traced[key]
+
+    def _keep(self, revisions: set[str]) -> None:
+        """Their histories are not the oldest any more, whose files go next."""
+        for history in [each for each in self.histories if not revisions.isdisjoint(each)]:
+            self.histories.remove(history)
+            self.histories.append(history)
 
     def _trace(self, examples: tuple[str, ...], direction: Direction, prepared: str) -> Trace:
         tips = [GROUND]

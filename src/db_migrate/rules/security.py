@@ -208,7 +208,12 @@ def sql_built_from_strings(context: Context) -> Iterator[Hit]:
 
 
 def _as_it_ran(revision: TracedRevision, line: int) -> str:
-    """What was sent from the line, statement by statement."""
+    """What was sent from the line, statement by statement, where nobody is better off with a loop."""
     sent = [advice.execute(each.sql) for each in revision.statements if each.line == line]
-    reason = "how a reviewer sees what will run"
-    return "\n".join(sent) or advice.intent("sql-built-from-strings", revision.revision, reason)
+    if 0 < len(sent) <= _WRITTEN_OUT:
+        return "\n".join(sent)
+    return advice.intent("sql-built-from-strings", revision.revision, "how a reviewer sees what will run")
+
+
+_WRITTEN_OUT = 12
+"""How many statements of a loop are written out at most."""

@@ -245,7 +245,7 @@ class Holding:
 
     def __init__(self) -> None:
         self._transaction = ""
-        self._named: dict[OidLock, Lock | None] = {}
+        self._named: dict[OidLock, tuple[tuple[str, int], Lock] | None] = {}
         self._shown: tuple[Lock, ...] = ()
         self._concerned: frozenset[int] = frozenset()
 
@@ -262,11 +262,12 @@ class Holding:
         uncertain = concerned | self._concerned  # a name is that of before the statement: so the next one changes it
         known, self._concerned = self._named, concerned
         self._named = {
-            each: known[each] if each in known and each[0] not in uncertain else _named(each, between.name)
+            each: known[each] if each in known and each[0] not in uncertain else _placed(_named(each, between.name))
             for each in look.locks
         }
         if self._named != known or not known:
-            self._shown = in_order({lock for lock in self._named.values() if lock is not None})
+            placed = dict([each for each in self._named.values() if each is not None])
+            self._shown = tuple([placed[place] for place in sorted(placed)])
         return self._shown
 
 
@@ -287,7 +288,15 @@ def locks(found: Iterable[OidLock], name: Callable[[int], str | None]) -> tuple[
 
 def in_order(found: Iterable[Lock]) -> tuple[Lock, ...]:
     """Locks by relation, the strongest first."""
-    return tuple(sorted(found, key=lambda lock: (lock.relation, -lock.mode.strength)))
+    return tuple(sorted(found, key=_place))
+
+
+def _place(lock: Lock) -> tuple[str, int]:
+    return lock.relation, -lock.mode.strength
+
+
+def _placed(lock: Lock | None) -> tuple[tuple[str, int], Lock] | None:
+    return None if lock is None else (_place(lock), lock)
 
 
 def _named(lock: OidLock, name: Callable[[int], str | None]) -> Lock | None:
