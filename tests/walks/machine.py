@@ -251,7 +251,7 @@ class Walk(Standing):
         if made is None:
             return
         for table, column in made.destroys:
-            self.rows.forget(table, column, self.makers.get((table, column)))
+            self.rows.forget(table, column, self.makers.get((table, column), ""))
             self.around = True
         self.world.run(made.sql)
 

@@ -89,7 +89,7 @@ class Rows:
         self.keys = {at: passed.get(((at[0], "id"), made), made) for at, made in self.keys.items()}
         self.cells = {at: (value, passed.get(((at[0], at[2]), made), made)) for at, (value, made) in self.cells.items()}
 
-    def forget(self, table: str, column: str, maker: str | None) -> None:
+    def forget(self, table: str, column: str, maker: str) -> None:
         """Somebody has dropped a column, or with ``id`` the table, by hand: its values are nobody's concern."""
         if column == "id":
             self.keys = {at: made for at, made in self.keys.items() if (at[0], made) != (table, maker)}
