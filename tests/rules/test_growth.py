@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 from rules_lab import Lab
+from tests.calls import calls
 
 from db_migrate.rules import RuleSettings, judge
 from db_migrate.rules.facts import Facts
@@ -33,22 +32,6 @@ def times(trace: Trace, number: int) -> Trace:
     """The trace as if its revision had sent its statements so many times, in one transaction."""
     (revision,) = trace.revisions
     return replace(trace, revisions=(replace(revision, statements=revision.statements * number),))
-
-
-def calls(work: Callable[[], object]) -> int:
-    """How many functions are called, which is the same on every machine."""
-    number = 0
-
-    def count(_frame: object, event: str, _argument: object) -> None:
-        nonlocal number
-        number += event in ("call", "c_call")
-
-    sys.setprofile(count)
-    try:
-        work()
-    finally:
-        sys.setprofile(None)
-    return number
 
 
 @pytest.mark.parametrize("name", BODIES)

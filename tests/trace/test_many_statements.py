@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
-
 import pytest
+from tests.calls import calls
 from trace_lab import Lab
 
 BODIES = {
@@ -23,22 +21,6 @@ BODIES = {
     """,
 }
 THERE = "".join(f"CREATE TABLE there_{number} (id int PRIMARY KEY);" for number in range(12))
-
-
-def calls(work: Callable[[], object]) -> int:
-    """How many functions are called, which is the same on every machine."""
-    number = 0
-
-    def count(_frame: object, event: str, _argument: object) -> None:
-        nonlocal number
-        number += event in ("call", "c_call")
-
-    sys.setprofile(count)
-    try:
-        work()
-    finally:
-        sys.setprofile(None)
-    return number
 
 
 @pytest.mark.parametrize("name", BODIES)

@@ -16,7 +16,7 @@ from db_migrate.rules.estimate import Work, bytes_in_words, estimate, in_words
 from db_migrate.rules.facts import Facts, TableFacts
 from db_migrate.rules.finding import Severity
 from db_migrate.rules.known import Known
-from db_migrate.rules.names import last, owner_of, rebase
+from db_migrate.rules.names import is_version_table, owner_of, rebase
 from db_migrate.rules.source import Source, read_source
 from db_migrate.trace.effects import (
     Direction,
@@ -257,7 +257,7 @@ def looked_at(statement: TracedStatement) -> tuple[str, ...]:
     nodes = set(sort_of(statement.sql).nodes)
     if not nodes or not nodes <= _STEERING or (nodes == {"select_stmt"} and statement.ddl):  # SELECT INTO tells nothing
         return ()
-    return tuple(name for name in statement.effects.reads if last(name) != "alembic_version")
+    return tuple(name for name in statement.effects.reads if not is_version_table(name))
 
 
 def is_table(place: Place, name: str) -> bool:

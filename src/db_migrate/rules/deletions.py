@@ -11,8 +11,7 @@ from db_migrate.catalog.tokens import last_part, unquoted
 from db_migrate.rules import grammar, rewriting
 from db_migrate.rules.context import Place
 from db_migrate.rules.matching import relation_in
-from db_migrate.rules.names import parts, quote
-from db_migrate.rules.transactions import is_version_table
+from db_migrate.rules.names import is_version_table, parts, quote
 
 _INSIDE = "the DELETE is part of another statement"
 _UNKNOWN_VALUES = "the values of the DELETE are known only when it runs"

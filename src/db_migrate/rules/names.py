@@ -110,3 +110,8 @@ def schema_argument(name: str, keyword: str = "schema") -> str:
     """``, schema="app"`` for Alembic where the relation is not in ``public``."""
     schema = schema_of(name)
     return "" if schema in ("", "public") else f", {keyword}={py(schema)}"
+
+
+def is_version_table(relation: str) -> bool:
+    """Whether it is Alembic's own table, by its usual name: what is done to it is no part of a revision."""
+    return last(relation) == "alembic_version"

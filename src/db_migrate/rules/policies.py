@@ -12,7 +12,7 @@ from db_migrate.rules.context import Context, Hit, Place
 from db_migrate.rules.conversions import base_of
 from db_migrate.rules.finding import Severity
 from db_migrate.rules.matching import refusal, relation_named, subject
-from db_migrate.rules.names import LONGEST_NAME, last, quote, schema_of, tail
+from db_migrate.rules.names import LONGEST_NAME, is_version_table, last, quote, schema_of, tail
 from db_migrate.rules.registry import About, Section, rule
 from db_migrate.rules.retyping import as_identity, of_type
 
@@ -202,7 +202,7 @@ def duplicate_column_assignment(context: Context) -> Iterator[Hit]:
 def require_schema_qualified(context: Context) -> Iterator[Hit]:
     """By the grammar."""
     for place in context.places:
-        if all(last(name) == "alembic_version" for name in place.effects.writes) and place.effects.writes:
+        if all(map(is_version_table, place.effects.writes)) and place.effects.writes:
             continue
         unqualified = grammar.unqualified_relations(place.statement.sql)
         if unqualified:

@@ -16,7 +16,7 @@ from db_migrate.rules.context import Context, Hit
 from db_migrate.rules.drops import severity_of_loss
 from db_migrate.rules.finding import Severity
 from db_migrate.rules.matching import TABLES
-from db_migrate.rules.names import last, py, schema_argument
+from db_migrate.rules.names import is_version_table, last, py, schema_argument
 from db_migrate.rules.python_text import call, indent
 from db_migrate.rules.registry import About, Section, rule
 from db_migrate.rules.source import (
@@ -251,7 +251,10 @@ def dml_orm_in_migration(context: Context) -> Iterator[Hit]:
 def _tables(revision: TracedRevision, source: Source | None, line: int) -> str:
     """The tables that the revision reads and writes, with the columns that it names, in place of the import."""
     touched = dict.fromkeys(
-        name for s in revision.statements for name in (*s.effects.writes, *s.effects.reads) if not _is_version(name)
+        name
+        for s in revision.statements
+        for name in (*s.effects.writes, *s.effects.reads)
+        if not is_version_table(name)
     )
     named = frozenset[str]().union(*(grammar.columns_named(s.sql) for s in revision.statements))
     imported = imported_names(source, line) if source is not None else ()
@@ -262,10 +265,6 @@ def _tables(revision: TracedRevision, source: Source | None, line: int) -> str:
         described = [py(last(table)), *(f"sa.column({py(column)})" for column in columns)]
         lines.append(call(f"{name} = sa.table", *described, schema=schema_argument(table).partition("=")[2] or None))
     return "\n".join(lines) or advice.intent("dml-orm-in-migration", revision.revision, "why it is still what it was")
-
-
-def _is_version(table: str) -> bool:
-    return last(table) == "alembic_version"
 
 
 _LEVELS = 5

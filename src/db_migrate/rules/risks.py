@@ -13,7 +13,7 @@ from db_migrate.rules.estimate import bytes_in_words, in_words, seconds_in_words
 from db_migrate.rules.finding import Severity
 from db_migrate.rules.indexes import by_partition, is_partitioned
 from db_migrate.rules.matching import altered, column_and_table
-from db_migrate.rules.names import last, owner_of
+from db_migrate.rules.names import is_version_table, owner_of
 from db_migrate.rules.registry import About, Section, rule
 from db_migrate.rules.transactions import without_rewrite
 from db_migrate.trace.effects import LockMode
@@ -159,7 +159,7 @@ def _once_more(place: Place) -> str:
 
 def _does_something(place: Place) -> bool:
     effects = place.effects
-    rows = [name for name in effects.writes if last(name) != "alembic_version"]
+    rows = [name for name in effects.writes if not is_version_table(name)]
     return bool(effects.changes or effects.dropped or rows or effects.index_builds)
 
 

@@ -12,6 +12,7 @@ from db_migrate.rules.column_types import other_column
 from db_migrate.rules.context import Context, Hit, Place, is_table, locked
 from db_migrate.rules.finding import Severity
 from db_migrate.rules.matching import attribute, refusal, subject
+from db_migrate.rules.names import is_version_table
 from db_migrate.rules.registry import About, Section, rule
 from db_migrate.trace.effects import LockMode
 
@@ -94,11 +95,6 @@ def transactions(context: Context) -> Iterator[Sequence[Place]]:
     """The statements of each transaction, in order."""
     for _key, places in groupby(context.places, lambda place: (place.revision.revision, place.statement.transaction)):
         yield tuple(places)
-
-
-def is_version_table(relation: str) -> bool:
-    """Whether it is Alembic's own table, by its usual name: what is done to it is no part of a revision."""
-    return relation.rpartition(".")[2] == "alembic_version"
 
 
 def exclusive(context: Context, place: Place, locks: Mapping[str, LockMode]) -> list[str]:

@@ -9,9 +9,9 @@ from itertools import takewhile, zip_longest
 
 from db_migrate.rules.context import Context, Hit
 from db_migrate.rules.facts import Difference
+from db_migrate.rules.names import is_version_table
 from db_migrate.rules.registry import About, Section, rule
 from db_migrate.rules.source import read_source
-from db_migrate.rules.transactions import is_version_table
 from db_migrate.trace.effects import Trace, TracedRevision
 
 _PLAIN = {
