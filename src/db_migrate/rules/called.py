@@ -10,13 +10,21 @@ from db_migrate.rules.blocks import in_blocks, routines
 from db_migrate.rules.grammar import nodes
 from db_migrate.rules.names import plain_name
 from db_migrate.trace.effects import TracedStatement
+from db_migrate.trace.grammar import UNREADABLE, sort_of
+
+_MAKES_ROUTINES = frozenset({"create_function_stmt", "do_stmt", UNREADABLE})
+
+
+def may_make_routines(statement: TracedStatement) -> bool:
+    """Whether there may be a routine's text in the statement's own."""
+    return not _MAKES_ROUTINES.isdisjoint(sort_of(statement.sql).nodes)
 
 
 def texts_of(before: Catalog, statements: Sequence[TracedStatement]) -> tuple[str, ...]:
     """The texts that the last of the statements runs, its own first.
 
-    ``statements`` are those of its revision up to it, which may have made the routines that it calls; others are
-    ``before``. Of EXECUTE only those are known of which every part is.
+    ``statements`` are those of its revision up to it that may have made the routines that it calls (see
+    ``may_make_routines``); others are ``before``. Of EXECUTE only those are known of which every part is.
     """
     return _with_what_runs(statements[-1].sql, lambda name: _routine(name, before, statements))
 
@@ -47,5 +55,6 @@ def _routine(name: str, before: Catalog, statements: Sequence[TracedStatement]) 
         for text in (statement.sql, *in_blocks(statement.sql)):
             if name in (made := routines(text)):
                 return made[name]
-    known = (o for o in before if o.kind in ROUTINE_KINDS and name in o.name and plain_name(o.name) == name)
+    routines_before = before.of_kinds(*ROUTINE_KINDS)
+    known = (each for each in routines_before if name in each.name and plain_name(each.name) == name)
     return [text for item in known for text in routines(item.definition).get(name, ())]

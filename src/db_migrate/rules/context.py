@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from db_migrate.catalog.change import Action, Change
 from db_migrate.catalog.objects import Kind, SchemaObject, Value
-from db_migrate.rules.called import texts_of
+from db_migrate.rules.called import may_make_routines, texts_of
 from db_migrate.rules.estimate import Work, bytes_in_words, estimate, in_words
 from db_migrate.rules.facts import Facts, TableFacts
 from db_migrate.rules.finding import Severity
@@ -62,6 +62,10 @@ class Place:
     known: Known
     previous: Place | None = field(default=None, compare=False, repr=False)
     """The statement before it in the whole run."""
+    looked: frozenset[str] = frozenset()
+    """The tables whose rows the revision has read before it."""
+    makers: tuple[TracedStatement, ...] = ()
+    """The statements of the revision before it that may have made routines."""
 
     @property
     def effects(self) -> Effects:
@@ -70,12 +74,12 @@ class Place:
 
     def follows_a_look_at(self, relation: str) -> bool:
         """Whether the revision has read the relation's rows by then: what it does to them may depend on what it saw."""
-        return any(relation in looked_at(each) for each in self.revision.statements[: self.index])
+        return relation in self.looked
 
     @property
     def texts(self) -> tuple[str, ...]:
         """The statement's text, and those that it runs by DO blocks and routines as far as they stand in them."""
-        return texts_of(self.revision.before, self.revision.statements[: self.index + 1])
+        return texts_of(self.revision.before, (*self.makers, self.statement))
 
     @property
     def error(self) -> StatementError | None:
@@ -283,10 +287,13 @@ def walk(trace: Trace, *, per_revision: bool) -> Iterator[Place]:
     for revision in trace.revisions:
         if per_revision:
             known = Known()
+        looked, makers = frozenset[str](), tuple[TracedStatement, ...]()
         for index, statement in enumerate(revision.statements):
             before, known = known, known.after(statement.effects)
-            place = Place(revision, index, statement, before, known, place)
+            place = Place(revision, index, statement, before, known, place, looked, makers)
             yield place
+            makers = (*makers, statement) if may_make_routines(statement) else makers
+            looked = looked if looked.issuperset(looks := looked_at(statement)) else looked.union(looks)
 
 
 def column_origin(place: Place, column: str) -> str:
