@@ -377,6 +377,20 @@ def test_a_plan_is_written_and_applied_as_the_same_value(run: Run, library: Reco
     assert library.calls[-1] == ("apply", (plan,), {"allow": (), "confirm": (), "backup": None, "rehearse": None})
 
 
+@pytest.mark.parametrize(
+    "words", [("--allow", "drop-column:public.users.email"), ("--release", "v1"), ("--sample", "9")]
+)
+def test_what_a_plan_has_settled_is_not_given_again(run: Run, library: Recorder, words: tuple[str, ...]) -> None:
+    """It would be without effect: it is refused, with the command that makes such a plan."""
+    library.answers = [PLAN]
+    run("plan", "--out", "plan.json")
+    outcome = run("apply", "plan.json", *words)
+    assert outcome.code == 2
+    assert f"error[plan.settled]: {' '.join(words)} comes too late for plan.json" in outcome.err
+    assert f"db-migrate plan {' '.join(words)} --out plan.json" in outcome.err
+    assert [name for name, *_ in library.calls] == ["plan"]
+
+
 def test_the_script_has_the_lock_timeout_of_the_settings(run: Run, library: Recorder, tmp_path: Path) -> None:
     """The SQL that the command writes has the target's own lock timeout, in the file and on standard output."""
     (tmp_path / "db-migrate.toml").write_text('lock_timeout = "70ms"\n[targets.live.budgets]\nlock_timeout = "20ms"\n')

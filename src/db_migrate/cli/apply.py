@@ -56,7 +56,8 @@ def command(
     from db_migrate.report.text.run import run_text
 
     plan = _plan_in(what)
-
+    if plan is not None:
+        _expect_settled(what, allow=allow, release=release, sample=sample)
     how = rehearsal(rehearse, rehearse_on, backup, context)
 
     def work(workspace: Workspace) -> RunResult:
@@ -76,6 +77,25 @@ def command(
 def run_exit_code(run: RunResult) -> int:
     """The run's own exit code, or 1 when it went well and verify found something."""
     return run.exit_code or (1 if run.verify and not run.verify.ok else 0)
+
+
+def _expect_settled(file: str, **given: tuple[str, ...] | str | None) -> None:
+    """Refuse what is settled when a plan is made, and would be without effect now."""
+    from db_migrate.errors import UsageError
+
+    words = [
+        f"--{name} {shlex.quote(word)}"
+        for name, value in given.items()
+        for word in ((value,) if isinstance(value, str) else value or ())
+    ]
+    if words:
+        raise UsageError(
+            "plan.settled",
+            f"{' '.join(words)} comes too late for {file}",
+            why="what a plan allows, and what it was held against, is settled when it is made and proved",
+            state="nothing was changed",
+            next=(f"db-migrate plan {' '.join(words)} --out {shlex.quote(file)}",),
+        )
 
 
 def _plan_in(what: str) -> Plan | None:
