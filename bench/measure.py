@@ -54,7 +54,7 @@ class Comparison:
 class Case:
     """One contestant's command. ``expect`` are the exit codes that mean it did its work.
 
-    ``before`` is called before every run, and is not measured.
+    ``before`` is called before every run, and is not measured. ``says`` has to be in its output too.
     """
 
     shown: str
@@ -64,6 +64,7 @@ class Case:
     expect: frozenset[int] = frozenset({0})
     environ: Mapping[str, str] = field(default_factory=dict)
     before: Callable[[], object] | None = None
+    says: str = ""
 
 
 class WrongEnd(Exception):
@@ -104,7 +105,7 @@ def run(case: Case) -> tuple[float, float]:
         case.command, cwd=case.folder, env={**environ, **case.environ}, capture_output=True, text=True, check=False
     )
     took = time.perf_counter() - began
-    if done.returncode not in case.expect:
+    if done.returncode not in case.expect or case.says not in done.stdout + done.stderr:
         raise WrongEnd(f"`{case.shown}` ended with {done.returncode}:\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
     return took, cpu_time() - before
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from db_migrate.errors import DbMigrateError
-from db_migrate.testing.checks import CHECKS, CheckFailed
+from db_migrate.project.outcomes import MigrateOutcome
+from db_migrate.schemas.scratch import Scratch
+from db_migrate.testing.checks import CHECKS, CheckFailed, up_and_down
 from db_migrate.testing.history import open_history
 
 from .conftest import Project
@@ -163,6 +167,64 @@ def test_each_check_fails_for_its_own_reason(project: Make, tmp_path: Path, brok
     assert set(found) == set(reasons)
     for name, reason in reasons.items():
         assert reason in found[name]
+
+
+FOURTH = """
+import sqlalchemy as sa
+from alembic import op
+revision, down_revision = "four", "three"
+
+def upgrade():
+    op.add_column("users", sa.Column("nick", sa.String))
+
+def downgrade():
+    pass
+"""
+
+
+def ran(project: Project, cache: Path) -> tuple[list[str], str]:
+    """Which revisions the check runs, up or down, and what it says."""
+    began: list[str] = []
+    real, said = Scratch.migrate, ""
+    time.sleep(0.1)  # what was written in the tick of the clock in which a run begins lets nothing be kept
+
+    def noting(scratch: Scratch, direction: str, *rest: Any) -> MigrateOutcome:
+        outcome = real(scratch, direction, *rest)
+        began.extend(f"{direction} {each}" for each in outcome.revisions)
+        return outcome
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(cache))
+        patch.setenv("PYTHONDONTWRITEBYTECODE", "1")  # a folder that changes meanwhile lets nothing be kept
+        with open_history(project.root) as history:
+            patch.setattr(Scratch, "migrate", noting)
+            try:
+                up_and_down(history)
+            except CheckFailed as error:
+                said = str(error)
+    return began, said
+
+
+def test_what_is_proved_is_not_run_again(project: Make, tmp_path: Path) -> None:
+    """Once everything has gone up, down and up, only what is new does; after a change below it, everything again."""
+    made = project(WHOLE)
+    everything = [f"upgrade {each}" for each in ("one", "two", "three")]
+    whole = everything + [each.replace("up", "down") for each in reversed(everything)] + everything
+    assert ran(made, tmp_path) == (whole, "")
+    assert ran(made, tmp_path) == ([], "")
+    four = made.root / "migrations" / "versions" / "four.py"
+    four.write_text(FOURTH)
+    only, said = ran(made, tmp_path)
+    assert only == ["upgrade four", "downgrade four"]
+    assert said.startswith("four: downgrade leaves another schema:\n  column public.users.nick created")
+    four.write_text(FOURTH.replace("    pass", '    op.drop_column("users", "nick")'))
+    assert ran(made, tmp_path) == (["upgrade four", "downgrade four", "upgrade four"], "")
+    assert ran(made, tmp_path) == ([], "")
+    two = made.root / "migrations" / "versions" / "two.py"
+    two.write_text(SECOND.replace('    op.alter_column("users", "name"', "    pass #"))
+    again, said = ran(made, tmp_path)
+    assert len(again) > 6
+    assert said.startswith("two: downgrade leaves another schema:")
 
 
 def test_a_failed_check_says_what_is_wrong_and_no_more(project: Make, tmp_path: Path) -> None:

@@ -170,6 +170,7 @@ class Histories:
         return msgspec.structs.replace(
             looked_at,
             files=tuple(sorted({*looked_at.files, *map(str, always)} - revisions)),
+            kinds=tuple(path for path in looked_at.kinds if path not in revisions),
             folders=tuple(folder for folder in looked_at.folders if folder not in locations),
         )
 

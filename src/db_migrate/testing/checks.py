@@ -11,8 +11,10 @@ from db_migrate.catalog.objects import Catalog
 from db_migrate.postgres.conninfo import ConnInfo
 from db_migrate.project import events
 from db_migrate.project.child_process import Link, Step
+from db_migrate.schemas.history import remember, replay, template_of
 from db_migrate.schemas.scratch import read
 from db_migrate.testing.history import History
+from db_migrate.testing.proved import Proved
 
 _SHOWN = 8
 
@@ -32,23 +34,31 @@ def up_and_down(history: History) -> None:
     """Each revision runs up, down and up again, and the schema is the same each time that it is at the same revision.
 
     A revision whose file has the intent ``downgrade-not-inverse:REVISION`` may leave something else behind; when its
-    downgrade fails, the ones below it are not tried.
+    downgrade fails, the ones below it are not tried. What was found to be so is not run again while nothing has
+    changed; where there are new revisions, only they are.
     """
-    up = history.scratch.child.steps("upgrade", "heads", ())
-    heads = history.graph.heads
-    down = history.scratch.child.steps("downgrade", "base", heads)
-    with history.scratch.database("every revision up and down") as database:
-        states: dict[frozenset[str], Catalog] = {frozenset(): read(database)}
+    proved = Proved(history)
+    if proved.whole:
+        return
+    began = proved.before()
+    child, heads = history.scratch.child, history.graph.heads
+    up = child.steps("upgrade", "heads", began)
+    down = child.steps("downgrade", began[0] if began else "base", heads)
+    ground = template_of(history.scratch, replay(history.scratch, history.graph, began)) if began else None
+    with history.scratch.database("every revision up and down", template=ground) as database:
+        states: dict[frozenset[str], Catalog] = {frozenset(began): read(database)}
         _walk(history, database, "upgrade", up, states)
+        made = states[frozenset(up[-1].to_heads if up else began)]
+        remember(history.scratch, history.graph, heads, database, made)
         reached = _walk(history, database, "downgrade", down, states)
-        again = history.scratch.child.steps("upgrade", "heads", reached)
+        again = child.steps("upgrade", "heads", reached)
         _walk(history, database, "upgrade", again, states)
+    proved.keep(made)
 
 
 def models_match_history(history: History) -> None:
     """The models declare the schema that the revisions make; what the settings acknowledge is left out."""
     from db_migrate.schemas.compare import Side, compare
-    from db_migrate.schemas.history import replay
     from db_migrate.schemas.models import materialise
 
     made = replay(history.scratch, history.graph, history.graph.heads).catalog
@@ -133,7 +143,7 @@ def _walk(
     if not steps:
         return ()
     reader = _Reader(database)
-    target = "heads" if direction == "upgrade" else "base"
+    target = "heads" if direction == "upgrade" else ",".join(steps[-1].to_heads) or "base"
     outcome = history.scratch.migrate(direction, target, database, reader)
     reached = steps[0].from_heads
     for step, found in zip(steps, reader.after, strict=False):
