@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,14 +52,17 @@ def run(folder: Path) -> Iterator[Comparison]:
 def _measured(project: Project, line: str, expect: set[int]) -> Result:
     program, *words = line.split()
     environ = {**os.environ, "DATABASE_URL": project.url, "XDG_CACHE_HOME": str(project.cache)}
-    no = subprocess.DEVNULL
     before, largest = cpu_time(), 0
-    with subprocess.Popen([BIN / program, *words], cwd=project.folder, env=environ, stdout=no, stderr=no) as process:
+    with (
+        tempfile.TemporaryFile() as said,
+        subprocess.Popen([BIN / program, *words], cwd=project.folder, env=environ, stdout=said, stderr=said) as process,
+    ):
         while process.poll() is None:
             largest = max(largest, sum(map(_bytes, _family(process.pid))))
             time.sleep(LOOK_SECONDS)
-    if process.returncode not in expect:
-        raise WrongEnd(f"`{line}` ended with {process.returncode}")
+        if process.returncode not in expect:
+            said.seek(0)
+            raise WrongEnd(f"`{line}` ended with {process.returncode}:\n{said.read()[-4000:].decode()}")
     return Result(line, (largest / 1024**2,), program == "db-migrate", cpu=(cpu_time() - before,))
 
 

@@ -7,14 +7,18 @@ from types import MappingProxyType
 
 from db_migrate.catalog.change import Change
 from db_migrate.catalog.diff import diff, drifted
-from db_migrate.catalog.objects import Catalog
+from db_migrate.catalog.objects import Catalog, SchemaObject
 from db_migrate.postgres.conninfo import ConnInfo
 from db_migrate.project import events
 from db_migrate.project.child_process import Link, Step
+from db_migrate.project.outcomes import ChildError
 from db_migrate.schemas.history import remember, replay, template_of
 from db_migrate.schemas.scratch import read
 from db_migrate.testing.history import History
 from db_migrate.testing.proved import Proved
+from db_migrate.trace.effects import Direction, RevisionError
+from db_migrate.trace.run import install, trace, uninstall
+from db_migrate.trace.tracer import Tracer
 
 _SHOWN = 8
 
@@ -47,12 +51,15 @@ def up_and_down(history: History) -> None:
     ground = template_of(history.scratch, replay(history.scratch, history.graph, began)) if began else None
     with history.scratch.database("every revision up and down", template=ground) as database:
         states: dict[frozenset[str], Catalog] = {frozenset(began): read(database)}
-        _walk(history, database, "upgrade", up, states)
+        install(database)
+        _walk(history, database, Direction.UPGRADE, up, states)
         made = states[frozenset(up[-1].to_heads if up else began)]
+        uninstall(database)
         remember(history.scratch, history.graph, heads, database, made)
-        reached = _walk(history, database, "downgrade", down, states)
+        install(database)
+        reached = _walk(history, database, Direction.DOWNGRADE, down, states)
         again = child.steps("upgrade", "heads", reached)
-        _walk(history, database, "upgrade", again, states)
+        _walk(history, database, Direction.UPGRADE, again, states)
     proved.keep(made)
 
 
@@ -77,8 +84,6 @@ def no_unsafe_head(history: History) -> None:
     from db_migrate.rules.facts import Facts
     from db_migrate.rules.intents import Intent
     from db_migrate.rules.judge import judge
-    from db_migrate.trace.effects import Direction
-    from db_migrate.trace.run import install, trace
 
     allowed = [Intent(name, reason, "settings") for name, reason in history.settings.allow.items()]
     below = ",".join(sorted({parent for head in history.graph.heads for parent in history.graph.parents(head)}))
@@ -114,52 +119,57 @@ CHECKS: Mapping[str, Callable[[History], None]] = MappingProxyType(
 """All checks by the name that pytest shows. The last is one where a release is named."""
 
 
-class _Reader:
-    """Reads the schema after each step, when its transaction has ended and the next has not begun."""
+class _Noting:
+    """Notes which version tables env.py configures, of which each step changes a row."""
 
-    def __init__(self, database: ConnInfo) -> None:
-        self.database = database
-        self.after: list[Catalog] = []
-        self.running: str | None = None
-        self.version_tables: set[str] = set()
+    def __init__(self, tracer: Tracer, names: set[str]) -> None:
+        self._tracer = tracer
+        self._names = names
 
-    def event(self, event: events.Event, link: Link) -> None:  # noqa: ARG002 - the protocol's signature
+    def event(self, event: events.Event, link: Link) -> None:
         """Take in one event."""
-        match event:
-            case events.Configure(version_table=name, version_table_schema=schema):
-                self.version_tables.add(f"{schema or 'public'}.{name}")
-            case events.StepBegin(revision=revision):
-                self.running = revision
-            case events.StepEnd():
-                self.after.append(read(self.database))
-            case _:
-                pass
+        if isinstance(event, events.Configure):
+            self._names.add(f"{event.version_table_schema or 'public'}.{event.version_table}")
+        self._tracer.event(event, link)
 
 
 def _walk(
-    history: History, database: ConnInfo, direction: str, steps: tuple[Step, ...], states: dict[frozenset[str], Catalog]
+    history: History,
+    database: ConnInfo,
+    direction: Direction,
+    steps: tuple[Step, ...],
+    states: dict[frozenset[str], Catalog],
 ) -> tuple[str, ...]:
     """Run the steps; compare what each leaves with what was there before at the same heads. Returns the last heads."""
     if not steps:
         return ()
-    reader = _Reader(database)
-    target = "heads" if direction == "upgrade" else ",".join(steps[-1].to_heads) or "base"
-    outcome = history.scratch.migrate(direction, target, database, reader)
+    target = "heads" if direction is Direction.UPGRADE else ",".join(steps[-1].to_heads) or "base"
+    tables: set[str] = set()
+    try:
+        done = trace(
+            history.scratch, history.graph, database, direction, target, around=lambda tracer: _Noting(tracer, tables)
+        )
+    except ChildError as error:
+        raise _fails(steps[0].revision, direction, error.failure) from None
     reached = steps[0].from_heads
-    for step, found in zip(steps, reader.after, strict=False):
+    for step, traced in zip(steps, done.revisions, strict=False):
+        if traced.error is not None:
+            if direction is Direction.UPGRADE or not _allowed(history, step.revision):
+                raise _fails(step.revision, direction, traced.error)
+            break
         reached = step.to_heads
-        known = states.setdefault(frozenset(reached), found)
-        changes = _changes(known, found, reader.version_tables)
+        known = states.setdefault(frozenset(reached), traced.after)
+        changes = _changes(known, traced.after, tables)
         if changes and not _allowed(history, step.revision):
             raise CheckFailed(
                 f"{step.revision}: {direction} leaves another schema:\n{_listed(changes)}\nin {step.file}"
             )
-    if outcome.failure is not None:
-        running = reader.running or steps[0].revision
-        if direction == "upgrade" or not _allowed(history, running):
-            place = f"{outcome.failure.file}:{outcome.failure.line}" if outcome.failure.file else ""
-            raise CheckFailed(f"{running}: {direction} fails: {outcome.failure.message}\n{place}".rstrip())
     return reached
+
+
+def _fails(revision: str, direction: Direction, failure: events.Failure | RevisionError) -> CheckFailed:
+    place = f"{failure.file}:{failure.line}" if failure.file else ""
+    return CheckFailed(f"{revision}: {direction} fails: {failure.message}\n{place}".rstrip())
 
 
 def _allowed(history: History, revision: str) -> bool:
@@ -167,10 +177,14 @@ def _allowed(history: History, revision: str) -> bool:
 
 
 def _changes(before: Catalog, after: Catalog, version_tables: set[str]) -> tuple[Change, ...]:
-    def own(catalog: Catalog) -> Catalog:
-        return catalog.only(lambda o: o.name not in version_tables and o.parent not in version_tables)
+    def is_own(item: SchemaObject) -> bool:
+        return item.name not in version_tables and item.parent not in version_tables
 
-    return tuple(drifted(diff(own(before), own(after))))
+    one, other = before.objects, after.objects
+    otherwise = one is not other and any(
+        is_own(one.get(key) or other[key]) for key in one.keys() | other.keys() if one.get(key) != other.get(key)
+    )
+    return tuple(drifted(diff(before.only(is_own), after.only(is_own)))) if otherwise else ()
 
 
 def _listed(changes: tuple[Change, ...] | list[Change]) -> str:
