@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from db_migrate.execute.verify import verify
+from db_migrate.execute.verify import behind, verify
+from db_migrate.postgres.session import read_only
 from db_migrate.results import Problem
 
 from .conftest import Site
@@ -62,6 +63,21 @@ def test_a_flaw_is_found_and_its_cure_works(site_on_each: Site, code: str) -> No
     if not command.startswith("db-migrate"):
         site.sql(command)
         assert problems(site) == ()
+
+
+def test_many_sequences_are_looked_at_without_holding_locks(site_on_each: Site) -> None:
+    """Thousands of tables are more than a transaction may lock: those that are behind are found, nothing stays held."""
+    site = site_on_each
+    site.sql(*(f"CREATE TABLE many_{number} (id serial PRIMARY KEY)" for number in range(230)))
+    site.sql(*(f"INSERT INTO many_{number} VALUES (5)" for number in (0, 99, 100, 229)))
+    site.sql("INSERT INTO many_7 DEFAULT VALUES")
+    with read_only(site.target.conninfo) as connection:
+        found = {each.object for each in behind(connection)}
+        held = connection.execute(
+            "SELECT count(*) FROM pg_locks WHERE pid = pg_backend_pid() AND relation::regclass::text LIKE '%many_%'"
+        ).fetchone()
+    assert found == {f"public.many_{number}_id_seq" for number in (0, 99, 100, 229)}
+    assert held == (0,)
 
 
 def test_a_flaw_that_the_revisions_want_is_none(site: Site) -> None:

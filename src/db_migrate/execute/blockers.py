@@ -7,10 +7,10 @@ from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, cast
 
-from db_migrate.execute.locks import conflict, mode_of
+from db_migrate.execute.locks import conflict
 from db_migrate.execute.progress import Blocker
 from db_migrate.postgres.redact import redact
-from db_migrate.trace.effects import Lock
+from db_migrate.trace.effects import Lock, mode_of
 
 if TYPE_CHECKING:
     from psycopg import Connection

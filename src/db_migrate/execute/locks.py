@@ -5,7 +5,6 @@ The matrix is the documentation's "Conflicting Lock Modes" (13.3.1. Table-Level 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 
 from db_migrate.results import StatementEffects
@@ -34,11 +33,6 @@ def conflict(one: LockMode, other: LockMode) -> bool:
 def is_strong(mode: LockMode) -> bool:
     """Whether ordinary reads or writes queue up behind somebody who waits for this mode."""
     return bool(mode.blocks)
-
-
-def mode_of(name: str) -> LockMode:
-    """``AccessExclusiveLock``, as ``pg_locks`` writes it, as SQL writes it."""
-    return LockMode(re.sub(r"(?<!^)(?=[A-Z])", " ", name.removesuffix("Lock")).upper())
 
 
 def strong(effects: StatementEffects) -> tuple[Lock, ...]:

@@ -13,9 +13,8 @@ from db_migrate.execute.blockers import statement
 from db_migrate.execute.discipline import Tried
 from db_migrate.execute.expectation import HeldLock
 from db_migrate.execute.keep.store import literal
-from db_migrate.execute.locks import mode_of
 from db_migrate.project.child_process import Link, QueryError
-from db_migrate.trace.effects import Lock
+from db_migrate.trace.effects import Lock, mode_of
 
 if TYPE_CHECKING:
     from psycopg import Connection

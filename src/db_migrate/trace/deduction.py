@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache, cached_property
+from functools import cached_property
 
-from db_migrate.trace.effects import Effects, IndexBuild, Lock, LockMode, Phase, Rewrite
+from db_migrate.trace.effects import Effects, IndexBuild, Lock, Phase, Rewrite, mode_of
 from db_migrate.trace.grammar import StatementSort
 from db_migrate.trace.observation import WEAK, Observation, OidLock, Relation, ServerEvent
 from db_migrate.trace.phases import Standstill
@@ -302,12 +302,6 @@ def _placed(lock: Lock | None) -> tuple[tuple[str, int], Lock] | None:
 def _named(lock: OidLock, name: Callable[[int], str | None]) -> Lock | None:
     known = name(lock[0])
     return Lock(known, mode_of(lock[1])) if known is not None else None
-
-
-@cache
-def mode_of(name: str) -> LockMode:
-    """``AccessExclusiveLock``, as pg_locks writes it, as SQL writes it."""
-    return LockMode(re.sub(r"(?<!^)(?=[A-Z])", " ", name.removesuffix("Lock")).upper())
 
 
 def _is_inner(event: ServerEvent) -> bool:

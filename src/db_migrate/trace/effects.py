@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import cached_property
+from functools import cache, cached_property
 
 from db_migrate.catalog.change import Action, Change
 from db_migrate.catalog.objects import Catalog, Kind, SchemaObject
@@ -40,6 +40,12 @@ class LockMode(StrEnum):
 
 
 _STRENGTHS = {mode: number for number, mode in enumerate(LockMode, 1)}
+
+
+@cache
+def mode_of(name: str) -> LockMode:
+    """``AccessExclusiveLock``, as ``pg_locks`` writes it, as SQL writes it."""
+    return LockMode(re.sub(r"(?<!^)(?=[A-Z])", " ", name.removesuffix("Lock")).upper())
 
 
 @dataclass(frozen=True, slots=True)

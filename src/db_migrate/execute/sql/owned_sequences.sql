@@ -1,6 +1,6 @@
--- Ascending sequences that fill a column, with their last value, where an index tells the column's maximum at once.
+-- Ascending sequences that fill a column, where an index tells the column's maximum at once.
 SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname), quote_ident(a.attname),
-       quote_ident(sn.nspname) || '.' || quote_ident(s.relname), pg_sequence_last_value(q.seqrelid)
+       quote_ident(sn.nspname) || '.' || quote_ident(s.relname)
   FROM pg_sequence q
   JOIN pg_class s ON s.oid = q.seqrelid
   JOIN pg_namespace sn ON sn.oid = s.relnamespace
