@@ -153,9 +153,9 @@ def _positions(connection: Connection[tuple[object, ...]], owned: Sequence[Any])
         f" FROM {sequence} s"
         for place, (table, column, sequence) in enumerate(owned)
     )
-    connection.execute("SAVEPOINT looked")
+    connection.execute(b"SAVEPOINT looked")
     rows: list[Any] = connection.execute(f"{' UNION ALL '.join(each)} ORDER BY 1".encode()).fetchall()
-    connection.execute("ROLLBACK TO looked")
+    connection.execute(b"ROLLBACK TO looked")
     return [(highest, last) for _, highest, last in rows]
 
 
