@@ -220,6 +220,8 @@ def test_what_is_proved_is_not_run_again(project: Make, tmp_path: Path) -> None:
     four.write_text(FOURTH.replace("    pass", '    op.drop_column("users", "nick")'))
     assert ran(made, tmp_path) == (["upgrade four", "downgrade four", "upgrade four"], "")
     assert ran(made, tmp_path) == ([], "")
+    four.write_text(four.read_text() + "\n# edited\n")
+    assert ran(made, tmp_path) == (["upgrade four", "downgrade four", "upgrade four"], "")
     two = made.root / "migrations" / "versions" / "two.py"
     two.write_text(SECOND.replace('    op.alter_column("users", "name"', "    pass #"))
     again, said = ran(made, tmp_path)

@@ -60,7 +60,7 @@ def up_and_down(history: History) -> None:
         reached = _walk(history, database, Direction.DOWNGRADE, down, states)
         again = child.steps("upgrade", "heads", reached)
         _walk(history, database, Direction.UPGRADE, again, states)
-    proved.keep(made)
+    proved.keep(made, below=reached == began)
 
 
 def models_match_history(history: History) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from db_migrate.catalog.objects import Catalog
 from db_migrate.schemas.history import Histories
 from db_migrate.testing.history import History
@@ -31,23 +33,30 @@ class Proved:
 
     def before(self) -> tuple[str, ...]:
         """The newest revision up to which all is proved and which everything else stands on; none without it."""
+        return next((each for each in self._below() if self._is_kept(each)), ())
+
+    def keep(self, made: Catalog, *, below: bool) -> None:
+        """Everything is proved, and ``made`` is the schema at the heads.
+
+        With ``below`` each revision was, so that what is below a newest one need not be proved when that one changes.
+        """
+        heads, cache = tuple(sorted(self._history.graph.heads)), self._history.scratch.cache
+        self._known.keep({heads: made})  # going down may have looked at more than going up
+        for each in (heads, *(self._below() if below else ())):
+            name = self._name(each)
+            if cache is not None and name is not None:
+                cache.put(name, b"")
+
+    def _below(self) -> Iterator[tuple[str]]:
+        """The revisions that everything newer stands on, the newest first."""
         graph = self._history.graph
         found = graph.heads
         for _ in range(_LOOKED_BACK):
             if len(found) != 1:
-                return ()
+                return
             found = graph.parents(found[0])
-            if len(found) == 1 and self._is_kept(found):
-                return found
-        return ()
-
-    def keep(self, made: Catalog) -> None:
-        """Every revision is proved, and ``made`` is the schema at the heads."""
-        heads, cache = tuple(sorted(self._history.graph.heads)), self._history.scratch.cache
-        self._known.keep({heads: made})  # going down may have looked at more than going up
-        name = self._name(heads)
-        if cache is not None and name is not None:
-            cache.put(name, b"")
+            if len(found) == 1:
+                yield (found[0],)
 
     def _is_kept(self, revisions: tuple[str, ...]) -> bool:
         name, cache = self._name(revisions), self._history.scratch.cache
