@@ -84,8 +84,7 @@ class Observation(msgspec.Struct, frozen=True):
     @property
     def strong(self) -> frozenset[int]:
         """The relations that are held by more than the locks of reading and writing rows."""
-        found = {oid for oid, mode in self.locks if mode not in WEAK}
-        return frozenset(found)
+        return frozenset({oid for oid, mode in self.locks if mode not in WEAK})
 
     @property
     def server_events(self) -> tuple[ServerEvent, ...]:

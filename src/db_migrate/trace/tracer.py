@@ -314,10 +314,12 @@ class Tracer:
         self._log.skip()
 
     def _note_indexes(self, found: Refreshed) -> None:
-        for change in found.changes if self._running is not None and found.objects is not None else ():
-            made = found.objects.get(Kind.INDEX, change.object) if change.kind is Kind.INDEX and found.objects else None
+        if self._running is None or found.objects is None:
+            return
+        for change in found.changes:
+            made = found.objects.get(Kind.INDEX, change.object) if change.kind is Kind.INDEX else None
             stands = change.action is Action.CREATED or any(a.name == "attached_to" for a in change.attributes)
-            if made is not None and stands and self._running is not None:
+            if made is not None and stands:
                 self._running.indexes.append((len(self._running.statements) - 1, made))
 
     def _failed(self, event: events.StatementFailed) -> None:
