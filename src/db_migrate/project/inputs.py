@@ -101,8 +101,11 @@ def _installed() -> tuple[str, ...]:
 
 
 def is_installed(path: str) -> bool:
-    """Whether a file belongs to the interpreter or to a package that was installed."""
-    return path.startswith(_installed())
+    """Whether a file belongs to the interpreter or to a package that was installed.
+
+    Packages may be those of another environment beside this one: the system's, the user's, one that a ``.pth`` names.
+    """
+    return path.startswith(_installed()) or any(f"/{folder}/" in path for folder in ("site-packages", "dist-packages"))
 
 
 _IMPORT = re.compile(rb"^[ \t]*(?:import|from)[ \t]+([\w.]+(?:[ \t]*,[ \t]*[\w.]+)*)", re.MULTILINE)

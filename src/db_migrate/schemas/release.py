@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import sysconfig
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -17,6 +16,7 @@ from db_migrate.errors import ConfigurationError
 from db_migrate.project import git
 from db_migrate.project.child_process import open_child
 from db_migrate.project.config import ProjectConfig, load_config
+from db_migrate.project.inputs import is_installed
 from db_migrate.project.jobs import LoadedModule
 from db_migrate.schemas.asked import mapped
 from db_migrate.schemas.models import Models, materialise
@@ -79,7 +79,7 @@ def _first(exported: Path, root: Path, project: ProjectConfig) -> Iterator[Path]
     yield exported / project.directory.resolve().relative_to(root)
     for entry in sys.path:
         path = Path(entry or ".").resolve()
-        if path.is_relative_to(root) and not _is_installed(path):
+        if path.is_relative_to(root) and not is_installed(f"{path}/"):
             yield exported / path.relative_to(root)
     yield from (folder for folder in (exported / "src", exported) if folder.is_dir())
 
@@ -91,7 +91,7 @@ def _check(loaded: Iterable[LoadedModule], exported: Path, root: Path, ref: str)
         if file.is_relative_to(exported):
             continue
         top = module.name.partition(".")[0]
-        own = file.is_relative_to(root) and not _is_installed(file)
+        own = file.is_relative_to(root) and not is_installed(str(file))
         if not own and not any((exported / folder / top / "__init__.py").is_file() for folder in ("", "src")):
             continue
         raise ConfigurationError(
@@ -102,9 +102,3 @@ def _check(loaded: Iterable[LoadedModule], exported: Path, root: Path, ref: str)
             state="nothing was changed",
             next=("run db-migrate where the project itself is not installed, or installed as editable",),
         )
-
-
-def _is_installed(path: Path) -> bool:
-    """Whether the path belongs to Python or to what is installed for it."""
-    folders = {sys.prefix, sys.base_prefix, *(sysconfig.get_path(name) for name in ("purelib", "platlib", "stdlib"))}
-    return "site-packages" in path.parts or any(path.is_relative_to(Path(folder).resolve()) for folder in folders)
