@@ -160,6 +160,14 @@ def test_a_broken_history_says_what_is_broken(files: tuple[RevisionFile, ...], c
     assert "versions/" in raised.value.where
 
 
+def test_only_the_circle_itself_is_named() -> None:
+    """Not all that comes after it."""
+    with pytest.raises(ConfigurationError) as raised:
+        build_graph((revision("a", "b"), revision("b", "a"), revision("c", "b"), revision("d", "c")))
+    assert raised.value.why == "among a, b"
+    assert raised.value.where == "versions/a.py, versions/b.py"
+
+
 @pytest.mark.parametrize(
     ("text", "code"),
     [

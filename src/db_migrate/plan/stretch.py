@@ -39,8 +39,17 @@ def of_revisions(graph: Graph, chosen: Iterable[str]) -> Stretch:
     """These revisions, and those between them."""
     wanted = frozenset(chosen)
     needed = graph.ancestors(*wanted)
-    free = {each for each in needed if not wanted & graph.ancestors(each)}
+    free = needed - _from_on(graph, wanted)
     return Stretch(_tips(graph, free), _tips(graph, needed), wanted, False)
+
+
+def _from_on(graph: Graph, revisions: frozenset[str]) -> set[str]:
+    """These revisions and all that need one of them, in one look through the graph."""
+    found: set[str] = set()
+    for each in graph.ordered():
+        if each in revisions or not found.isdisjoint(graph.parents(each)):
+            found.add(each)
+    return found
 
 
 def _tips(graph: Graph, revisions: Iterable[str]) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 from types import MappingProxyType
 
 from db_migrate.errors import ConfigurationError, UsageError
@@ -276,18 +277,17 @@ def _dependencies(
 
 
 def _check_cycles(revisions: Mapping[str, RevisionFile], dependencies: Mapping[str, tuple[str, ...]]) -> None:
-    """Peel off whatever has no parents left; what remains goes round in a circle."""
-    waiting = {name: {*file.down_revision, *dependencies[name]} for name, file in revisions.items()}
-    while free := {name for name, parents in waiting.items() if not parents}:
-        waiting = {name: parents - free for name, parents in waiting.items() if name not in free}
-    if waiting:
-        names = sorted(waiting)
+    needed = {name: (*file.down_revision, *dependencies[name]) for name, file in revisions.items()}
+    try:
+        TopologicalSorter(needed).prepare()
+    except CycleError as error:
+        names = sorted(set(error.args[1]))
         raise ConfigurationError(
             "graph.cycle",
             "revisions come after each other in a circle",
             why=f"among {', '.join(names)}",
             where=", ".join(str(revisions[name].file) for name in names),
-        )
+        ) from None
 
 
 def _needed(
