@@ -37,6 +37,11 @@ def draws_numbers(item: SchemaObject) -> bool:
     return isinstance(default, str) and default.startswith("nextval('")
 
 
+def depends_on_others(item: SchemaObject) -> bool:
+    """Whether what is compared of the object depends on what else there is: only serials and their sequences do."""
+    return item.kind is Kind.SEQUENCE or (item.kind is Kind.COLUMN and draws_numbers(item))
+
+
 def own_sequence(column: SchemaObject, catalog: Catalog) -> SchemaObject | None:
     """The sequence that a serial column's default uses and that the column owns, or None."""
     if not draws_numbers(column):

@@ -17,6 +17,7 @@ from db_migrate.catalog.comparing import (
     SUBJECT_KINDS,
     chosen_not_null,
     comparable,
+    depends_on_others,
     identity,
     is_name_only,
     loosely,
@@ -30,29 +31,46 @@ from db_migrate.catalog.tokens import last_part, replace_names
 _INDEX_MENTIONS = ("replica_identity", "cluster_on")
 
 
-def fingerprint(catalog: Catalog) -> str:
-    """The SHA-256 of the catalog's drift-relevant content, 64 hexadecimal digits."""
-    encode = msgspec.json.Encoder().encode
-    rows = sorted(map(encode, _rows(catalog)))
+Rows = dict[int, tuple[SchemaObject, bytes]]
+"""What stands for objects in a digest, by ``id`` of the object, which is kept so that no other has its number."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+def fingerprint(catalog: Catalog, known: Rows | None = None) -> str:
+    """The SHA-256 of the catalog's drift-relevant content, 64 hexadecimal digits.
+
+    ``known`` has what earlier catalogs have been found to consist of, and is added to: those that share most of their
+    objects, as the ones of a history do, need not be looked through one by one.
+    """
+    rows = sorted(_rows(catalog, {} if known is None else known))
     return hashlib.sha256(b"\n".join(rows)).hexdigest()
 
 
-def _rows(catalog: Catalog) -> Iterator[object]:
+def _rows(catalog: Catalog, known: Rows) -> Iterator[bytes]:
     stand_ins = _stand_ins(catalog)
+    mentioning = SUBJECT_KINDS | TABLE_KINDS if stand_ins else frozenset()
     for item in catalog:
-        if chosen_not_null(item):
-            continue
-        if is_name_only(item, catalog):
-            yield _nameless_row(item, catalog)
-        elif item.kind in SUBJECT_KINDS and subject_of(item) in stand_ins:
-            yield (item.kind, stand_ins[subject_of(item)], _nameless_definition(item))
-        else:
-            attributes = comparable(item, catalog)
-            if item.kind is Kind.DOMAIN:
-                attributes = {"definition": without_check_names(str(attributes["definition"]))}
-            if item.kind in TABLE_KINDS and stand_ins:
-                attributes = {n: _stand_in(item, n, v, stand_ins) for n, v in attributes.items()}
-            yield (item.kind, item.name, item.parent, sorted((n, loosely(n, v)) for n, v in attributes.items()))
+        if (found := known.get(id(item))) is not None and item.kind not in mentioning:
+            yield found[1]
+        elif not chosen_not_null(item):
+            row = _encode(_row(item, catalog, stand_ins))
+            if item.kind not in mentioning and not depends_on_others(item):
+                known[id(item)] = (item, row)
+            yield row
+
+
+def _row(item: SchemaObject, catalog: Catalog, stand_ins: Mapping[str, str]) -> object:
+    if is_name_only(item, catalog):
+        return _nameless_row(item, catalog)
+    if item.kind in SUBJECT_KINDS and subject_of(item) in stand_ins:
+        return (item.kind, stand_ins[subject_of(item)], _nameless_definition(item))
+    attributes = comparable(item, catalog)
+    if item.kind is Kind.DOMAIN:
+        attributes = {"definition": without_check_names(str(attributes["definition"]))}
+    if item.kind in TABLE_KINDS and stand_ins:
+        attributes = {n: _stand_in(item, n, v, stand_ins) for n, v in attributes.items()}
+    return (item.kind, item.name, item.parent, sorted((n, loosely(n, v)) for n, v in attributes.items()))
 
 
 def _nameless_row(item: SchemaObject, catalog: Catalog) -> object:

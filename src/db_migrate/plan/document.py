@@ -11,6 +11,7 @@ from types import MappingProxyType
 import msgspec
 
 from db_migrate import __version__
+from db_migrate.catalog.fingerprint import Rows, fingerprint
 from db_migrate.plan.masking import without_passwords
 from db_migrate.postgres.redact import redact_statement
 from db_migrate.results import (
@@ -68,8 +69,11 @@ def assemble(
 ) -> Plan:
     """The plan, with its hash."""
     works = {(id(place.revision), place.index): _work(place, facts) for place in places(trace, facts)}
+    known: Rows = {}
     revisions = tuple(
-        replace(_revision(each, proofs.get(each.revision), works), derived=subject.derived.get(each.revision, ""))
+        replace(
+            _revision(each, proofs.get(each.revision), works, known), derived=subject.derived.get(each.revision, "")
+        )
         for each in trace.revisions
     )
     revisions = tuple(
@@ -143,7 +147,10 @@ def _work(place: Place, facts: Facts) -> Estimate:
 
 
 def _revision(
-    revision: TracedRevision, downgrade: DowngradeProof | None, works: Mapping[tuple[int, int], Estimate]
+    revision: TracedRevision,
+    downgrade: DowngradeProof | None,
+    works: Mapping[tuple[int, int], Estimate],
+    known: Rows,
 ) -> PlannedRevision:
     return PlannedRevision(
         revision=revision.revision,
@@ -156,7 +163,7 @@ def _revision(
             _statement(each, works[id(revision), index]) for index, each in enumerate(revision.statements)
         ),
         downgrade=downgrade,
-        fingerprint=revision.after.fingerprint,
+        fingerprint=fingerprint(revision.after, known),
         may_write=may_write(revision, revision.after),
         error=revision.error.text if revision.error else None,
         error_place=_place(revision.error) if revision.error else "",

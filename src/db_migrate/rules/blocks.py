@@ -10,13 +10,16 @@ from typing import Any
 
 from db_migrate.rules.names import literal, quote
 
+TEXTS = 16384
+"""Of how many texts it is kept what little is known of them. Each rule looks through all statements of a run."""
+
 _DO = re.compile(r"\bDO\b", re.IGNORECASE)
 _ROUTINE = re.compile(r"\bCREATE\b.*?\b(?:FUNCTION|PROCEDURE)\b", re.IGNORECASE | re.DOTALL)
 _PLACEHOLDER = re.compile(r"%([%sIL])")
 _NUMBERED = re.compile(r"%[-*\d]")
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=TEXTS)
 def in_blocks(sql: str) -> tuple[str, ...]:
     """The statements of the text's DO blocks in PL/pgSQL, in their order; empty where there is none that parses."""
     import postgast
@@ -30,7 +33,7 @@ def in_blocks(sql: str) -> tuple[str, ...]:
         return ()
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=TEXTS)
 def routines(sql: str) -> Mapping[str, tuple[str, ...]]:
     """The functions and procedures that the text creates, by their plain names: each one's text, and what it runs."""
     import postgast

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 from db_migrate.catalog.objects import ROUTINE_KINDS, Catalog
-from db_migrate.rules.blocks import in_blocks, routines
+from db_migrate.rules.blocks import TEXTS, in_blocks, routines
 from db_migrate.rules.grammar import nodes
 from db_migrate.rules.names import plain_name
 from db_migrate.trace.effects import TracedStatement
@@ -40,7 +40,7 @@ def _with_what_runs(sql: str, routine: Callable[[str], Sequence[str]]) -> tuple[
     return tuple(texts)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=TEXTS)
 def _called(sql: str) -> tuple[str, ...]:
     """The plain names of the functions and procedures that the text calls, but for PostgreSQL's by their full names."""
     if "(" not in sql:

@@ -33,8 +33,10 @@ def deletions(place: Place) -> Iterator[Deletion]:
     One whose rows go on into the statement around it (RETURNING) moves them, and is none.
     """
     for text in place.texts:
-        alone = [each.delete_stmt for each in grammar.parse(text) if each.WhichOneof("node") == "delete_stmt"]
-        for node in grammar.nodes(text, "DeleteStmt"):
+        found = tuple(grammar.nodes(text, "DeleteStmt"))
+        parsed = grammar.parse(text) if found else ()
+        alone = [each.delete_stmt for each in parsed if each.WhichOneof("node") == "delete_stmt"]
+        for node in found:
             relation = relation_in(place.effects.writes, (node.relation.schemaname, node.relation.relname))
             if not relation or relation in place.before.created or _is_alembics(place, relation):
                 continue

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
-from db_migrate.rules.blocks import in_blocks
+from db_migrate.rules.blocks import TEXTS, in_blocks
 from db_migrate.rules.names import parts, quote
 
 _CONSTR_FOREIGN = 10
@@ -19,7 +19,11 @@ _REACHES_OUT = re.compile(
 )
 
 
-@lru_cache(maxsize=1024)
+_TREES = 1024
+"""Of how many texts the trees are kept: that of a large table takes 90 KB."""
+
+
+@lru_cache(maxsize=_TREES)
 def parse(sql: str) -> tuple[Any, ...]:
     """The statements of a text as parse trees; empty where the text does not parse (then the server refused it)."""
     import postgast
@@ -39,10 +43,23 @@ def statements(sql: str) -> tuple[str, ...]:
 
 def nodes(sql: str, kind: str) -> Iterator[Any]:
     """Every node of the kind (``Constraint``, ``IndexStmt``, ...) in the text, in its order."""
-    yield from _by_kind(sql).get(kind, ())
+    if kind in _kinds_of(sql):
+        yield from _by_kind(sql)[kind]
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=TEXTS)
+def _kinds_of(sql: str) -> frozenset[str]:
+    """The kinds of nodes in the text: so that it is not parsed again by each rule that looks for what is not in it."""
+    return _same(frozenset(_by_kind(sql)))
+
+
+@cache
+def _same(kinds: frozenset[str]) -> frozenset[str]:
+    """One value for all that are equal: few kinds of statements make a history of thousands."""
+    return kinds
+
+
+@lru_cache(maxsize=_TREES)
 def _by_kind(sql: str) -> Mapping[str, Sequence[Any]]:
     """All nodes of the text; many rules ask for theirs, and one walk answers all."""
     import postgast
@@ -60,6 +77,7 @@ def _all_nodes(texts: Iterable[str], kind: str) -> Iterator[Any]:
         yield from nodes(text, kind)
 
 
+@lru_cache(maxsize=TEXTS)
 def kinds(sql: str) -> tuple[str, ...]:
     """What each statement of the text is, by the grammar's names: ``index_stmt``, ``do_stmt``, ..."""
     return tuple(str(statement.WhichOneof("node")) for statement in parse(sql))

@@ -167,7 +167,7 @@ def _can_be_repeated(place: Place) -> bool:
     """Whether a second run of the statement does no harm, as far as the text says."""
     sql = place.statement.sql.upper()
     harmless = all(change.action is Action.ALTERED for change in place.effects.changes)
-    return harmless or "IF NOT EXISTS" in sql or "IF EXISTS" in sql or not grammar.parse(place.statement.sql)
+    return harmless or "IF NOT EXISTS" in sql or "IF EXISTS" in sql or not grammar.kinds(place.statement.sql)
 
 
 @rule(
