@@ -11,11 +11,11 @@ from db_migrate.catalog.objects import Catalog, Key, SchemaObject
 
 REVISIONS = (
     'op.execute("CREATE TABLE s (id serial PRIMARY KEY, n int NOT NULL, UNIQUE (n))")',
-    'op.execute("COMMENT ON CONSTRAINT s_n_key ON s IS \'one of each\'")',
-    '''
+    "op.execute(\"COMMENT ON CONSTRAINT s_n_key ON s IS 'one of each'\")",
+    """
         op.execute("ALTER TABLE s DROP CONSTRAINT s_n_key, ADD CONSTRAINT s_n_key UNIQUE (n, id)")
         op.execute("COMMENT ON CONSTRAINT s_n_key ON s IS 'one of each'")
-    ''',
+    """,
     'op.execute("ALTER SEQUENCE s_id_seq RENAME TO numbers")',
     'op.execute("ALTER TABLE s RENAME CONSTRAINT s_n_key TO once")',
     'op.execute("ALTER TABLE s REPLICA IDENTITY USING INDEX once")',

@@ -157,3 +157,22 @@ def test_reading_again_equals_reading_everything(trace_lab: Lab, number: int) ->
 def test_reading_again_equals_reading_everything_on_15(trace_lab15: Lab) -> None:
     """The same on PostgreSQL 15."""
     check(trace_lab15, 0, 1)
+
+
+def test_what_is_as_it_was_is_the_same_object(trace_lab: Lab) -> None:
+    """Also where all was read again: catalogs of a long history share what did not change, and so have room."""
+    with trace_lab.database(f"CREATE SCHEMA f; SET search_path = f, public; {GROUND}") as database:
+        superuser = trace_lab.scratch.server.conninfo(database.dbname)
+        with contextlib.closing(connect(superuser)) as connection:
+
+            def query(sql: str) -> str | None:
+                row = connection.execute(sql.encode()).fetchone()
+                return None if row is None or row[0] is None else str(row[0])
+
+            snapshot = Snapshot(150000)
+            snapshot.refresh(query, None)
+            before = snapshot.catalog
+            connection.execute("ALTER TABLE f.t ADD COLUMN one_more int")
+            snapshot.refresh(query, None)
+    others = [each.name for each in snapshot.catalog if before.get(each.kind, each.name) is not each]
+    assert others == ["f.t.one_more"]

@@ -162,10 +162,11 @@ class Snapshot:
         before, old_relations = self.catalog, self.relations
         *texts, relations = _answers(query, asking([whole(name) for name in (*QUERIES, "relations")]))
         for name, text in zip(QUERIES, texts, strict=True):
+            found = _as_known(objects_in(_text(text)), before)
             if name in BY_RELATION:
-                self._owned[name] = _by_owner(objects_in(_text(text)))
+                self._owned[name] = _by_owner(found)
             else:
-                self._whole[name] = objects_in(_text(text))
+                self._whole[name] = found
         self.relations = _relations(relations)
         self._catalog = None
         return _refreshed(before, self.catalog, old_relations, self.relations)
@@ -237,6 +238,12 @@ class Snapshot:
             for owner in owners & self._owned[name].keys():
                 del self._owned[name][owner]
             self._owned[name].update(groups)
+
+
+def _as_known(found: Iterable[SchemaObject], before: Catalog) -> tuple[SchemaObject, ...]:
+    """What was read, with the object itself that was known where it is as it was: catalogs of a history share most."""
+    known = before.objects
+    return tuple(old if (old := known.get(each.key)) == each and old is not None else each for each in found)
 
 
 def _refreshed(before: Catalog, after: Catalog, old: Mapping[int, Relation], new: Mapping[int, Relation]) -> Refreshed:
