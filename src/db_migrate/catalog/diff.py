@@ -135,7 +135,8 @@ def _class_of(attributes: Iterable[AttributeChange], before: SchemaObject, after
 
 def are_same(before: SchemaObject, after: SchemaObject) -> bool:
     """Whether two objects of one name are the same wherever they are, which is not so of a column with a sequence."""
-    return before.attributes == after.attributes and not (before.kind is Kind.COLUMN and draws_numbers(before))
+    alike = before is after or before.attributes == after.attributes
+    return alike and not (before.kind is Kind.COLUMN and draws_numbers(before))
 
 
 def attribute_changes(

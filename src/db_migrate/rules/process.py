@@ -8,8 +8,9 @@ from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from db_migrate.catalog.change import Action, Change
+from db_migrate.catalog.comparing import SUBJECT_KINDS
 from db_migrate.catalog.diff import diff
-from db_migrate.catalog.objects import Kind
+from db_migrate.catalog.objects import Kind, SchemaObject
 from db_migrate.catalog.tokens import reference
 from db_migrate.rules import advice, grammar
 from db_migrate.rules.context import Context, Hit
@@ -164,10 +165,19 @@ def _unaccounted(revision: TracedRevision) -> Iterator[Change]:
     seen = {name for s in revision.statements for c in s.effects.changes for name in (c.object, c.parent)}
     seen |= {name for s in revision.statements for name in (*s.effects.created, *s.effects.dropped)}
     renamed = {c.object for s in revision.statements for c in s.effects.changes if c.action is Action.RENAMED}
+    if all(item.kind in SUBJECT_KINDS or item.name in seen or item.parent in seen for item in _unlike(revision)):
+        return  # before all of two catalogs is compared, for each revision of a history
     for change in diff(revision.before, revision.after):
-        own = change.kind not in (Kind.COMMENT, Kind.OWNER, Kind.GRANT)
+        own = change.kind not in SUBJECT_KINDS
         if own and change.object not in seen and change.parent not in seen and not _follows(revision, change, renamed):
             yield change
+
+
+def _unlike(revision: TracedRevision) -> Iterator[SchemaObject]:
+    """The objects that only one side has, or that are not the same on both."""
+    before, after = revision.before.objects, revision.after.objects
+    yield from (item for key, item in after.items() if (old := before.get(key)) is not item and old != item)
+    yield from (item for key, item in before.items() if key not in after)
 
 
 def _follows(revision: TracedRevision, change: Change, renamed: Collection[str]) -> bool:
