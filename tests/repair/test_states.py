@@ -170,6 +170,23 @@ def test_of_two_branches_one_was_stamped_and_never_ran(project: Project, undone:
     assert project.codes() == ["graph.multiple-heads"]
 
 
+@pytest.mark.parametrize("recorded", ["r1", "r2", "r4"])
+def test_a_target_on_a_branch_whose_version_table_was_set_elsewhere(project: Project, recorded: str) -> None:
+    """Several steps back, or to the head of the other branch: it is exactly what the branch makes, and named so."""
+    project.sql("DROP TABLE logs", "ALTER TABLE users DROP email", "UPDATE alembic_version SET version_num = 'r2'")
+    project.revision("b1", "CREATE TABLE b1 (id int)", "DROP TABLE b1", down="r2")
+    project.revision("b2", "ALTER TABLE b1 ADD note text", "ALTER TABLE b1 DROP note")
+    project.revision("b3", "ALTER TABLE b1 ADD more text", "ALTER TABLE b1 DROP more")
+    project.plain("b2")
+    project.sql(f"UPDATE alembic_version SET version_num = '{recorded}'")
+    found = {each.code: each for each in project.blamed()}["version.wrong"]
+    assert (found.evidence["schema_of"], found.cure.command) == (("b2",), "db-migrate stamp b2")
+    with open_project(project.settings()) as workspace:
+        workspace.repair()
+    assert project.sql("SELECT version_num FROM alembic_version") == [("b2",)]
+    assert project.codes() == ["graph.multiple-heads", "revisions.pending"]
+
+
 @pytest.mark.parametrize("one", [True, False], ids=["in one transaction", "with blocks of its own"])
 def test_a_revision_that_drops_what_it_has_made_is_seen_to_be_done(project: Project, one: bool) -> None:
     """As NOT NULL is made in its safe form; the version table was set back, and the schema is the revision's own."""

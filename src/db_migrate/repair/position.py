@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
 from itertools import chain, islice
@@ -25,7 +25,7 @@ _COMPARED = 3
 """Of the states that look nearest, so many are compared in full to say what is nearest."""
 
 _MOST_ASIDE = 16
-"""Where no revision is recorded that has a file, so many of those on other branches are replayed, the latest first."""
+"""So many states on other branches are replayed, of those that are more than one step from what is recorded."""
 
 _STATES = frozenset({"valid", "validated", "enforced"})
 
@@ -141,15 +141,15 @@ def locate(view: View) -> Position:
 def _aside(view: View, states: Iterable[State]) -> Iterator[State]:
     """States on another branch than that which a replay of the whole history goes along first.
 
-    Where recorded revisions have files: what may have run next, and what of several may not have run at all. Else
-    revisions with all that they stand on.
+    Where recorded revisions have files: what may have run next, what of several may not have run at all, and what may
+    have run since. Then revisions that are not recorded as done, with nothing but what they stand on.
     """
     known = {each.heads for each in states}
-    alone = ((each, (each,)) for each in reversed(view.graph.ordered()) if (each,) not in known)
-    beside = chain(_next(view), _fewer(view))
-    for revision, heads in beside if view.known and view.heads else islice(alone, _MOST_ASIDE):
+    since = (*_next(view), *_fewer(view)) if view.known else ()
+    for revision, heads in chain(since, _first(_since(view), known), _first(_alone(view), known)):
         if heads in known:
             continue
+        known.add(heads)
         try:
             catalog = view.history(heads)
         except ConnectionLost:
@@ -159,16 +159,42 @@ def _aside(view: View, states: Iterable[State]) -> Iterator[State]:
         yield State(heads, revision, catalog)
 
 
-def _next(view: View) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """The revisions that can run next, with the heads that there are then."""
-    graph = view.graph
-    done = graph.ancestors(*view.heads)
-    for revision in graph.ordered():
-        if revision not in done and set(graph.parents(revision)) <= done:
-            yield revision, tuple(sorted(heads_of(graph, (*view.heads, revision))))
+_Step = tuple[str, tuple[str, ...]]
+"""A revision, and the heads that there are when it has run."""
 
 
-def _fewer(view: View) -> Iterator[tuple[str, tuple[str, ...]]]:
+def _first(steps: Iterable[_Step], known: Collection[tuple[str, ...]]) -> Iterator[_Step]:
+    """So many of those that are not known as are replayed."""
+    return islice((each for each in steps if each[1] not in known), _MOST_ASIDE)
+
+
+def _waiting(view: View) -> list[str]:
+    """The revisions that have not run as far as is recorded, parents first."""
+    done = view.graph.ancestors(*view.heads) if view.known else frozenset()
+    return [each for each in view.graph.ordered() if each not in done]
+
+
+def _next(view: View) -> Iterator[_Step]:
+    """The revisions that can run next."""
+    done = view.graph.ancestors(*view.heads)
+    return (_with(view, each) for each in _waiting(view) if view.heads and set(view.graph.parents(each)) <= done)
+
+
+def _since(view: View) -> Iterator[_Step]:
+    """Those that have not run, each with all that it stands on, beside what is recorded; the nearest first."""
+    return (_with(view, each) for each in _waiting(view) if view.known and view.heads)
+
+
+def _alone(view: View) -> Iterator[_Step]:
+    """Those that have not run, each with all that it stands on and nothing else; the latest first."""
+    return ((each, (each,)) for each in reversed(_waiting(view)))
+
+
+def _with(view: View, revision: str) -> _Step:
+    return revision, tuple(sorted(heads_of(view.graph, (*view.heads, revision))))
+
+
+def _fewer(view: View) -> Iterator[_Step]:
     """Of several recorded revisions each, with the heads that there are without it, and without its whole branch."""
     if len(view.heads) < 2:
         return
