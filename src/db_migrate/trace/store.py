@@ -108,7 +108,8 @@ def _with_held(
 def _difference(from_: Catalog, to: Catalog) -> _Difference:
     if from_ is to:
         return _Difference(to.server_version, [], [], list(to.not_covered))
-    changed = (each for each in to if from_.objects.get(each.key) != each)
+    known = from_.objects
+    changed = (each for each in to if (old := known.get(each.key)) is not each and old != each)
     gone = [key for key in from_.objects if key not in to.objects]
     return _Difference(to.server_version, [_fields(each) for each in changed], gone, list(to.not_covered))
 
