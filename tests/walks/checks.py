@@ -105,19 +105,21 @@ def _wrong_drift(drift: Drift, seen: Seen) -> Iterable[str]:
         ("models", "live"): (seen.models, seen.live),
     }
     for comparison in drift.comparisons:
-        wanted = differences(*sides[comparison.from_, comparison.to])
-        found = _told(comparison.changes)
+        before, after = sides[comparison.from_, comparison.to]
+        wanted = differences(before, after)
+        found = _told(comparison.changes, after)
         for each in sorted(wanted ^ found):
             how = "not told" if each in wanted else "told and not so"
             yield f"drift {comparison.from_}→{comparison.to}: {each} {how}"
 
 
-def _told(changes: Sequence[Change]) -> set[Difference]:
+def _told(changes: Sequence[Change], after: Listing) -> set[Difference]:
     """The changes that are told, names too; a rename is a drop and a creation, of all that a table has."""
     found: set[Difference] = set()
     renamed = {each.object for each in changes if each.action == "renamed" and each.kind == "table"}
+    own = {name for (kind, name), item in after.items() if kind == "sequence" and item.parent in renamed}
     for each in changes:
-        if each.class_ not in ("drift", "name_only") or each.parent in renamed:
+        if each.class_ not in ("drift", "name_only") or each.parent in renamed or each.object in own:
             continue
         if each.action == "renamed":
             found |= {(each.kind.value, str(each.from_object), "dropped"), (each.kind.value, each.object, "created")}
