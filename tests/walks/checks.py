@@ -129,9 +129,10 @@ def _told(changes: Sequence[Change], after: Listing) -> set[Difference]:
 
 
 def _wrong_verify(verify: Verify, seen: Seen) -> Iterable[str]:
-    told = {each.object for each in verify.problems if each.code.startswith("schema.")}
-    renamed = (each.message for each in verify.problems if each.code == "schema.renamed")
-    told |= {found[1] for found in (re.search(r" renamed from (\S+),", each) for each in renamed) if found}
+    renamed = {each.object: each.message for each in verify.problems if each.code == "schema.renamed"}
+    schema = (each.object for each in verify.problems if each.code.startswith("schema."))
+    told = {name for name in schema if name.rpartition(".")[0] not in renamed}  # else it goes with its table
+    told |= {found[1] for found in (re.search(r" renamed from (\S+),", each) for each in renamed.values()) if found}
     wanted = {name for _, name, _ in differences(seen.history, seen.live)}
     for name in sorted(wanted ^ told):
         yield f"verify: {name} {'not told' if name in wanted else 'told and not so'}"
