@@ -21,7 +21,7 @@ from bench.profile import PENDING
 from bench.scenarios.drift import BIN, Project, migrated
 
 TABLES = 5_000
-LOOK_SECONDS = 0.02
+LOOK_SECONDS = 0.1
 COMMANDS = (
     ("alembic current", {0}),
     ("alembic check", {0, 1, 255}),

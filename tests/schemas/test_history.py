@@ -10,12 +10,15 @@ from pathlib import Path
 from tests.schemas.projects import ENV, INI
 
 from db_migrate.catalog.objects import Catalog, Kind
+from db_migrate.config import Settings
+from db_migrate.postgres.conninfo import ConnInfo
 from db_migrate.postgres.scratch import scratch_database
 from db_migrate.postgres.session import connect
 from db_migrate.project.config import load_config
 from db_migrate.project.graph import load_graph
 from db_migrate.schemas.history import History, replay, template_of
 from db_migrate.schemas.scratch import Scratch, open_scratch
+from db_migrate.workspace import Workspace, open_project
 
 MODELS = """
 from sqlalchemy import Column, Integer, MetaData, Table
@@ -127,6 +130,28 @@ def test_only_what_follows_a_kept_history_is_run(tmp_path: Path) -> None:
     assert [project.replayed(each, look) for each in ("b", "d", "c", "m")] == [2, 2, 1, 6]
     assert [project.replayed(each, look, cached=False) for each in ("b", "d", "c", "m")] == [2, 4, 3, 6]
     assert catalogs[:4] == catalogs[4:]
+
+
+def test_where_the_target_is_lies_on_the_way(tmp_path: Path, target_database: ConnInfo) -> None:
+    """status and drift need two histories of a target with something pending: each revision is run once for both."""
+    project = Project(tmp_path)
+    project.revision("a", "op.create_table('things', sa.Column('id', sa.Integer, primary_key=True))")
+    project.revision("b", "op.add_column('things', sa.Column('NAME', sa.Integer))", "a")
+    with contextlib.closing(connect(target_database)) as connection:
+        connection.execute(b"CREATE TABLE alembic_version (version_num varchar(32) PRIMARY KEY)")
+        connection.execute(b"INSERT INTO alembic_version VALUES ('a')")
+        connection.execute(b"CREATE TABLE things (id serial PRIMARY KEY)")
+    ran = []
+    for look in (Workspace.status, Workspace.drift):
+        ini = project.folder / "alembic.ini"
+        settings = Settings(
+            root=project.folder, config=ini, url=target_database.url(), cache_dir=tmp_path / look.__name__
+        )
+        before = len((project.folder / "runs").read_text().splitlines())
+        with open_project(settings) as workspace:
+            look(workspace)
+        ran.append(len((project.folder / "runs").read_text().splitlines()) - before)
+    assert ran == [2, 2]
 
 
 def test_a_template_that_went_is_made_again(tmp_path: Path) -> None:

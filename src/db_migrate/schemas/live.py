@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from db_migrate.catalog.objects import Catalog
 from db_migrate.postgres.conninfo import ConnInfo
-from db_migrate.postgres.dump import dump_schema, loaded
+from db_migrate.postgres.dump import dump_schema, load, loaded
 from db_migrate.postgres.roles import ensure_roles, read_roles
+from db_migrate.postgres.scratch import first_template, keep_as_template
 from db_migrate.postgres.session import connect, read_only
 from db_migrate.postgres.settings import apply_settings, read_settings
 from db_migrate.postgres.upkeep import upkeep
@@ -20,6 +22,13 @@ from db_migrate.schemas.unreadable import not_covered, unreadable, with_stand_in
 
 if TYPE_CHECKING:
     from psycopg import Connection
+
+_KEPT_FROM = 250_000
+"""Characters of a dump from which on what it makes is kept, and copied for as long as the target has the same.
+
+Measured: 260,000 (90 tables, 450 indexes) take 0.29 s to load, 0.12 s to keep and 0.03 s to copy; 2.9 million 3.3 s,
+0.34 s and 0.24 s.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +70,13 @@ def copy_of_live(
     with upkeep(scratch.server) as connection:
         ensure_roles(connection, roles, login=live.role)
     owner = str(row[0]) if row else live.role
-    with scratch.database("copy of the live schema", owner=owner) as database:
-        with loaded(database, dump) as connection:
+    key = f"schema {hashlib.sha256(dump.encode()).hexdigest()}" if len(dump) >= _KEPT_FROM else ""
+    template = first_template(scratch.server, [key]) if key else None
+    with scratch.database("copy of the live schema", template=template, owner=owner) as database:
+        if key and template is None:
+            load(database, dump)
+            _keep(scratch, database, key)
+        with contextlib.closing(connect(database, told=True)) if key else loaded(database, dump) as connection:
             apply_settings(connection, settings)
             if row and row[1]:
                 _let_create(connection, database, live.role)
@@ -73,6 +87,14 @@ def copy_of_live(
             for table, heads in live.heads:
                 _stamp(connection, table, heads)
         yield Copy(database, database.replace(user=live.role), names)
+
+
+def _keep(scratch: Scratch, database: ConnInfo, key: str) -> None:
+    """Keep what was loaded for the next copy of the same; where the disk is full, that one has to be loaded too."""
+    from psycopg.errors import DiskFull
+
+    with contextlib.suppress(DiskFull):
+        keep_as_template(scratch.server, database, key)
 
 
 def _let_create(connection: Connection[tuple[object, ...]], database: ConnInfo, role: str) -> None:

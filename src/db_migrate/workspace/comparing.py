@@ -133,6 +133,7 @@ class Comparing(Parts):
     def _all_pairs(self) -> list[tuple[str, str]]:
         """The pairs that are compared when none is named; those with models only where the project has any."""
         history = (self._live_history(), "live")
+        self._history_on_the_way()
         self._side("history")  # the ground that the models are made on
         return [("history", "models"), history, ("models", "live")] if self._has_models else [history]
 

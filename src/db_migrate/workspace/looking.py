@@ -82,6 +82,7 @@ class Looking(Proving):
         if self.target.schema:
             warnings.append("models are not compared where env.py migrates several schemas with them")
             counts.append(pairs.pop(0) and None)
+        self._history_on_the_way()
         for from_, to in pairs:
             try:
                 counts.append(len(drifted(self._compare(from_, to, sql=False).changes)))

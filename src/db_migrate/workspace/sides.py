@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
 from db_migrate.catalog.objects import Catalog
 from db_migrate.config import Settings
-from db_migrate.errors import ConfigurationError
+from db_migrate.errors import ConfigurationError, DbMigrateError
 from db_migrate.execute.progress import Unwatched, Watcher
 from db_migrate.home import cache_home
 from db_migrate.postgres.session import connect, read_only
@@ -152,6 +152,16 @@ class Sides:
             else tuple(r for part in (revision or "heads").split(",") for r in self.graph.resolve(part))
         )
         return Side(name, self._history(wanted))
+
+    def _history_on_the_way(self) -> None:
+        """Replay the history to where the target is, before it is replayed to its heads: that goes on from there.
+
+        One that cannot be replayed is told of by whoever compares it.
+        """
+        live = self._live_history()
+        if live != "history":
+            with suppress(DbMigrateError):
+                self._side(live)
 
     def _history(self, revisions: tuple[str, ...]) -> Catalog:
         known = self._histories
