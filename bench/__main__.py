@@ -9,12 +9,11 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import sys
-import tempfile
-from pathlib import Path
 from types import ModuleType
 
 from bench import results, scenarios
 from bench.measure import Comparison
+from bench.workplace import workplace
 
 
 def names() -> list[str]:
@@ -31,7 +30,7 @@ def main(asked: list[str]) -> int:
     for name in asked or names():
         scenario = importlib.import_module(f"bench.scenarios.{name}")
         results.keep(name, measured(name, scenario))
-    results.PAGE.write_text(results.page(), encoding="utf-8")
+        results.PAGE.write_text(results.page(), encoding="utf-8")
     return 0
 
 
@@ -40,8 +39,8 @@ def measured(name: str, scenario: ModuleType) -> results.Scenario:
     title = (scenario.__doc__ or name).strip()
     print(f"{name}: {title.splitlines()[0]}", flush=True)
     found: list[Comparison] = []
-    with tempfile.TemporaryDirectory(prefix="db-migrate-bench-") as folder:
-        for comparison in scenario.run(Path(folder)):
+    with workplace() as folder:
+        for comparison in scenario.run(folder):
             print(results.table(comparison), flush=True)
             found.append(comparison)
     return results.Scenario(name, title, results.today(), results.versions(), tuple(found))

@@ -12,7 +12,6 @@ import os
 import re
 import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from pathlib import Path
 
 from bench import generated_project, peers
 from bench.scenarios import mesh
+from bench.workplace import workplace
 from db_migrate.postgres import local
 from db_migrate.postgres.server import scratch_server
 
@@ -73,12 +73,12 @@ def main(words: list[str]) -> int:
     if not verbs:
         print(__doc__, file=sys.stderr)
         return 2
-    with tempfile.TemporaryDirectory(prefix="db-migrate-profile-") as name, _project(Path(name), tables) as project:
-        (Path(name) / "run").mkdir(mode=0o700)
-        spy = peers.installed(Path(name), "py-spy").bin / "py-spy"
+    with workplace() as folder, _project(folder, tables) as project:
+        (folder / "run").mkdir(mode=0o700)
+        spy = peers.installed(folder, "py-spy").bin / "py-spy"
         with contextlib.ExitStack() as stack:
             if os.environ.get("COLD") != "1":  # else its CPU time would be gone with the server
-                stack.enter_context(scratch_server(runtime_dir=Path(name) / "run"))
+                stack.enter_context(scratch_server(runtime_dir=folder / "run"))
             for verb in verbs:
                 _profile(verb, tables, spy, project)
     return 0

@@ -3,7 +3,8 @@
 The project is migrated and has one revision pending, which adds a column: some 130,000 objects, columns and
 constraints included. What is counted is what all processes of a command have together at one moment, at its largest:
 the parent, the fork server and the child; pages that they share count once. PostgreSQL's servers are none of them.
-Verbs run in this order, nothing cached before the first.
+Verbs run in this order, nothing cached before the first. `alembic check` ends when it has imported the models, since
+something is pending: what it would take goes beyond that.
 """
 
 from __future__ import annotations
