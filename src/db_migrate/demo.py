@@ -174,16 +174,16 @@ def _workplace(folder: Path | None) -> Iterator[Path]:
         try:
             yield _copied(temporary / "mesh")
         finally:
-            _remove(temporary)
+            remove(temporary)
         return
     if folder.exists() and any(folder.iterdir()):
         raise UsageError("demo.folder", f"{folder} is not empty", state="nothing was changed")
     yield _copied(folder)
 
 
-def _remove(folder: Path) -> None:
-    """Remove the folder; a server in it that was interrupted while it started may write a moment longer."""
-    until = time.monotonic() + _ENDING_SECONDS
+def remove(folder: Path, seconds: float = _ENDING_SECONDS) -> None:
+    """Remove a folder with servers in it, which end, and so write, a moment after the last who used them."""
+    until = time.monotonic() + seconds
     while folder.exists() and time.monotonic() < until:
         shutil.rmtree(folder, ignore_errors=True)
         time.sleep(0.05)
