@@ -116,7 +116,8 @@ def _profile(verb: str, tables: int, spy: Path, project: mesh.Project) -> None:
     if verb == "rollback":
         first = [sys.executable, "-m", "db_migrate", *_WORDS["apply"]]
     if not cold:
-        subprocess.run(command if first[-1] == verb else first, cwd=project.folder, env=environ, capture_output=True)
+        first = command if first[-1] == verb else first
+        _did_it(subprocess.run(first, cwd=project.folder, env=environ, capture_output=True, text=True))
     out = folder / "looks.txt"
     options = [
         "record",
@@ -135,11 +136,18 @@ def _profile(verb: str, tables: int, spy: Path, project: mesh.Project) -> None:
         [str(spy), *options, "--", *command], cwd=project.folder, env=environ, capture_output=True, text=True
     )
     took, used = time.perf_counter() - began, _servers(folder) - before
+    _did_it(done)
     if not out.is_file():
         raise SystemExit(f"{' '.join(command)} could not be profiled: {done.stderr[-2000:]}")
     size = f"{tables:,} tables" if tables else "examples/mesh"
     print(f"{' '.join(command[3:])}: {size}, {'nothing cached' if cold else 'warm'}, {took:.2f} s with the profiler")
     _show(Counter(dict(_looks(out.read_text("utf-8")))), used)
+
+
+def _did_it(done: subprocess.CompletedProcess[str]) -> None:
+    """Stop where the command, or the profiler, which ends with 0 whatever the command did, says that it failed."""
+    if done.returncode not in (0, 1) or "error[" in done.stderr:
+        raise SystemExit(f"{' '.join(done.args)} failed: {done.stdout[-2000:]}{done.stderr[-2000:]}")
 
 
 def _looks(text: str) -> Iterator[tuple[Look, int]]:

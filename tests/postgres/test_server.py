@@ -22,32 +22,7 @@ from db_migrate.postgres.local import local_server
 from db_migrate.postgres.server import Server, running, scratch_server
 from db_migrate.postgres.session import connect
 
-from .servers import SOURCE, processes, wait_until
-
-HOLD = """
-import sys, time
-from pathlib import Path
-from db_migrate.postgres.server import scratch_server
-with scratch_server(runtime_dir=Path(sys.argv[1])) as server:
-    print(server.conninfo().dsn(), flush=True)
-    sys.stdin.read()
-"""
-
-
-@contextlib.contextmanager
-def holder(folder: Path) -> Iterator[subprocess.Popen[str]]:
-    """Another process that uses the server in ``folder`` until its input ends."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(folder)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": SOURCE},
-    )
-    assert process.stdout is not None
-    with process:
-        assert "host" in process.stdout.readline()
-        yield process
+from .servers import HOLD, SOURCE, holder, processes, wait_until
 
 
 def answers(server: Server) -> bool:

@@ -222,9 +222,25 @@ def runtime_root() -> Path:
 
 
 def socket_directory(instance: Path) -> Path:
-    """Where the server of ``instance`` has its socket: the same place for each process that finds the folder."""
-    short = hashlib.sha256(str(instance.resolve()).encode()).hexdigest()[:10]
-    return runtime_root() / short
+    """Where the server of ``instance`` has its socket when this process starts it."""
+    return runtime_root() / _short(instance)
+
+
+def possible_sockets(instance: Instance) -> frozenset[Path]:
+    """Every folder where the server of ``instance`` may have its socket, whoever has started it or is about to.
+
+    Where it runs, that is known; till then another session of this user may start it, whose environment has another
+    XDG_RUNTIME_DIR than ours, or none.
+    """
+    user, short = os.geteuid(), _short(instance.directory)
+    usual = (Path(f"/run/user/{user}/db-migrate"), Path(f"/tmp/db-migrate-{user}"))
+    state = read_state(instance)
+    running = [Path(state.sockets)] if state else []
+    return frozenset((instance.sockets, *(root / short for root in usual), *running))
+
+
+def _short(instance: Path) -> str:
+    return hashlib.sha256(str(instance.resolve()).encode()).hexdigest()[:10]
 
 
 def private_directory(path: Path) -> Path:

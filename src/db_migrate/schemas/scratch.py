@@ -16,7 +16,7 @@ from db_migrate.catalog.reader import read_catalog
 from db_migrate.postgres import binaries
 from db_migrate.postgres.binaries import Binaries
 from db_migrate.postgres.conninfo import DEFAULT_PORT, ConnInfo
-from db_migrate.postgres.instance import scratch_instance
+from db_migrate.postgres.instance import possible_sockets, scratch_instance
 from db_migrate.postgres.lost import scratch_lost
 from db_migrate.postgres.scratch import free_roles, scratch_database
 from db_migrate.postgres.server import Server, programs_of, scratch_server
@@ -164,12 +164,13 @@ def hashing_otherwise(scratch: Scratch, seed: str) -> Iterator[Scratch]:
 
 
 def _addresses() -> Iterator[dict[str, str]]:
-    """Where the scratch servers that may be used listen, whether or not they run."""
+    """Where the scratch servers that may be used listen, or are going to."""
     newest = binaries.embedded()
     for major in range(binaries.OLDEST_MAJOR, newest.major + 1):
         found = binaries.find(major)
         if found is not None:
-            yield {"host": str(scratch_instance(found).sockets), "port": str(DEFAULT_PORT)}
+            for sockets in sorted(possible_sockets(scratch_instance(found))):
+                yield {"host": str(sockets), "port": str(DEFAULT_PORT)}
 
 
 def read(database: ConnInfo, *, privileges: bool = False, exclude_schemas: tuple[str, ...] = ()) -> Catalog:
