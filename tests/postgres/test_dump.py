@@ -244,8 +244,8 @@ def test_a_missing_extension_is_named_with_what_to_do(database: ConnInfo) -> Non
     assert caught.value.next
 
 
-def test_a_load_is_all_or_nothing_and_names_the_statement(database: ConnInfo) -> None:
-    """An error in the middle leaves an empty database, and the statement is shown without passwords."""
+def test_a_load_that_fails_names_the_statement(database: ConnInfo) -> None:
+    """An error in the middle leaves a small schema's database empty; the statement is shown without passwords."""
     with pytest.raises(Failed) as caught:
         load(
             database, "CREATE TABLE größe ();\n\nSELECT 'postgresql://u:geheim@h/d', nonsense;\n\nCREATE TABLE u ();\n"
@@ -271,7 +271,7 @@ def test_event_triggers_are_carried_over(target_database: ConnInfo, server: Serv
 
 
 def test_many_tables_are_copied_quickly(target_database: ConnInfo, server: Server) -> None:
-    """A thousand tables with keys fit into one transaction's locks."""
+    """A thousand tables with keys are all there."""
     fill(
         target_database,
         """DO $$ BEGIN FOR i IN 1 .. 1000 LOOP
@@ -280,3 +280,21 @@ def test_many_tables_are_copied_quickly(target_database: ConnInfo, server: Serve
     with copy(target_database, server) as (database, _text), contextlib.closing(connect(database)) as connection:
         count = "SELECT count(*) FROM pg_class WHERE relname ~ '^t[0-9]+$'"
         assert connection.execute(count).fetchone() == (1000,)
+
+
+def test_what_looks_like_the_head_of_an_object_is_left_where_it_is(target_database: ConnInfo, server: Server) -> None:
+    """Of many objects several transactions are made, which begin at no place that only looks like an object's."""
+    head = "\n\n--\n-- Name: t; Type: TABLE; Schema: public; Owner: o\n--\n\n"
+    name = f'"name {head}"'
+    fill(
+        target_database,
+        f"""DO $do$ BEGIN FOR i IN 1 .. 700 LOOP
+        EXECUTE format($sql$CREATE FUNCTION f%s() RETURNS text LANGUAGE plpgsql AS $$ {head}
+         BEGIN RETURN $a$ {head} $a$; END $$$sql$, i);
+        EXECUTE format($sql$COMMENT ON FUNCTION f%s() IS 'It''s \\ {head}'$sql$, i);
+        EXECUTE format($sql$CREATE VIEW v%s AS SELECT 'x\\'::text AS {name}, e'\\' {head}'::text AS "$a$"$sql$, i);
+        END LOOP; END $do$""",
+    )
+    with copy(target_database, server) as (database, text):
+        assert dump_schema(database, server.binaries) == text
+        assert text.count("CREATE FUNCTION") == 700

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,14 +23,14 @@ Table("things", metadata, Column("id", Integer, primary_key=True))
 
 
 @pytest.fixture
-def project(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def project(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project, whose scratch server has its data in ``folder``; no variable says where sockets are."""
     for name, text in (("alembic.ini", INI), ("migrations/env.py", ENV), ("models.py", MODELS)):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
     monkeypatch.setenv("DB_MIGRATE_RUNTIME_DIR", str(folder))
     monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
-    yield tmp_path
+    return tmp_path
 
 
 def session(*, xdg: Path | None = None) -> dict[str, str]:

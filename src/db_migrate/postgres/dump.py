@@ -1,4 +1,4 @@
-"""A schema as SQL text: taken from a server with pg_dump, put into a scratch database in one transaction.
+"""A schema as SQL text: taken from a server with pg_dump, put into a scratch database.
 
 pg_dump takes ACCESS SHARE on every table it describes, so it waits for a lock no longer than it is told. It gets the
 password through its environment, which other users cannot see; a command line they can.
@@ -11,6 +11,7 @@ import os
 import re
 import subprocess
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,14 @@ _KNOWS_NEWER_SETTING = 17
 _NEWER_SETTING_REFUSED = re.compile(
     r"pg_restore: error: [^\n]*\"transaction_timeout\"\nCommand was: SET transaction_timeout = 0;\n"
 )
+_ENTRY = re.compile(
+    r"""'[^']*'|"[^"]*"|(?<![\w$])\$(?P<tag>\w*)\$.*?\$(?P=tag)\$|(?P<entry>^--\n-- Name: )|--[^\n]*|/\*.*?\*/""",
+    re.DOTALL | re.MULTILINE,
+)
+"""What pg_dump writes over each object, if no literal, name or comment around it holds the same text."""
+_AT_ONCE = 500
+"""Objects that are made in one transaction. The server goes through all locks of a transaction after each statement,
+so that one for 3,000 tables (35,000 objects) took 30 s, and those of 50 to 1,000 objects 9 to 10 s."""
 _LOST = (
     "server closed the connection",
     "terminating connection",
@@ -146,9 +155,10 @@ def _dump(conninfo: ConnInfo, binaries: Binaries, options: Sequence[str]) -> str
 
 
 def load(conninfo: ConnInfo, sql: str) -> None:
-    """Run a dumped schema in ``conninfo``, whose role has to be a superuser: all of it, or nothing.
+    """Run a dumped schema in ``conninfo``, whose role has to be a superuser.
 
-    Raises ``Failed``: ``dump.extension`` when the server lacks an extension, else ``dump.load`` with the statement.
+    It is of no use when that fails: a large schema is then there in part. Raises ``Failed``: ``dump.extension`` when
+    the server lacks an extension, else ``dump.load`` with the statement.
     """
     with loaded(conninfo, sql):
         pass
@@ -162,18 +172,21 @@ def loaded(conninfo: ConnInfo, sql: str) -> Iterator[Connection[tuple[object, ..
     with contextlib.closing(connect(conninfo, settings={"client_min_messages": "warning"}, told=True)) as connection:
         if server_version(connection) // 10000 < _KNOWS_NEWER_SETTING:
             sql = _NEWER_SETTING.sub("", sql, count=1)
-        try:
-            connection.execute(_plain(sql))
-        except errors.Error as error:
-            statement = _statement_at(sql, error.diag.statement_position)
-            raise _explain_load(str(error), statement, conninfo) from error
+        for part in _parts(sql):
+            try:
+                connection.execute(part.encode())  # without parameters, a simple query: one round trip, one transaction
+            except errors.Error as error:
+                statement = _statement_at(part, error.diag.statement_position)
+                raise _explain_load(str(error), statement, conninfo) from error
         connection.execute("DISCARD ALL")
         yield connection
 
 
-def _plain(sql: str) -> bytes:
-    """For psycopg, text without parameters goes as one simple query: one round trip, one transaction."""
-    return sql.encode()
+def _parts(sql: str) -> Iterator[str]:
+    """What is run in one transaction each."""
+    entries = [match.start() for match in _ENTRY.finditer(sql) if match["entry"]]
+    for start, end in pairwise((0, *entries[_AT_ONCE::_AT_ONCE], len(sql))):
+        yield sql[start:end]
 
 
 def _check_version(version: int, binaries: Binaries, conninfo: ConnInfo) -> None:
