@@ -42,7 +42,8 @@ def upgrade():
 
 
 def downgrade():
-    Base.metadata.drop_all(op.get_bind())
+    with op.get_context().autocommit_block():
+        Base.metadata.drop_all(op.get_bind())
 '''
 
 HEAD = """
