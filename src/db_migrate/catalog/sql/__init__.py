@@ -60,7 +60,7 @@ def _script(changes: Sequence[Change], there: Matched, back: Matched) -> Script:
     first = {place: place for place in range(len(changes))}
     operations = forward.sorted(forward.owner_positions(first))
     order = owners_in_order(operations)
-    order += [place for place in range(len(changes)) if place not in order]
+    order += sorted(first.keys() - set(order))
     same = back.before is there.after and back.after is there.before
     needs = needs[::-1] if same else (Needs(back.before), Needs(back.after))
     former = {**there.origins, **{origin: key for key, origin in back.origins.items()}}
@@ -70,12 +70,16 @@ def _script(changes: Sequence[Change], there: Matched, back: Matched) -> Script:
     reverse = backward.sorted(backwards)
     in_step = backward.sorted(backwards, renames_first=False)
     texts, reverse_texts = cut(operations, order), cut(in_step, reversed_order)
+    notes: dict[int, dict[str, None]] = {}
+    for operation in operations:
+        if operation.note:
+            notes.setdefault(operation.owner, {})[operation.note] = None
     ordered = tuple(
         replace(
             changes[owner],
             sql=_text(texts[owner]),
             reverse_sql=_text(reverse_texts[owner]),
-            explanation=_explanation(changes[owner], operations, owner),
+            explanation=_explanation(changes[owner], notes.get(owner, ())),
         )
         for owner in order
     )
@@ -87,8 +91,7 @@ def _text(operations: Iterable[Operation]) -> str:
     return "\n".join(f"{statement};" for operation in operations for statement in operation.statements)
 
 
-def _explanation(change: Change, operations: Iterable[Operation], owner: int) -> str:
-    notes = dict.fromkeys(o.note for o in operations if o.owner == owner and o.note)
+def _explanation(change: Change, notes: Iterable[str]) -> str:
     return "; ".join([*([change.explanation] if change.explanation else []), *notes])
 
 
