@@ -293,7 +293,7 @@ def test_what_looks_like_the_head_of_an_object_is_left_where_it_is(target_databa
          BEGIN RETURN $a$ {head} $a$; END $$$sql$, i);
         EXECUTE format($sql$COMMENT ON FUNCTION f%s() IS 'It''s \\ {head}'$sql$, i);
         EXECUTE format($sql$CREATE VIEW v%s AS SELECT 'x\\'::text AS {name}, e'\\' {head}'::text AS "$a$"$sql$, i);
-        END LOOP; END $do$""",
+        END LOOP; END $do$; CREATE SCHEMA "it's odd";""",
     )
     with copy(target_database, server) as (database, text):
         assert dump_schema(database, server.binaries) == text

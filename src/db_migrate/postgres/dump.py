@@ -39,7 +39,7 @@ _NEWER_SETTING_REFUSED = re.compile(
     r"pg_restore: error: [^\n]*\"transaction_timeout\"\nCommand was: SET transaction_timeout = 0;\n"
 )
 _ENTRY = re.compile(
-    r"""'[^']*'|"[^"]*"|(?<![\w$])\$(?P<tag>\w*)\$.*?\$(?P=tag)\$|(?P<entry>^--\n-- Name: )|--[^\n]*|/\*.*?\*/""",
+    r"""'[^']*'|"[^"]*"|(?<![\w$])\$(?P<tag>\w*)\$.*?\$(?P=tag)\$|(?P<entry>^--\n-- Name: [^\n]*)|--[^\n]*|/\*.*?\*/""",
     re.DOTALL | re.MULTILINE,
 )
 """What pg_dump writes over each object, if no literal, name or comment around it holds the same text."""
